@@ -1,0 +1,199 @@
+"""Settings, from four places, each over the one before:
+
+    defaults < assistant.toml < ASSISTANT_* environment variables < options of the call
+
+A variable names its key in capitals, with two underscores between table and key:
+`ASSISTANT_VOICE=awb`, `ASSISTANT_PLUGINS__TIMEOUT_S=5`, `ASSISTANT_TOOLS__WEATHER__BASE_URL=...`.
+An unknown key is an error that suggests the nearest one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import platformdirs
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from assistant.audio import DEFAULT_VOICE
+from assistant.errors import SettingsError, did_you_mean
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SETTINGS_FILE = Path("assistant.toml")
+ENVIRONMENT_PREFIX = "ASSISTANT_"
+
+SYSTEM_PROMPT = (
+    "You are a helpful voice assistant. Answer in spoken style, briefly, in the user's language."
+)
+
+
+def _split(value: Any) -> Any:
+    """An environment variable holds a list as words with commas between."""
+    return (
+        [word.strip() for word in value.split(",") if word.strip()]
+        if isinstance(value, str)
+        else value
+    )
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Folders = Annotated[tuple[Path, ...], BeforeValidator(_split)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sampling(_Table):
+    """How the model picks its next token. The defaults are those of StepFun's examples."""
+
+    temperature: float = Field(0.7, ge=0.0, le=2.0)
+    """0 always takes the most probable token."""
+    top_p: float = Field(0.9, gt=0.0, le=1.0)
+    top_k: int = Field(0, ge=0)
+    """0 is no limit."""
+    repetition_penalty: float = Field(1.05, ge=1.0, le=2.0)
+    seed: int | None = None
+    max_tokens: int = Field(2048, ge=1)
+    stop: Names = ()
+
+
+class PluginSettings(_Table):
+    """Where tools come from, and what they may do."""
+
+    folders: Folders = ()
+    """Folders of tool files, besides the bundled one."""
+    entry_points: bool = True
+    """Load tools of installed packages (entry point group `assistant.tools`)."""
+    allow: Names | None = None
+    """Only these tools; not given, all of them."""
+    deny: Names = ()
+    """Never these tools."""
+    timeout_s: float = Field(20.0, gt=0.0)
+    """For tools that name no limit of their own."""
+    retries: int = Field(2, ge=0, le=10)
+    """Further tries after a transient failure, for tools without side effects or idempotent."""
+    max_result_chars: int = Field(4_000, ge=100)
+    """A longer result is cut before the model reads it."""
+
+
+class LibrarySettings(_Table):
+    """Where voice clips come from."""
+
+    folder: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("assistant")) / "voices"
+    )
+    """The user's own clips, and the index."""
+    bundled: bool = True
+    """Also the clips that come with the project."""
+
+
+class Settings(_Table):
+    """Everything that can be set."""
+
+    engine: str = "embedded"
+    voice: str = DEFAULT_VOICE
+    """Id of the clip to speak in."""
+    language: str = ""
+    """BCP 47 tag of the answers; empty: the language of the user."""
+    system_prompt: str = SYSTEM_PROMPT
+    max_tool_rounds: int = Field(5, ge=0, le=50)
+    """Rounds of tool calls in a turn, after which the model must answer without tools."""
+    max_audio_s: float = Field(600.0, gt=0.0)
+    """The longest recording that is taken as a question."""
+    sampling: Sampling = Sampling()
+    plugins: PluginSettings = PluginSettings()
+    library: LibrarySettings = Field(default_factory=LibrarySettings)
+    tools: dict[str, dict[str, Any]] = {}
+    """A table for each tool, checked by the tool's own settings model when it is loaded."""
+
+
+def bundled(name: str) -> Path:
+    """The folder `name` (tools, voices) that comes with the project.
+
+    In a wheel it lies inside the package, in a checkout beside it.
+    """
+    here = Path(__file__).parent
+    inside = here / "_bundled" / name
+    return inside if inside.is_dir() else here.parent / name
+
+
+def load_settings(
+    file: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Settings:
+    """The settings of all four places together.
+
+    `file`: by default assistant.toml in the working folder, where there is one. `options`: nested
+    as the tables are; a value of None means not given. Raises SettingsError.
+    """
+    values: dict[str, Any] = {}
+    _merge(values, _from_file(file))
+    _merge(values, _from_environment(os.environ if environment is None else environment))
+    _merge(values, options or {})
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(describe(error, Settings)) from None
+
+
+def describe(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
+    """A validation error in one line; for unknown keys with the nearest known one."""
+    return "; ".join(_describe_one(problem, model, prefix) for problem in error.errors())
+
+
+def _describe_one(problem: Any, model: type[BaseModel], prefix: str) -> str:
+    key = prefix + ".".join(str(part) for part in problem["loc"])
+    if problem["type"] != "extra_forbidden":
+        return f"{key}: {problem['msg'].lower()}, not {problem['input']!r}"
+    table = model
+    for part in problem["loc"][:-1]:
+        table = cast(type[BaseModel], table.model_fields[str(part)].annotation)
+    hint = did_you_mean(str(problem["loc"][-1]), table.model_fields)
+    return f"unknown setting {key!r}" + (f"; {hint}" if hint else "")
+
+
+def _from_file(file: Path | None) -> dict[str, Any]:
+    path = file or SETTINGS_FILE
+    if file is None and not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: can't be read: {error.strerror}") from error
+    except ValueError as error:  # TOML that is none, text that is no UTF-8
+        raise SettingsError(f"{path}: not TOML: {error}") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in environment.items():
+        if name.startswith(ENVIRONMENT_PREFIX):
+            *tables, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+            table = values
+            for part in tables:
+                table = table.setdefault(part, {})
+                if not isinstance(table, dict):
+                    raise SettingsError(f"{name}: {part} is set as a value and as a table")
+            table[key] = value
+    return values
+
+
+def _merge(values: dict[str, Any], over: Mapping[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, Mapping):
+            below = values.setdefault(key, {})
+            if isinstance(below, dict):
+                _merge(below, value)
+                continue
+        if value is not None:
+            values[key] = value

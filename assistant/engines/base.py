@@ -1,0 +1,83 @@
+"""The protocol that every engine fulfils.
+
+An engine is read-only and shared by all conversations. What belongs to one conversation (caches,
+what the engine remembers of it) lives in the state object that `new_state` makes and that is
+passed in again at every call; the session owns it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from assistant.audio import Pcm16, Voice
+from assistant.config import Sampling
+from assistant.events import TextDelta, Transcript
+from assistant.messages import Message, ToolCall, ToolSchema
+
+Task = Literal["answer", "transcribe", "translate", "interpret", "describe", "read", "continue"]
+"""What to do with the last message:
+
+- `answer`: the turn of a conversation, the only task in which tools are called;
+- `transcribe`: write down what was said;
+- `translate`: text of it in the request's language; `interpret`: spoken in it;
+- `describe`: say what is to be heard;
+- `read`: read the text aloud as it stands;
+- `continue`: go on where the input ends (base models).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """The next piece of sound: 24 kHz mono int16, shape (n,)."""
+
+    samples: Pcm16
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The last output: why it ended, and the ids generated, for AssistantMessage.tokens."""
+
+    reason: Literal["stop", "length", "tool_calls"] = "stop"
+    tokens: tuple[int, ...] = ()
+
+
+EngineOutput = Transcript | TextDelta | Speech | ToolCall | Finish
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRequest:
+    """One step of a turn: everything said so far, and how to go on."""
+
+    messages: Sequence[Message]
+    tools: Sequence[ToolSchema] = ()  # none: it must answer without
+    voice: Voice = field(default_factory=Voice)
+    language: str = ""  # BCP 47; empty: that of the user
+    speak: bool = True  # False: text only
+    sampling: Sampling = field(default_factory=Sampling)
+    task: Task = "answer"
+
+
+class Engine(Protocol):
+    """Hears, thinks, calls tools and speaks."""
+
+    name: str
+
+    def new_state(self) -> Any:
+        """What the engine keeps of one conversation. Cheap: thousands may be open at once."""
+        ...
+
+    def stream(self, request: EngineRequest, state: Any) -> AsyncGenerator[EngineOutput, None]:
+        """Goes on with the conversation until an answer or tool calls are complete.
+
+        Ends with Finish. Closing the generator, or cancelling the task that reads it, stops the
+        work within one step and leaves `state` fit for the next call. A request whose history
+        differs from what the state has seen is not an error: the engine starts from the history.
+        Raises EngineError (one line for people) and AudioError (the sound can't be used).
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Frees what the engine holds; no call may follow."""
+        ...
