@@ -48,7 +48,7 @@ Folders = Annotated[tuple[Path, ...], BeforeValidator(_split)]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Sampling(_Table):
