@@ -17,8 +17,8 @@ from assistant.engines import create_engine
 from assistant.engines.base import Engine
 from assistant.errors import AssistantError, PluginError
 from assistant.library import VoiceLibrary
-from assistant.plugins import Dispatcher, Registry, Tool, load_tools
-from assistant.session import Approve, Session
+from assistant.plugins import Approve, Dispatcher, Registry, Tool, load_tools
+from assistant.session import Session
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,16 +16,12 @@ from assistant.audio import Sound, Voice, read_sound
 from assistant.engines.base import EngineRequest, Task
 from assistant.errors import AssistantError, AudioError
 from assistant.events import Event, ToolProgress
-from assistant.messages import Message, SystemMessage, ToolCall, ToolSchema, UserMessage
-from assistant.plugins import Caller, ToolOutcome
+from assistant.messages import Message, SystemMessage, ToolCall, UserMessage
+from assistant.plugins import Approve, Caller, ToolOutcome
 from assistant.queue import EventQueue
 
 if TYPE_CHECKING:
     from assistant.assistant import Assistant
-
-Approve = Callable[[ToolCall, ToolSchema], Awaitable[bool]]
-"""Asked before a tool runs that needs approval; True lets it run."""
-
 
 class Session:
     """One conversation. Made by `Assistant.session`; cheap, thousands may be open at once."""
@@ -112,10 +108,10 @@ class Session:
     # What a turn needs (agent.Conversation).
 
     def request(self, *, with_tools: bool) -> EngineRequest:
-        allowed = self._assistant.registry.schemas(self._allow, self._deny)
+        allowed = self._assistant.dispatcher.schemas(self._allow, self._deny)
         return EngineRequest(
             messages=(SystemMessage(self.system_prompt), *self.history),
-            tools=tuple(allowed) if with_tools and self._task == "answer" else (),
+            tools=allowed if with_tools and self._task == "answer" else (),
             voice=self.voice,
             language=self.language,
             speak=self.speak,
