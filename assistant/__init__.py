@@ -1,8 +1,8 @@
 """A voice assistant around Step-Audio 2: it hears, calls tools, and answers in any voice.
 
-    from assistant import tool            add a tool
-    from assistant import ask             ask one question, blocking
-    from assistant import Assistant       conversations, streamed events
+from assistant import tool            add a tool
+from assistant import ask             ask one question, blocking
+from assistant import Assistant       conversations, streamed events
 """
 
 from assistant.assistant import Assistant

@@ -5,8 +5,8 @@
       |            +--> calls --> dispatch, all at the same time --> outcomes
       +---- the assistant's own words and calls, then the outcomes --+
 
-One round is one step of the engine and the tools that it called. Rounds follow one another until the
-engine answers without a call; after `max_tool_rounds` it is offered no tools any more. Whatever
+One round is one step of the engine and the tools that it called. Rounds follow one another until
+the engine answers without a call; after `max_tool_rounds` it is offered no tools any more. Whatever
 ends a round (an answer, a failure, a cancellation), its words, its calls and one outcome for each
 call go into the history together, so no call is ever left open there.
 """
@@ -117,7 +117,7 @@ class Turn:
         except AssistantError as error:
             self.queue.put_nowait(Failed(str(error)))
             return "failed"
-        except Exception:  # noqa: BLE001 - an engine is a stranger's code; the turn must end
+        except Exception:
             logger.exception("The engine %s failed", self._engine.name)
             self.queue.put_nowait(Failed(f"The engine {self._engine.name} failed unexpectedly."))
             return "failed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import Any
 
@@ -118,7 +118,7 @@ class Assistant:
     def _voice(self, voice_id: str) -> Voice:
         return Voice() if voice_id == Voice().id else self.library.get(voice_id)
 
-    def start(self, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
+    def start(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         """Runs a turn in the assistant's task group: it ends when the assistant does."""
         if self._tasks is None:
             raise AssistantError("the assistant is not open", hint="use `async with Assistant()`")

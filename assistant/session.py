@@ -23,6 +23,7 @@ from assistant.queue import EventQueue
 if TYPE_CHECKING:
     from assistant.assistant import Assistant
 
+
 class Session:
     """One conversation. Made by `Assistant.session`; cheap, thousands may be open at once."""
 
@@ -61,7 +62,8 @@ class Session:
         """One turn: says `question` (texts, sounds, sound files) and yields what happens.
 
         Closing the generator early cancels the turn. Raises AudioError for a sound that can't be
-        used, AssistantError when a turn is already running; what goes wrong later is a Failed event.
+        used, AssistantError when a turn is running already; what goes wrong later is a Failed
+        event.
         """
         message = UserMessage(await self._parts(question))
         turn = self._begin(message, task)

@@ -1,4 +1,4 @@
-"""Writes the generated parts of README.md: help texts, and the tables of tools, events and settings.
+"""Writes the generated parts of README.md: help texts, tables of tools, events and settings.
 
     python scripts/readme.py           writes them
     python scripts/readme.py --check   exit status 1 when they are not up to date
@@ -34,7 +34,9 @@ PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
 
 
 def one_line(text: str | None) -> str:
@@ -74,18 +76,26 @@ def settings_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[st
 
 
 def _default(value: object) -> str:
-    return {None: "none", (): "none", True: "true", False: "false"}.get(value, f"{value}") if isinstance(
-        value, (bool, tuple, type(None))
-    ) else (repr(value) if isinstance(value, str) else str(value)) if value != {} else "none"
+    return (
+        {None: "none", (): "none", True: "true", False: "false"}.get(value, f"{value}")
+        if isinstance(value, (bool, tuple, type(None)))
+        else (repr(value) if isinstance(value, str) else str(value))
+        if value != {}
+        else "none"
+    )
 
 
 def helps() -> str:
     command = typer.main.get_command(app)
-    return "".join(f"```\n$ {path} --help\n{text}\n```\n\n" for path, text in _helps(command, "assistant"))
+    return "".join(
+        f"```\n$ {path} --help\n{text}\n```\n\n" for path, text in _helps(command, "assistant")
+    )
 
 
 def _helps(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
-    with click.Context(command, info_name=path, terminal_width=100, max_content_width=100) as context:
+    with click.Context(
+        command, info_name=path, terminal_width=100, max_content_width=100
+    ) as context:
         yield path, command.get_help(context).strip()
     for name, below in getattr(command, "commands", {}).items():
         yield from _helps(below, f"{path} {name}")

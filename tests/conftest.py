@@ -1,10 +1,9 @@
-"""What all tests share: no network but loopback, asyncio as the backend, settings of the test's own."""
+"""What all tests share: asyncio as the backend, settings of their own, no network but loopback."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ def no_outside_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 
 @pytest.fixture(autouse=True)
-def loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection of this process to anywhere else fails at once, as on a dead network."""
     connect = socket.socket.connect
 
@@ -49,4 +48,3 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
-    yield

@@ -32,7 +32,7 @@ def test_nested_values_are_plain_json() -> None:
     finished = ToolCallFinished("call_1", "weather", "ok", 0.1, "Sunny.", {"degrees": [1, 2]})
     assert json.loads(json.dumps(to_json(ended)))["latency"]["first_audio"] is None
     assert to_json(finished)["data"] == {"degrees": [1, 2]}
-    assert list(to_json(finished))[0] == "type"
+    assert next(iter(to_json(finished))) == "type"
 
 
 def test_events_can_not_be_changed() -> None:

@@ -41,7 +41,9 @@ async def turn(session: Session, question: str | Sound = "hello") -> list[Event]
 
 def types(events: list[Event]) -> list[str]:
     kinds = [event.type for event in events]
-    return [kind for at, kind in enumerate(kinds) if kind != "audio" and kinds[at - 1 : at] != [kind]]
+    return [
+        kind for at, kind in enumerate(kinds) if kind != "audio" and kinds[at - 1 : at] != [kind]
+    ]
 
 
 @tool(side_effect="none")
@@ -387,12 +389,12 @@ async def test_a_slow_reader_holds_the_engine_back(settings: Settings) -> None:
             yield Speech(np.zeros(10, np.int16))
 
     async with open_assistant(settings, ScriptedEngine(step)) as assistant:
-        async with aclosing(assistant.session().ask("go")) as stream:
-            async for _ in stream:
-                for _ in range(1_000):
-                    await anyio.lowlevel.checkpoint()
-                break
-            assert made < 100
+        stream = assistant.session().ask("go")
+        await anext(stream)
+        for _ in range(1_000):
+            await anyio.lowlevel.checkpoint()
+        assert made < 100
+        await stream.aclose()
 
 
 async def test_one_turn_at_a_time_and_the_second_is_refused(settings: Settings) -> None:
@@ -431,7 +433,7 @@ async def test_closing_the_assistant_ends_its_turns_and_closes_the_engine(
         async with open_assistant(settings, engine) as assistant:
             session = assistant.session()
             stream = session.ask("go")
-            await anext(stream)
+            assert [(await anext(stream)).type for _ in range(2)] == ["turn_started", "text_delta"]
         rest = [event async for event in stream]
     assert rest[-1].reason == "cancelled"
     assert session.history[-1] == AssistantMessage("Hello ")

@@ -1,4 +1,4 @@
-"""The `assistant` command. Exit status: 0 done, 1 the turn or tool failed, 2 a mistake in the call."""
+"""The `assistant` command. Exit status: 0 done, 1 the turn or tool failed, 2 a wrong call."""
 
 from __future__ import annotations
 

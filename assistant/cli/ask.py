@@ -44,7 +44,9 @@ def ask(
     task: Annotated[
         str, typer.Option(metavar="TASK", help=f"What to do: {', '.join(get_args(Task))}.")
     ] = "answer",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one event a line, as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one event a line, as JSON.")
+    ] = False,
     json_audio: Annotated[
         bool, typer.Option("--json-audio", help="As --json, with the samples in base64.")
     ] = False,
@@ -61,9 +63,7 @@ def ask(
     question = audio if audio is not None else str(text)
     show = _JsonLines(json_audio) if as_json or json_audio else Renderer(Console())
     speak = out is not None or as_json or json_audio
-    ended, pieces = anyio.run(
-        _turn, values, question, cast(Task, task), tools, speak, show
-    )
+    ended, pieces = anyio.run(_turn, values, question, cast(Task, task), tools, speak, show)
     if out is not None and pieces:
         write_wav(out, pieces)
         show.saved(out, ended.audio_seconds)

@@ -95,7 +95,7 @@ class Conversation:
             if line.startswith("/voice "):
                 self._session.voice = self._session.find_voice(line.split(maxsplit=1)[1])
             elif line.startswith("/audio "):
-                await self._turn(Path(line.split(maxsplit=1)[1]).expanduser())
+                await self._turn(Path(line.split(maxsplit=1)[1]))
             elif line.startswith("/"):
                 self._console.print(HELP, style="dim")
             else:

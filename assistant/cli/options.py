@@ -21,9 +21,7 @@ SettingsFile = Annotated[
 EngineName = Annotated[
     str | None, typer.Option("--engine", metavar="NAME", help="Engine to answer with.")
 ]
-VoiceId = Annotated[
-    str | None, typer.Option("--voice", metavar="ID", help="Voice to answer in.")
-]
+VoiceId = Annotated[str | None, typer.Option("--voice", metavar="ID", help="Voice to answer in.")]
 Language = Annotated[
     str | None,
     typer.Option("--language", metavar="TAG", help="Language of the answer, such as en or zh-CN."),

@@ -75,6 +75,8 @@ class ScriptedEngine:
             for output in self._parsed(act) if isinstance(act, str) else (act,):
                 called = called or isinstance(output, ToolCall)
                 yield output
+                if isinstance(output, Finish):
+                    return
                 if isinstance(output, TextDelta) and isinstance(act, str) and request.speak:
                     yield speech_of(output.text)
         yield Finish("tool_calls" if called else "stop")

@@ -8,23 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from assistant.library.describe import measure
 
 from assistant.audio import read_sound
-from assistant.library.describe import measure
 
 REPOSITORY = Path(__file__).parent.parent.parent
 EXAMPLES = REPOSITORY / "examples"
-GREAT_WALL = (
-    REPOSITORY.parent / "shared/audio/give_me_a_brief_introduction_to_the_great_wall.wav"
-)
+GREAT_WALL = REPOSITORY.parent / "shared/audio/give_me_a_brief_introduction_to_the_great_wall.wav"
 
-DICE = '''
+DICE = """
 import assistant
 @assistant.tool
 def roll_dice(sides: int = 6) -> str:
     "Rolls a dice."
     return f"You rolled a {sides}."
-'''
+"""
 
 
 @pytest.fixture
@@ -43,7 +41,7 @@ def test_a_spoken_question_gets_a_spoken_answer_made_with_a_tool(cli, tmp_path: 
     question = EXAMPLES / "what_time_is_it_in_tokyo.wav"
     run = cli("ask", "--audio", question, "--out", "answer.wav", "--json")
     assert run.status == 0
-    assert [event["type"] for event in run.events][0] == "turn_started"
+    assert run.events[0]["type"] == "turn_started"
     assert "tokyo" in run.of_type("transcript")[0]["text"]
     (finished,) = run.of_type("tool_call_finished")
     assert (finished["name"], finished["outcome"]) == ("date_time", "ok")
