@@ -1,8 +1,7 @@
 """A voice assistant around Step-Audio 2: it hears, calls tools, and answers in any voice.
 
-from assistant import tool            add a tool
-from assistant import ask             ask one question, blocking
-from assistant import Assistant       conversations, streamed events
+`tool` makes a function a tool; `ask` asks one question and blocks; `Assistant` holds conversations
+and streams events.
 """
 
 from assistant.assistant import Assistant
