@@ -4,7 +4,7 @@ from assistant.plugins.arguments import canonical
 from assistant.plugins.calls import Approve, Caller, ToolOutcome
 from assistant.plugins.context import ToolContext, ToolResult, VoiceSearch
 from assistant.plugins.dispatch import Dispatcher
-from assistant.plugins.loader import LoadReport, load_tools
+from assistant.plugins.loader import LoadReport, check_tools, load_tools
 from assistant.plugins.registry import Registry
 from assistant.plugins.tool import SideEffect, Tool, tool
 
@@ -21,6 +21,7 @@ __all__ = [
     "ToolResult",
     "VoiceSearch",
     "canonical",
+    "check_tools",
     "load_tools",
     "tool",
 ]

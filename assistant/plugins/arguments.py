@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from assistant.errors import ToolError, did_you_mean
-from assistant.messages import ToolCall
+from assistant.messages import ToolCall, ToolSchema
 from assistant.plugins.tool import Tool
 
 _LONGEST_VALUE = 80  # characters of a wrong value that are shown to the model
@@ -89,14 +89,18 @@ def _say(problem: ErrorDetails, tool: Tool) -> str:
 
 
 def _usage(tool: Tool) -> str:
-    """`It takes city (string, required), days (integer).`"""
-    properties = tool.schema.parameters["properties"]
-    required = tool.schema.parameters.get("required", ())
+    return f"It takes {takes(tool.schema)}."
+
+
+def takes(schema: ToolSchema) -> str:
+    """A tool's arguments in a line: `city (string, required), days (integer)`."""
+    properties = schema.parameters["properties"]
+    required = schema.parameters.get("required", ())
     words = ", ".join(
         f"{name} ({kind(body)}{', required' if name in required else ''})"
         for name, body in properties.items()
     )
-    return f"It takes {words}." if words else "It takes no arguments."
+    return words or "no arguments"
 
 
 def kind(schema: dict[str, Any]) -> str:

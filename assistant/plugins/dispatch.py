@@ -169,13 +169,18 @@ class _Run:
         return [name for name in names if self._dispatcher.may_call(name, self._caller)]
 
     async def _approved(self, tool: Tool) -> bool:
-        if self._caller.approve is None:
-            self.end("denied", f"The tool {tool.name} needs an approval, and nobody can give one.")
+        name, approve = tool.name, self._caller.approve
+        if approve is None:
+            self.end("denied", f"The tool {name} needs an approval, and nobody can give one.")
             return False
-        approved = await self._caller.approve(self._call, tool.schema)
+        try:
+            approved = await approve(self._call, tool.schema) is True
+        except Exception:  # an approval that fails is none
+            log.exception("Asking for the approval of %s failed", name)
+            approved = False
         if not approved:
-            self.end("denied", f"The user did not approve the call of {tool.name}.")
-        return bool(approved)
+            self.end("denied", f"The call of {name} was not approved.")
+        return approved
 
 
 def _unexpected(name: str) -> str:

@@ -10,7 +10,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
 
-from assistant.errors import PluginError
+from assistant.errors import AssistantError, PluginError
 from assistant.plugins.tool import Harvest, harvest
 
 _numbers = itertools.count(1)
@@ -64,7 +64,7 @@ def _problem(error: BaseException, path: Path) -> PluginError:
         return PluginError(f"can't be read: {error.strerror}", path=path)
     if isinstance(error, SystemExit):
         return PluginError("it ends the program when loaded", path=path, line=_line(error, path))
-    what = f"{type(error).__name__}: {error}"
+    what = str(error) if isinstance(error, AssistantError) else f"{type(error).__name__}: {error}"
     return PluginError(f"it can't be loaded: {what}", path=path, line=_line(error, path))
 
 

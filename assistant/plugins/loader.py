@@ -53,6 +53,14 @@ def load_tools(
     return LoadReport(loading.registry, tuple(loading.problems))
 
 
+def check_tools(paths: Iterable[Path]) -> LoadReport:
+    """The tools in these files and folders alone, without any settings: for their authors."""
+    loading = _Loading(None)
+    for path in paths:
+        loading.path(path.expanduser())
+    return LoadReport(loading.registry, tuple(loading.problems))
+
+
 def _check_names(settings: config.Settings, loading: _Loading) -> None:
     """A tool named in the settings must be there: a misspelt `deny` would allow it."""
     if loading.problems:  # then it may be in a file that did not load
@@ -69,7 +77,7 @@ def _check_names(settings: config.Settings, loading: _Loading) -> None:
 
 
 class _Loading:
-    def __init__(self, tables: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, tables: Mapping[str, Mapping[str, Any]] | None) -> None:
         self.registry = Registry()
         self.problems: list[PluginError] = []
         self._tables = tables
@@ -102,9 +110,12 @@ class _Loading:
                 continue
             self._functions.add(tool.function)
             try:
-                self.registry.add(tool.configured(self._tables.get(tool.name)))
+                self.registry.add(self._configured(tool))
             except PluginError as error:
                 self.problems.append(error)
+
+    def _configured(self, tool: Tool) -> Tool:
+        return tool if self._tables is None else tool.configured(self._tables.get(tool.name))
 
 
 def _files(path: Path) -> list[Path]:
