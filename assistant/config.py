@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -153,13 +153,23 @@ def describe(error: ValidationError, model: type[BaseModel], prefix: str = "") -
 
 def _describe_one(problem: Any, model: type[BaseModel], prefix: str) -> str:
     key = prefix + ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "missing":  # its input is the whole table, with what may be secret in it
+        return f"{key}: must be set"
     if problem["type"] != "extra_forbidden":
         return f"{key}: {problem['msg'].lower()}, not {problem['input']!r}"
-    table = model
-    for part in problem["loc"][:-1]:
-        table = cast(type[BaseModel], table.model_fields[str(part)].annotation)
-    hint = did_you_mean(str(problem["loc"][-1]), table.model_fields)
+    hint = did_you_mean(str(problem["loc"][-1]), _keys(model, problem["loc"][:-1]))
     return f"unknown setting {key!r}" + (f"; {hint}" if hint else "")
+
+
+def _keys(model: type[BaseModel], path: Iterable[str | int]) -> Iterable[str]:
+    """The keys of the table at `path`; none where it lies inside a list or an untyped table."""
+    table: Any = model
+    for part in path:
+        field = table.model_fields.get(str(part))
+        table = field.annotation if field else None
+        if not (isinstance(table, type) and issubclass(table, BaseModel)):
+            return ()
+    return cast(type[BaseModel], table).model_fields
 
 
 def _from_file(file: Path | None) -> dict[str, Any]:
