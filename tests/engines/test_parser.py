@@ -7,11 +7,12 @@ import json
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from assistant.engines.parser import CLOSE, OPEN, Parsed, ToolCallParser, format_call
 from assistant.events import TextDelta
 from assistant.messages import ToolCall
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 GOOD = f'{OPEN}function\nweather\n{{"location": "Paris"}}{CLOSE}'
 
@@ -164,7 +165,9 @@ STREAMS = st.lists(FRAGMENTS | st.text(max_size=5), max_size=30).map("".join)
 
 @given(text=STREAMS, cuts=st.lists(st.integers(0, 400), max_size=20), limit=st.integers(1, 60))
 @settings(max_examples=300, deadline=None)
-def test_every_cut_of_a_stream_gives_the_same_result(text: str, cuts: list[int], limit: int) -> None:
+def test_every_cut_of_a_stream_gives_the_same_result(
+    text: str, cuts: list[int], limit: int
+) -> None:
     borders = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     pieces = [text[a:b] for a, b in itertools.pairwise(borders)]
     whole = parse(text, max_call_chars=limit)

@@ -8,6 +8,7 @@ from collections.abc import Generator
 import anyio
 import anyio.lowlevel
 import pytest
+
 from assistant.engines.threads import WorkerThreads
 
 pytestmark = pytest.mark.anyio
