@@ -69,7 +69,7 @@ class Loopback:
             def do_GET(self) -> None:
                 loopback.answer(self)
 
-            do_POST = do_GET
+            do_POST = do_GET  # noqa: N815
 
             def log_message(self, *args: object) -> None:
                 pass

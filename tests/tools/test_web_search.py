@@ -47,7 +47,7 @@ def desk(desk_for: Any) -> Desk:
 def web(desk_for: Any, loopback: Loopback, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """The tool with all of ddgs, whose DuckDuckGo is the loopback server."""
     monkeypatch.setattr(Duckduckgo, "search_url", f"{loopback.url}/html/")
-    return desk_for("web_search", **{"backends": ["duckduckgo"], "timeout_s": 1})
+    return desk_for("web_search", backends=["duckduckgo"], timeout_s=1)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_an_engine_that_never_answers_is_given_up(web: Desk, loopback: Loopback)
 def test_without_a_network_it_says_that_it_could_not_reach_the_web(
     desk_for: Any, closed_port: str
 ) -> None:
-    desk = desk_for("web_search", **{"proxy": closed_port})
+    desk = desk_for("web_search", proxy=closed_port)
     outcome = desk(query="great wall")
     assert outcome.outcome == "error"
     assert outcome.text == "I could not reach the web. There may be no internet connection."
