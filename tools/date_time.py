@@ -256,8 +256,8 @@ def _qualified(places: Gazetteer, name: str) -> City | None:
     head, *areas = (part.strip() for part in name.split(","))
     words = name.split()
     cuts = range(len(words) - 1, 0, -1)
-    splits = [(head, area) for area in areas]
-    for city_name, area in splits or ((" ".join(words[:n]), " ".join(words[n:])) for n in cuts):
+    splits = [(" ".join(words[:n]), " ".join(words[n:])) for n in cuts]
+    for city_name, area in [(head, area) for area in areas] or splits:
         allowed = places.areas(area.removeprefix("the "))
         for city in places.named(city_name) if allowed else ():
             if (city.country, "") in allowed or (city.country, city.area) in allowed:

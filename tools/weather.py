@@ -43,6 +43,7 @@ AHEAD = {"": 0, "today": 0, "今天": 0, "今日": 0, "tomorrow": 1, "明天": 1
 AHEAD |= {"day after tomorrow": 2, "后天": 2, "大后天": 3, "in a week": 7, "一周后": 7}
 WEEK = ("week", "days", "few days", "周", "一周", "星期", "几天")
 NUMBERS = dict(zip("一二三四五六七两", (1, 2, 3, 4, 5, 6, 7, 2), strict=True))
+NUMBERS |= {str(number): number for number in range(1, 100)}
 NUMBERS |= {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7}
 _FILLER = re.compile(
     r"\b(?:on|for|the|this|in the next|coming|next|following|over|whole|rest of|early|late"
@@ -73,6 +74,7 @@ def _printable(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
+Units = Literal["auto", "metric", "imperial", "celsius", "fahrenheit"]
 Words = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 Number = Annotated[float, Field(ge=-1_000, le=1_000, allow_inf_nan=False)]
 Numbers = Annotated[list[Number | None], Field(max_length=20)]
@@ -150,11 +152,9 @@ async def weather(
     location: Annotated[str, "City or place, such as 'Berlin' or 'Paris, Texas'"],
     context: ToolContext,
     day: Annotated[
-        str, "now, today, tomorrow, a weekday, this weekend, this week, in 3 days or a date"
-    ] = "now",
-    units: Annotated[
-        Literal["auto", "metric", "imperial", "celsius", "fahrenheit"], "Units of measurement"
-    ] = "auto",
+        str, "now, tomorrow, a weekday, this weekend, this week, in 3 days, a date"
+    ] = "",
+    units: Annotated[Units, "Units of measurement; auto for the usual ones"] = "auto",
 ) -> ToolResult:
     """Tells the weather in a place: temperature, rain, snow and wind, now or in the next days."""
     settings: Settings = context.settings
@@ -170,8 +170,8 @@ async def weather(
         told.insert(0, _tell_now(forecast.current, unit))
     label = spot.label(area=any(other.country == spot.country for other in others))
     text = f"The weather in {label}. {' '.join(told)}"
-    data = {"place": spot.model_dump(), "other_places": [s.label(area=True) for s in others]}
-    data |= {"units": unit, "today": today, "now": forecast.current.model_dump(), "days": rows}
+    data: dict[str, Any] = {"place": spot, "other_places": [s.label(area=True) for s in others]}
+    data |= {"units": unit, "today": today, "now": forecast.current, "days": rows}
     return ToolResult(text=text, data=to_jsonable_python(data))
 
 
@@ -215,6 +215,7 @@ async def _forecast(spot: Spot, unit: str, settings: Settings) -> Forecast:
     return await _get(settings.forecast_url, params, Forecast, settings)
 
 
+_TLS = httpx.create_ssl_context()  # once: it takes longer than all else in a call
 _cache: dict[str, tuple[float, Any]] = {}  # any thread and any event loop may come here
 _lock = threading.Lock()
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -255,7 +256,7 @@ async def _body(url: str, params: dict[str, str]) -> bytes:
     # Uncompressed, so that the limit on what arrives is one on what is kept.
     headers = {"Accept-Encoding": "identity"}
     async with (
-        httpx.AsyncClient(timeout=None, follow_redirects=True, max_redirects=3) as client,
+        httpx.AsyncClient(verify=_TLS, timeout=None, follow_redirects=True) as client,
         client.stream("GET", url, params=params, headers=headers) as response,
     ):
         if response.status_code == 429:  # limits are by minute and hour: no use to try at once
@@ -297,17 +298,13 @@ def _ahead(said: str, today: date) -> Sequence[int]:
         day = [name[:3].casefold() for name in WEEKDAYS].index(match[1])
         return [(day - here) % 7 or (7 if "next" in said else 0)]
     if match := _IN_DAYS.fullmatch(words):
-        return [_number(match[match.lastindex or 1])]
+        return [NUMBERS.get(match[match.lastindex or 1], -1)]
     if match := _DAYS.fullmatch(words):
-        return range(min(_number(match[1]), DAYS + 1))
+        return range(NUMBERS.get(match[1], 0))
     try:
         return [(date.fromisoformat(words) - today).days]
     except ValueError:
         raise ToolError(f"I don't know what day {said[:40]} is. {SAY}") from None
-
-
-def _number(word: str) -> int:
-    return NUMBERS.get(word) or (int(word) if word.isdecimal() and len(word) < 4 else -1)
 
 
 def _tell_now(now: Current, unit: str) -> str:
