@@ -14,6 +14,7 @@ call go into the history together, so no call is ever left open there.
 from __future__ import annotations
 
 import logging
+import unicodedata
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -157,10 +158,7 @@ class Turn:
             async for output in outputs:
                 match output:
                     case TextDelta():
-                        made.text.append(output.text)
-                        self._text.append(output.text)
-                        self._clock.text()
-                        await self.queue.put(output)
+                        await self._say(output.text, made)
                     case Speech():
                         start = self._clock.audio(output.samples)
                         await self.queue.put(AudioChunk(start, output.samples))
@@ -173,6 +171,15 @@ class Turn:
                         self._heard(output)
                     case Finish():
                         made.tokens = output.tokens
+
+    async def _say(self, text: str, made: Round) -> None:
+        spoken = text
+        if not made.text and self._text and _needs_space(self._text[-1], text):
+            spoken = " " + text  # between the lead-in and the answer, for who reads both
+        made.text.append(text)
+        self._text.append(spoken)
+        self._clock.text()
+        await self.queue.put(TextDelta(spoken))
 
     def _heard(self, transcript: Transcript) -> None:
         history = self._conversation.history
@@ -257,6 +264,13 @@ def _finished(outcome: ToolOutcome) -> ToolCallFinished:
         outcome.text,
         outcome.data,
     )
+
+
+def _needs_space(before: str, after: str) -> bool:
+    """Whether a space belongs between two sentences: not in Chinese or Japanese, and not twice."""
+    if not before or not after or before[-1].isspace() or after[0].isspace():
+        return False
+    return unicodedata.east_asian_width(before[-1]) not in "WF"
 
 
 def open_calls(history: Sequence[Message]) -> list[ToolCall]:

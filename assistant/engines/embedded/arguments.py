@@ -16,8 +16,27 @@ from assistant.engines.embedded.recognisers import Found, days, languages, numbe
 from assistant.engines.embedded.spans import free_spans, whole
 from assistant.engines.embedded.words import Token, tokens
 
-_YES = frozenset(["yes", "yeah", "yep", "sure", "true", "on", "ja", "oui", "si", "sí", "是", "好", "对"])
-_NO = frozenset(["no", "nope", "not", "without", "never", "false", "off", "dont", "don't", "nein", "non", "不", "否", "没"])
+_YES = frozenset(
+    ["yes", "yeah", "yep", "sure", "true", "on", "ja", "oui", "si", "sí", "是", "好", "对"]
+)
+_NO = frozenset(
+    [
+        "no",
+        "nope",
+        "not",
+        "without",
+        "never",
+        "false",
+        "off",
+        "dont",
+        "don't",
+        "nein",
+        "non",
+        "不",
+        "否",
+        "没",
+    ]
+)
 
 
 @dataclass

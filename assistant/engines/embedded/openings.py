@@ -11,7 +11,26 @@ from assistant.engines.embedded.profiles import GLUE, SLOT, Anchor, Profile
 from assistant.engines.embedded.words import COURTESY, QUESTION_WORDS, Token, is_cjk, similar
 
 _ABOUT_US = frozenset(
-    ["you", "your", "yours", "yourself", "me", "my", "mine", "i", "we", "us", "our", "你", "您", "我", "du", "dein", "tu", "ton"]
+    [
+        "you",
+        "your",
+        "yours",
+        "yourself",
+        "me",
+        "my",
+        "mine",
+        "i",
+        "we",
+        "us",
+        "our",
+        "你",
+        "您",
+        "我",
+        "du",
+        "dein",
+        "tu",
+        "ton",
+    ]
 )
 _CJK_QUESTION = ("谁", "什么", "哪", "多少", "怎么", "为什么", "几", "多长", "多高", "多大")
 

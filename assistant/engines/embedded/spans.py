@@ -20,10 +20,67 @@ from assistant.engines.embedded.words import (
 
 _PLACE = re.compile(r"\b(?:city|town|place|location|country|address|where|region|time zone)\b")
 _QUERY = frozenset(["query", "question", "search", "topic", "keyword"])
-_BEFORE_PLACE = frozenset(["in", "at", "for", "near", "of", "between", "from", "around", "to", "over", "für", "à", "en", "在"])
-_INSIDE_NAME = frozenset(["of", "the", "and", "de", "la", "le", "el", "los", "las", "del", "di", "da", "do", "an", "am", "y"])
-_ASKING = frozenset(["can", "could", "would", "will", "you", "i", "we", "want", "need", "like", "to", "d", "me"])
-_BEFORE_ANSWER = frozenset(["it", "is", "its", "in", "for", "at", "to", "on", "of", "i", "mean", "meant", "about", "that", "would", "be"])
+_BEFORE_PLACE = frozenset(
+    [
+        "in",
+        "at",
+        "for",
+        "near",
+        "of",
+        "between",
+        "from",
+        "around",
+        "to",
+        "over",
+        "für",
+        "à",
+        "en",
+        "在",
+    ]
+)
+_INSIDE_NAME = frozenset(
+    [
+        "of",
+        "the",
+        "and",
+        "de",
+        "la",
+        "le",
+        "el",
+        "los",
+        "las",
+        "del",
+        "di",
+        "da",
+        "do",
+        "an",
+        "am",
+        "y",
+    ]
+)
+_ASKING = frozenset(
+    ["can", "could", "would", "will", "you", "i", "we", "want", "need", "like", "to", "d", "me"]
+)
+_BEFORE_ANSWER = frozenset(
+    [
+        "it",
+        "is",
+        "its",
+        "in",
+        "for",
+        "at",
+        "to",
+        "on",
+        "of",
+        "i",
+        "mean",
+        "meant",
+        "about",
+        "that",
+        "would",
+        "be",
+    ]
+)
 _BEFORE_TEXT = frozenset(["to", "that", "about", "for", "of", "saying", "is", "zu", "关于"])
 
 Spans = Iterator[tuple[Parameter, str]]
@@ -165,8 +222,7 @@ def _lead(words: Sequence[Token], match: Match, *, keep_questions: bool) -> int 
         return start + longest
     known = match.profile.vocabulary
     while start < len(words) and (
-        (not words[start].content
-        and words[start].word not in QUESTION_WORDS)
+        (not words[start].content and words[start].word not in QUESTION_WORDS)
         or similar_to_any(words[start].norm, known)
     ):
         start += 1
