@@ -203,7 +203,7 @@ def unresolved(x: NoSuchType) -> str:  # type: ignore[name-defined]  # noqa: F82
     return ""
 
 
-def broken_annotation(x: Literal["a"].nothing) -> str:  # type: ignore  # noqa: F821, PGH003
+def broken_annotation(x: Literal["a"].nothing) -> str:  # type: ignore
     """Doc."""
     return ""
 
