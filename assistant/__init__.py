@@ -1,0 +1,53 @@
+"""A voice assistant around Step-Audio 2: it hears, calls tools, and answers in any voice.
+
+`tool` makes a function a tool; `ask` asks one question and blocks; `Assistant` holds conversations
+and streams events.
+"""
+
+from assistant.assistant import Assistant
+from assistant.audio import Sound, Voice
+from assistant.blocking import Answer, ask
+from assistant.config import Settings, load_settings
+from assistant.errors import AssistantError, ToolError
+from assistant.events import (
+    AudioChunk,
+    Event,
+    Failed,
+    TextDelta,
+    ToolCallFinished,
+    ToolCallStarted,
+    ToolProgress,
+    Transcript,
+    TurnEnded,
+    TurnStarted,
+    VoiceChanged,
+)
+from assistant.plugins import ToolContext, ToolResult, tool
+from assistant.session import Session
+
+__all__ = [
+    "Answer",
+    "Assistant",
+    "AssistantError",
+    "AudioChunk",
+    "Event",
+    "Failed",
+    "Session",
+    "Settings",
+    "Sound",
+    "TextDelta",
+    "ToolCallFinished",
+    "ToolCallStarted",
+    "ToolContext",
+    "ToolError",
+    "ToolProgress",
+    "ToolResult",
+    "Transcript",
+    "TurnEnded",
+    "TurnStarted",
+    "Voice",
+    "VoiceChanged",
+    "ask",
+    "load_settings",
+    "tool",
+]

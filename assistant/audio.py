@@ -46,7 +46,9 @@ class Sound:
         return Sound(np.ascontiguousarray(samples, dtype=np.float32), sample_rate)
 
     def to_pcm16(self) -> Pcm16:
-        return (np.clip(self.samples, -1.0, 1.0) * 32767.0).round().astype(np.int16)
+        scaled = np.round(self.samples * np.float32(32768.0))
+        pcm: Pcm16 = np.clip(scaled, -32768.0, 32767.0).astype(np.int16)
+        return pcm
 
     @classmethod
     def from_pcm16(cls, samples: Pcm16, sample_rate: int = OUTPUT_RATE) -> Sound:

@@ -1,0 +1,27 @@
+"""Tools: what makes a function one, where they come from, and how their calls are run."""
+
+from assistant.plugins.arguments import canonical
+from assistant.plugins.calls import Approve, Caller, ToolOutcome
+from assistant.plugins.context import ToolContext, ToolResult, VoiceSearch
+from assistant.plugins.dispatch import Dispatcher
+from assistant.plugins.loader import LoadReport, check_tools, load_tools
+from assistant.plugins.registry import Registry
+from assistant.plugins.tool import SideEffect, Tool, tool
+
+__all__ = [
+    "Approve",
+    "Caller",
+    "Dispatcher",
+    "LoadReport",
+    "Registry",
+    "SideEffect",
+    "Tool",
+    "ToolContext",
+    "ToolOutcome",
+    "ToolResult",
+    "VoiceSearch",
+    "canonical",
+    "check_tools",
+    "load_tools",
+    "tool",
+]

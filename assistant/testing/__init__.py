@@ -1,0 +1,13 @@
+"""Doubles for tests of tools and of programs that use the assistant. Public, and kept stable."""
+
+from assistant.testing.scripted import ScriptedEngine
+from assistant.testing.tools import FailingTool, RecordingTool, SlowTool, ToolBench, call_tool
+
+__all__ = [
+    "FailingTool",
+    "RecordingTool",
+    "ScriptedEngine",
+    "SlowTool",
+    "ToolBench",
+    "call_tool",
+]

@@ -1,0 +1,44 @@
+# Two commands do everything from a bare machine with Python 3.10 or newer:
+#   make demo    install, then ask a spoken question and write the spoken answer
+#   make test    install, then check style, types and behaviour
+# Both keep what they installed in .venv, and install again only when the requirements change.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS ?= dev
+REQUIREMENTS := pyproject.toml constraints.txt
+
+.PHONY: demo test format docs clean
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/assistant ask --audio examples/deep_voice_and_tokyo.wav --out demo-answer.wav
+
+test: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+format: $(VENV)/test.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/test.stamp
+	$(BIN)/python scripts/readme.py
+
+clean:
+	rm -rf $(VENV) demo-answer.wav
+
+$(VENV)/demo.stamp: $(REQUIREMENTS) | $(BIN)/pip
+	$(BIN)/pip install --quiet -c constraints.txt -e .
+	touch $@
+
+$(VENV)/test.stamp: $(REQUIREMENTS) | $(BIN)/pip
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	touch $@ $(VENV)/demo.stamp
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)

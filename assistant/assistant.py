@@ -1,0 +1,126 @@
+"""The assistant: an engine, tools and voices, shared by any number of sessions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from types import TracebackType
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+from typing_extensions import Self
+
+from assistant.audio import Voice
+from assistant.config import Settings, load_settings
+from assistant.engines import create_engine
+from assistant.engines.base import Engine
+from assistant.errors import AssistantError, PluginError
+from assistant.library import VoiceLibrary
+from assistant.plugins import Approve, Dispatcher, Registry, Tool, load_tools
+from assistant.session import Session
+
+logger = logging.getLogger(__name__)
+
+
+class Assistant:
+    """Used as `async with Assistant() as assistant:`; its turns run inside that block.
+
+    `engine`: one that is made already, instead of the one that the settings name. `tools`: tools
+    of the program itself, besides those that the settings find. Entering raises AssistantError:
+    the engine can't start, a setting is wrong. Tool files that can't be loaded are in `problems`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        engine: Engine | None = None,
+        tools: Iterable[Tool] = (),
+        library: VoiceLibrary | None = None,
+    ) -> None:
+        self.settings = settings or load_settings()
+        self.problems: tuple[PluginError, ...] = ()
+        self.registry: Registry
+        self.dispatcher: Dispatcher
+        self.library = library or VoiceLibrary(self.settings.library)
+        self._engine = engine
+        self._own_tools = tuple(tools)
+        self._tasks: TaskGroup | None = None
+
+    @property
+    def engine(self) -> Engine:
+        if self._engine is None:
+            raise AssistantError("the assistant is not open", hint="use `async with Assistant()`")
+        return self._engine
+
+    async def __aenter__(self) -> Self:
+        await anyio.to_thread.run_sync(self._load)
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        return self
+
+    def _load(self) -> None:
+        report = load_tools(self.settings)
+        for tool in self._own_tools:
+            report.registry.add(tool)
+        self.registry = report.registry
+        self.problems = report.problems
+        for problem in self.problems:
+            logger.warning("%s", problem)
+        self.dispatcher = Dispatcher(self.registry, self.settings.plugins)
+        if self._engine is None:
+            self._engine = create_engine(self.settings)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._tasks is not None
+        self._tasks.cancel_scope.cancel()
+        try:
+            # The group isn't told of an error in the block: it would wrap it in another one.
+            await self._tasks.__aexit__(None, None, None)
+        finally:
+            self._tasks = None
+            with anyio.CancelScope(shield=True):
+                await self.engine.aclose()
+
+    def session(
+        self,
+        *,
+        voice: str | None = None,
+        language: str | None = None,
+        system_prompt: str | None = None,
+        allow: Iterable[str] | None = None,
+        deny: Iterable[str] = (),
+        approve: Approve | None = None,
+        speak: bool = True,
+    ) -> Session:
+        """A new conversation. What is not given is as in the settings.
+
+        `voice`: id of a clip. `allow`, `deny`: names of tools. `approve`: asked before a tool runs
+        that needs approval; without it such a tool is denied. Raises LibraryError: unknown voice.
+        """
+        settings = self.settings
+        return Session(
+            self,
+            voice=self._voice(settings.voice if voice is None else voice),
+            language=settings.language if language is None else language,
+            system_prompt=settings.system_prompt if system_prompt is None else system_prompt,
+            allow=allow,
+            deny=deny,
+            approve=approve,
+            speak=speak,
+        )
+
+    def _voice(self, voice_id: str) -> Voice:
+        return Voice() if voice_id == Voice().id else self.library.get(voice_id)
+
+    def start(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        """Runs a turn in the assistant's task group: it ends when the assistant does."""
+        if self._tasks is None:
+            raise AssistantError("the assistant is not open", hint="use `async with Assistant()`")
+        self._tasks.start_soon(function, *args)

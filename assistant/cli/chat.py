@@ -1,0 +1,137 @@
+"""`assistant chat`: a conversation in the terminal."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+from rich.console import Console
+
+from assistant.assistant import Assistant
+from assistant.audio import Pcm16, write_wav
+from assistant.cli.options import (
+    EngineName,
+    Language,
+    SettingsFile,
+    ToolFolders,
+    VoiceId,
+    refuse_bad_plugins,
+    settings_from,
+)
+from assistant.cli.player import find_player, play
+from assistant.cli.render import Renderer
+from assistant.config import Settings
+from assistant.errors import AssistantError
+from assistant.events import AudioChunk
+from assistant.session import Session
+
+HELP = (
+    "Type a question. /audio FILE asks with a recording, /voice ID changes the voice, "
+    "/quit ends. Ctrl-C stops an answer."
+)
+
+
+def chat(
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the answers to this folder instead of playing."),
+    ] = None,
+    voice: VoiceId = None,
+    tools: ToolFolders = None,
+    engine: EngineName = None,
+    language: Language = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Hold a conversation in the terminal."""
+    if out is not None and not out.is_dir():
+        raise AssistantError(f"{out}: there is no such folder")
+    values = settings_from(settings, tools, engine=engine, voice=voice, language=language)
+    anyio.run(_converse, values, tools, out)
+
+
+async def _converse(settings: Settings, folders: list[Path] | None, out: Path | None) -> None:
+    console = Console()
+    async with Assistant(settings) as assistant:
+        refuse_bad_plugins(assistant, folders)
+        conversation = Conversation(assistant.session(), console, out)
+        console.print(HELP, style="dim")
+        while (line := await _read_line()) is not None:
+            if line in ("/quit", "/exit"):
+                break
+            if line:
+                await conversation.say(line)
+
+
+async def _read_line() -> str | None:
+    """A line of the user; None at the end of the input. Ctrl-C here leaves the program."""
+
+    def read() -> str | None:
+        try:
+            return input("you     ").strip()
+        except EOFError:
+            return None
+
+    return await anyio.to_thread.run_sync(read, abandon_on_cancel=True)
+
+
+class Conversation:
+    """A session at a terminal: commands, turns that Ctrl-C stops, sound that is played or kept."""
+
+    def __init__(self, session: Session, console: Console, out: Path | None) -> None:
+        self._session = session
+        self._console = console
+        self._player = None if out is not None else find_player()
+        self._folder = out or Path()
+        self._number = 0
+
+    async def say(self, line: str) -> None:
+        """One line of the user. A mistake in it is told, and the conversation goes on."""
+        try:
+            if line.startswith("/voice "):
+                self._session.voice = self._session.find_voice(line.split(maxsplit=1)[1])
+            elif line.startswith("/audio "):
+                await self._turn(Path(line.split(maxsplit=1)[1]))
+            elif line.startswith("/"):
+                self._console.print(HELP, style="dim")
+            else:
+                await self._turn(line)
+        except AssistantError as error:
+            self._console.print(str(error), style="red", markup=False, soft_wrap=True)
+
+    async def _turn(self, question: str | Path) -> None:
+        renderer = Renderer(self._console)
+        pieces: list[Pcm16] = []
+        async with _stopped_by_ctrl_c(self._session):
+            async for event in self._session.ask(question):
+                renderer.event(event)
+                if isinstance(event, AudioChunk):
+                    pieces.append(event.samples)
+        if pieces:
+            await self._sound(pieces, renderer)
+
+    async def _sound(self, pieces: list[Pcm16], renderer: Renderer) -> None:
+        if self._player is not None:
+            await play(self._player, pieces)
+            return
+        self._number += 1
+        path = self._folder / f"answer-{self._number:03}.wav"
+        write_wav(path, pieces)
+        renderer.saved(path, sum(map(len, pieces)) / 24_000)
+
+
+@asynccontextmanager
+async def _stopped_by_ctrl_c(session: Session) -> AsyncIterator[None]:
+    async def watch() -> None:
+        with anyio.open_signal_receiver(signal.SIGINT) as signals:
+            async for _ in signals:
+                await session.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        yield
+        tasks.cancel_scope.cancel()

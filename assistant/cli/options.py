@@ -1,0 +1,55 @@
+"""Options that several commands share, and the settings that they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from assistant.assistant import Assistant
+from assistant.config import Settings, load_settings
+
+ToolFolders = Annotated[
+    list[Path] | None,
+    typer.Option("--tools", metavar="DIR", help="Also load the tools of this folder. Repeatable."),
+]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", metavar="FILE", help="Settings file, instead of assistant.toml."),
+]
+EngineName = Annotated[
+    str | None, typer.Option("--engine", metavar="NAME", help="Engine to answer with.")
+]
+VoiceId = Annotated[str | None, typer.Option("--voice", metavar="ID", help="Voice to answer in.")]
+Language = Annotated[
+    str | None,
+    typer.Option("--language", metavar="TAG", help="Language of the answer, such as en or zh-CN."),
+]
+
+
+def settings_from(
+    file: Path | None,
+    tools: list[Path] | None = None,
+    **values: Any,
+) -> Settings:
+    """The settings with the options of a command over them; None means not given."""
+    settings = load_settings(file, options=values)
+    if not tools:
+        return settings
+    folders = (*settings.plugins.folders, *tools)
+    return settings.model_copy(
+        update={"plugins": settings.plugins.model_copy(update={"folders": folders})}
+    )
+
+
+def refuse_bad_plugins(assistant: Assistant, folders: list[Path] | None) -> None:
+    """Raises the problems of the folders that were named on the command line.
+
+    A bad file in a folder that the settings name is only a warning: the rest is of use.
+    """
+    named = [folder.resolve() for folder in folders or ()]
+    for problem in assistant.problems:
+        path = problem.path.resolve() if problem.path else None
+        if path and any(path == folder or folder in path.parents for folder in named):
+            raise problem

@@ -1,0 +1,34 @@
+"""Plays sound with whatever player the machine has."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+
+from assistant.audio import Pcm16, write_wav
+
+PLAYERS = (
+    ("pw-play",),
+    ("paplay",),
+    ("aplay", "-q"),
+    ("afplay",),
+    ("ffplay", "-nodisp", "-autoexit", "-loglevel", "quiet"),
+)
+"""Commands that play a WAV file, the usual ones of Linux and macOS, best first."""
+
+
+def find_player() -> tuple[str, ...] | None:
+    """The first player that is installed."""
+    return next((player for player in PLAYERS if shutil.which(player[0])), None)
+
+
+async def play(player: Sequence[str], pieces: Sequence[Pcm16]) -> None:
+    """Plays the sound and waits for its end. A player that fails is not worth an error."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "answer.wav"
+        write_wav(path, pieces)
+        await anyio.run_process([*player, str(path)], check=False)

@@ -1,0 +1,40 @@
+"""What the engine says of its own accord, and the small talk that it says it to."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+from assistant.engines.embedded.lexicon import read
+
+_NOT_WORDS = re.compile(r"[^\w]+|_")
+
+
+def phrase(name: str, language: str, *values: str) -> str:
+    """The sentence of phrases.toml in that language, or in English where there is none."""
+    return str(_find(name, language)).format(*values)
+
+
+def lead_in(language: str, previous: str) -> str:
+    """A short sentence to say while a tool runs; never the previous one again."""
+    options: list[str] = _find("lead_in", language)
+    after = options.index(previous) + 1 if previous in options else 0
+    return options[after % len(options)]
+
+
+def small_talk(text: str) -> str:
+    """The topic where the whole text is a greeting, thanks and the like; empty else."""
+    said = _NOT_WORDS.sub(" ", re.sub(r"['’]s\b", " is", text.lower())).strip()
+    return next((topic for topic, form in _small_talk() if form.fullmatch(said)), "")
+
+
+def _find(name: str, language: str) -> Any:
+    table = read("phrases.toml")
+    return table.get(language.lower().partition("-")[0], {}).get(name) or table["en"][name]
+
+
+@cache
+def _small_talk() -> list[tuple[str, re.Pattern[str]]]:
+    tables = (table["small_talk"] for table in read("phrases.toml").values())
+    return [(topic, re.compile(form)) for table in tables for topic, form in table.items()]

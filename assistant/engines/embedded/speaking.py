@@ -1,0 +1,74 @@
+"""Text to speech: sentence by sentence, each in its language, in the timbre of a voice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from functools import lru_cache
+
+import numpy as np
+import soxr
+
+from assistant.audio import OUTPUT_RATE, Pcm16, Voice
+from assistant.engines.base import Speech
+from assistant.engines.embedded import espeak
+from assistant.engines.embedded.languages import runs, speech_language
+from assistant.engines.embedded.sentences import sentences
+from assistant.engines.embedded.timbre import timbre_of
+from assistant.engines.embedded.wording import speakable
+from assistant.events import TextDelta
+
+
+def speak(
+    text: str,
+    voice: Voice,
+    stop: threading.Event,
+    *,
+    language: str = "",
+    user_language: str = "",
+    aloud: bool = True,
+) -> Generator[TextDelta | Speech, None, None]:
+    """Each sentence as text, then as sound. Ends early once `stop` is set.
+
+    `language` is the one to speak in; empty: that of each sentence, and `user_language` where
+    that can't be told.
+    """
+    for sentence in sentences(text):
+        if stop.is_set():
+            return
+        yield TextDelta(sentence)
+        if aloud:
+            samples = _sentence(sentence, voice, stop, language, user_language)
+            if len(samples) and not stop.is_set():
+                yield Speech(samples)
+
+
+def _sentence(
+    sentence: str, voice: Voice, stop: threading.Event, language: str, user_language: str
+) -> Pcm16:
+    """One sentence as sound, shape (n,) at OUTPUT_RATE; empty where there is nothing to say."""
+    words = speakable(sentence)
+    if not words:
+        return np.zeros(0, np.int16)
+    library, timbre = espeak.load(), timbre_of(voice)
+    spoken_in = speech_language(words, language, user_language)
+    pieces = [
+        library.synthesise(piece, _voice(tag), timbre, stop.is_set)
+        for tag, piece in runs(words, spoken_in)
+        if any(char.isalnum() for char in piece)
+    ]
+    return _resampled(np.concatenate(pieces), library.sample_rate)
+
+
+def _resampled(samples: Pcm16, rate: int) -> Pcm16:
+    # In float and clipped: resampling overshoots, and int16 would wrap around.
+    resampled = soxr.resample(samples.astype(np.float32), rate, OUTPUT_RATE)
+    pcm: Pcm16 = np.clip(np.round(resampled), -32768, 32767).astype(np.int16)
+    return pcm
+
+
+@lru_cache(maxsize=256)
+def _voice(language: str) -> str:
+    """espeak-ng's voice for the language; the English one where it has none."""
+    library = espeak.load()
+    return library.voice_of(language) or library.voices["en-us"]

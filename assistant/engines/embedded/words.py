@@ -1,0 +1,106 @@
+"""The words of an utterance: where they stand, and how they are compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from assistant.engines.embedded.lexicon import word_class
+
+_CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+(?:[.,:]\d+)*(?:['’][^\W\d_]+)?")
+_BREAK = re.compile(r"[.!?;,，、。！？；\n]")
+_EXPANSIONS = {"'s": "is", "'re": "are", "'m": "am", "'ll": "will", "'ve": "have", "'d": "would"}
+
+QUESTION_WORDS = word_class("question")
+PREPOSITIONS = word_class("preposition")
+COURTESY = word_class("courtesy")
+_WITHOUT_CONTENT = QUESTION_WORDS | PREPOSITIONS | word_class("function")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word, or one character of a script without blanks."""
+
+    norm: str  # lower case, without endings: what is compared
+    start: int  # characters of the text that it stands for
+    end: int
+    word: str  # lower case
+    breaks: bool = False  # a full stop or comma stands before it
+
+    @property
+    def content(self) -> bool:
+        """False for words that only hold a sentence together."""
+        return self.word not in _WITHOUT_CONTENT
+
+
+@lru_cache(maxsize=8192)
+def tokens(text: str) -> tuple[Token, ...]:
+    """The words of the text; a contraction ("what's") gives two with the same place."""
+    found: list[Token] = []
+    end = 0
+    for match in _TOKEN.finditer(text):
+        breaks = bool(found) and bool(_BREAK.search(text, end, match.start()))
+        end = match.end()
+        for word in _parts(match.group().lower().replace("’", "'")):
+            found.append(Token(stem(word), match.start(), end, word, breaks))
+            breaks = False
+    return tuple(found)
+
+
+def _parts(word: str) -> list[str]:
+    head, mark, tail = word.rpartition("'")
+    if not mark:
+        return [word]
+    if head in word_class("contracted") and mark + tail in _EXPANSIONS:
+        return [head, _EXPANSIONS[mark + tail]]
+    return [head if tail == "s" else word]
+
+
+@lru_cache(maxsize=8192)
+def stem(word: str) -> str:
+    """The word without its English ending; the same for all forms of most words."""
+    if len(word) < 4 or not word.isascii() or word in _WITHOUT_CONTENT:
+        return word
+    for ending, kept in (("ies", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", "")):
+        if word.endswith(ending) and not word.endswith("ss") and len(word) - len(ending) >= 3:
+            return _undoubled(word[: -len(ending)] + kept)
+    return word.removesuffix("e") if len(word) > 4 else word
+
+
+def _undoubled(word: str) -> str:
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls":
+        return word[:-1]
+    return word.removesuffix("e") if len(word) > 4 else word
+
+
+def span_text(text: str, span: Sequence[Token]) -> str:
+    """What the text has from the first to the last of the tokens, without marks around it."""
+    if not span:
+        return ""
+    return text[span[0].start : span[-1].end].strip(" \t\n.,!?;:。，！？；：、\"'“”")
+
+
+def is_cjk(word: str) -> bool:
+    return len(word) == 1 and bool(re.match(f"[{_CJK}]", word))
+
+
+@lru_cache(maxsize=65536)
+def similar(a: str, b: str) -> float:
+    """1.0 for the same word; less for one that may be a slip of the ear or the pen; 0.0 else."""
+    if a == b:
+        return 1.0
+    if min(len(a), len(b)) < 4 or a[0] != b[0] or abs(len(a) - len(b)) > 2:
+        return 0.0
+    return 0.75 if _edit_distance(a, b) <= max(len(a), len(b)) // 4 else 0.0
+
+
+def _edit_distance(a: str, b: str) -> int:
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        previous, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (x != y))
+    return row[-1]

@@ -1,0 +1,86 @@
+"""Threads for tools that block.
+
+The threads are daemons: a tool that hangs for ever must not keep the program from ending (anyio's
+own worker threads would). Each tool has a bounded number of them, and a thread that nobody waits
+for any more keeps its place until it really ends: a tool that hangs blocks itself alone, and the
+number of threads stays bounded. Whoever finds all places taken waits.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import anyio
+from anyio import CapacityLimiter, from_thread
+from anyio.lowlevel import EventLoopToken, RunVar, current_token
+
+
+class Escaped(Exception):  # noqa: N818  (it carries another one)
+    """SystemExit, KeyboardInterrupt and the like, raised in a tool: not ours to obey."""
+
+
+class Threads:
+    """Runs blocking functions, at most `limit` at a time under the same key."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        # An event loop that has ended takes its waiters with it: each gets its own limiters.
+        self._limiters: RunVar[dict[str, CapacityLimiter]] = RunVar("assistant tool threads")
+
+    async def call(
+        self, key: str, function: Callable[[], Any], starting: Callable[[], None]
+    ) -> Any:
+        """The function's value, or what it raised. `starting` is called once a place is free.
+
+        A cancelled call returns at once; its thread goes on and keeps its place.
+        """
+        limiter = self._limiter(key)
+        job = _Job(function, limiter, current_token())
+        await limiter.acquire_on_behalf_of(job)
+        starting()
+        try:
+            threading.Thread(target=job.run, name=f"tool {key}", daemon=True).start()
+        except RuntimeError:  # the system has no more threads
+            limiter.release_on_behalf_of(job)
+            raise
+        await job.ended.wait()
+        if job.error is not None:
+            raise job.error
+        return job.value
+
+    def _limiter(self, key: str) -> CapacityLimiter:
+        limiters = self._limiters.get({})
+        self._limiters.set(limiters)
+        return limiters.setdefault(key, CapacityLimiter(self._limit))
+
+
+class _Job:
+    def __init__(
+        self, function: Callable[[], Any], limiter: CapacityLimiter, token: EventLoopToken
+    ) -> None:
+        self.ended = anyio.Event()
+        self.value: Any = None
+        self.error: Exception | None = None
+        self._function = function
+        self._limiter = limiter
+        self._token = token
+        self._context = contextvars.copy_context()
+
+    def run(self) -> None:
+        try:
+            self.value = self._context.run(self._function)
+        except Exception as error:  # noqa: BLE001  (raised again for the caller)
+            self.error = error
+        except BaseException as error:  # noqa: BLE001
+            self.error = Escaped(f"{type(error).__name__} in a tool")
+            self.error.__cause__ = error
+        with suppress(RuntimeError):  # the event loop is gone, and with it whoever waited
+            from_thread.run_sync(self._end, token=self._token)
+
+    def _end(self) -> None:
+        self.ended.set()
+        self._limiter.release_on_behalf_of(self)

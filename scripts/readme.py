@@ -1,0 +1,127 @@
+"""Writes the generated parts of README.md: help texts, tables of tools, events and settings.
+
+    python scripts/readme.py           writes them
+    python scripts/readme.py --check   exit status 1 when they are not up to date
+
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import get_args
+
+os.environ.update(COLUMNS="100", TERM="dumb", NO_COLOR="1")
+
+import click
+import typer
+from pydantic import BaseModel
+
+from assistant import events
+from assistant.cli import app
+from assistant.config import Settings
+from assistant.plugins import load_tools
+
+README = Path(__file__).parent.parent / "README.md"
+PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
+
+
+def one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def tools() -> str:
+    def rows() -> Iterator[tuple[str, ...]]:
+        for tool in load_tools(Settings()).registry:
+            arguments = ", ".join(f"`{name}`" for name in tool.schema.parameters["properties"])
+            example = tool.schema.examples[0] if tool.schema.examples else ""
+            settings = tool.settings_model.model_fields if tool.settings_model else ()
+            keys = ", ".join(f"`{key}`" for key in settings)
+            description = one_line(tool.schema.description).split(". ")[0].rstrip(".") + "."
+            yield f"`{tool.name}`", arguments, description, f"“{example}”", keys
+
+    head = ("tool", "arguments", "what it does", "say", "settings (`[tools.NAME]`)")
+    return table(head, rows())
+
+
+def event_rows() -> Iterator[tuple[str, ...]]:
+    for kind in get_args(events.Event):
+        fields = [field.name for field in dataclasses.fields(kind)]
+        if kind is events.AudioChunk:
+            fields = ["start", "seconds", "samples (with --json-audio)"]
+        yield f"`{kind.type}`", ", ".join(fields), one_line(inspect.getdoc(kind))
+
+
+def settings_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, ...]]:
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from settings_rows(annotation, f"{prefix}{name}.")
+            continue
+        default = "" if field.default_factory else f"`{_default(field.default)}`"
+        yield f"`{prefix}{name}`", default, one_line(field.description)
+
+
+def _default(value: object) -> str:
+    return (
+        {None: "none", (): "none", True: "true", False: "false"}.get(value, f"{value}")
+        if isinstance(value, (bool, tuple, type(None)))
+        else (repr(value) if isinstance(value, str) else str(value))
+        if value != {}
+        else "none"
+    )
+
+
+def helps() -> str:
+    command = typer.main.get_command(app)
+    return "".join(
+        f"```\n$ {path} --help\n{text}\n```\n\n" for path, text in _helps(command, "assistant")
+    )
+
+
+def _helps(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
+    with click.Context(
+        command, info_name=path, terminal_width=100, max_content_width=100
+    ) as context:
+        yield path, command.get_help(context).strip()
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _helps(below, f"{path} {name}")
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "tools": tools,
+    "events": lambda: table(("`type`", "fields", "meaning"), event_rows()),
+    "settings": lambda: table(("key", "default", "meaning"), settings_rows(Settings)),
+    "help": helps,
+}
+
+
+def render(text: str) -> str:
+    """The text with every part that this script knows made anew."""
+
+    def part(match: re.Match[str]) -> str:
+        make = PARTS.get(match[2])
+        return f"{match[1]}{make()}{match[3]}" if make else match[0]
+
+    return PART.sub(part, text)
+
+
+if __name__ == "__main__":
+    old = README.read_text("utf-8")
+    new = render(old)
+    if "--check" in sys.argv:
+        sys.exit(old != new)
+    README.write_text(new, "utf-8")

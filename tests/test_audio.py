@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assistant.audio import OUTPUT_RATE, Sound, read_sound, write_wav
+from assistant.errors import AudioError
+
+
+def tone(seconds: float = 0.5, rate: int = 16_000, hz: float = 440.0) -> np.ndarray:
+    return (0.5 * np.sin(2 * np.pi * hz * np.arange(int(seconds * rate)) / rate)).astype("float32")
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 44_100, 96_000])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "FLOAT"])
+def test_files_of_any_rate_and_channel_count_are_read_as_mono(
+    tmp_path: Path, rate: int, channels: int, subtype: str
+) -> None:
+    wave = np.repeat(tone(rate=rate)[:, None], channels, axis=1)
+    soundfile.write(tmp_path / "a.wav", wave, rate, subtype=subtype)
+    sound = read_sound(tmp_path / "a.wav", max_seconds=10)
+    assert sound.sample_rate == rate
+    assert sound.samples.shape == (len(wave),)
+    assert np.abs(sound.samples - wave[:, 0]).max() < 0.02
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.mp3"])
+def test_other_formats_than_wav_are_read(tmp_path: Path, name: str) -> None:
+    soundfile.write(tmp_path / name, tone(rate=44_100), 44_100)
+    assert read_sound(tmp_path / name, max_seconds=10).seconds == pytest.approx(0.5, abs=0.1)
+
+
+def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+    pieces = [Sound(tone(rate=OUTPUT_RATE), OUTPUT_RATE).to_pcm16() for _ in range(2)]
+    write_wav(tmp_path / "a.wav", pieces)
+    sound = read_sound(tmp_path / "a.wav", max_seconds=10)
+    assert np.array_equal(sound.to_pcm16(), np.concatenate(pieces))
+
+
+def make(path: Path, content: bytes | np.ndarray, rate: int = 8_000) -> Path:
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        soundfile.write(path, content, rate, subtype="FLOAT")
+    return path
+
+
+def test_what_is_no_sound_is_refused_in_one_line(tmp_path: Path) -> None:
+    cases = {
+        "no such file": tmp_path / "none.wav",
+        "is a folder": tmp_path,
+        "not audio": make(tmp_path / "text.wav", b"these are words, no samples"),
+        "not audio that": make(tmp_path / "empty-file.wav", b""),
+        "holds no sound": make(tmp_path / "empty.wav", np.zeros(0, "float32")),
+        "no numbers": make(tmp_path / "nan.wav", np.full(800, np.nan, "float32")),
+        "20 seconds long; the limit is 10": make(tmp_path / "long.wav", tone(20, 8_000)),
+    }
+    for message, path in cases.items():
+        with pytest.raises(AudioError, match=message) as caught:
+            read_sound(path, max_seconds=10)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_header_that_promises_hours_is_refused_before_decoding() -> None:
+    header = io.BytesIO()
+    soundfile.write(header, np.zeros(8, "int16"), 8_000, format="WAV")
+    raw = bytearray(header.getvalue())
+    raw[40:44] = (2**31 - 2).to_bytes(4, "little")
+    with pytest.raises(AudioError):
+        read_sound(io.BytesIO(bytes(raw)), max_seconds=0.0005)
+
+
+@given(st.binary(max_size=400))
+def test_random_bytes_are_sound_or_an_audio_error(content: bytes) -> None:
+    try:
+        sound = read_sound(io.BytesIO(content), max_seconds=10)
+    except AudioError:
+        pass
+    else:
+        assert np.isfinite(sound.samples).all()
+
+
+@given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=50))
+def test_conversion_to_16_bit_clips_and_never_wraps(values: list[float]) -> None:
+    pcm = Sound(np.array(values, "float32"), 8_000).to_pcm16()
+    assert (np.sign(pcm) * np.sign(values) >= 0).all()
+    assert np.abs(Sound.from_pcm16(pcm, 8_000).samples).max() <= 1.0
+
+
+def test_resampling_keeps_the_tone_and_the_length() -> None:
+    sound = Sound(tone(1.0, 48_000), 48_000).resampled(16_000)
+    assert sound.samples.shape == (16_000,)
+    assert np.abs(np.fft.rfft(sound.samples)).argmax() == 440
+
+
+def test_a_target_that_can_not_be_written_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="can't be written"):
+        write_wav(tmp_path / "no" / "such.wav", [np.zeros(4, "int16")])
