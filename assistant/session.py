@@ -76,11 +76,14 @@ class Session:
                 await turn.finished.wait()
             self._turn = None
 
-    async def cancel(self) -> None:
-        """Stops the turn that runs, if any; returns once the history is consistent."""
-        if self._turn is not None:
-            self._turn.scope.cancel()
-            await self._turn.finished.wait()
+    async def cancel(self) -> bool:
+        """Stops the turn that runs; returns once the history is consistent. False: none ran."""
+        turn = self._turn
+        if turn is None:
+            return False
+        turn.scope.cancel()
+        await turn.finished.wait()
+        return True
 
     def _begin(self, message: UserMessage, task: Task) -> Turn:
         if self._turn is not None:

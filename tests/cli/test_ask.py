@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from assistant.library.describe import measure
+from assistant.library import measure
 
 from assistant.audio import read_sound
 
