@@ -142,7 +142,8 @@ def examine(source: Source) -> _Clip | Refusal:
     about |= {"sha256": hashlib.sha256(wav).hexdigest(), "traits": measure(sound)}
     voice_id = source.info.id or "new"
     try:
-        entry = Entry.model_validate({"id": voice_id, "file": f"{voice_id}.wav", **about})
+        # The file gets its name with the id, once that is known to be free.
+        entry = Entry.model_validate({"id": voice_id, "file": "new.wav", **about})
     except ValidationError as error:
         return Refusal(source.name, describe(error, Entry).replace("value error, ", ""))
     return _Clip(source, wav, entry)

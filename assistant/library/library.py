@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from assistant.audio import DEFAULT_VOICE, Sound, Voice, VoiceMatch, read_sound
-from assistant.config import LibrarySettings, bundled
+from assistant.config import LibrarySettings
+from assistant.config import bundled as bundled_folder
 from assistant.errors import LibraryError, did_you_mean
 from assistant.library.checks import MAX_SECONDS, load_checked, save_checked
 from assistant.library.embedding import Embedder, LexicalEmbedder
@@ -40,17 +41,21 @@ class VoiceLibrary:
 
     def __init__(
         self,
-        folder: Path,
+        place: LibrarySettings | Path,
         *,
         bundled: Path | None = None,
         text_embedder: Embedder[str] | None = None,
         sound_embedder: Embedder[Sound] | None = None,
     ) -> None:
-        """Raises one LibraryError that names everything that is wrong with the manifests.
+        """`place`: the settings, or the user's folder, with `bundled` as the other one.
 
-        `folder` need not exist; the first `add` makes it.
+        The user's folder need not exist; the first `add` makes it. Raises one LibraryError that
+        names everything that is wrong with the manifests.
         """
-        self.folder = folder.absolute()
+        if isinstance(place, LibrarySettings):
+            bundled = bundled_folder("voices") if place.bundled else None
+            place = place.folder
+        self.folder = place.absolute()
         self._folders = [self.folder, *([bundled.absolute()] if bundled else [])]
         self._lock = threading.Lock()
         self._checked = load_checked(self.folder)
@@ -59,11 +64,6 @@ class VoiceLibrary:
         self._texts = Shelf("text", text_embedder or LexicalEmbedder(), self.folder)
         self._sounds = Shelf("sound", sound_embedder or Voiceprint(), self.folder)
         self._found: tuple[Snapshot, VectorIndex, dict[bytes, Item]] | None = None
-
-    @classmethod
-    def from_settings(cls, settings: LibrarySettings) -> VoiceLibrary:
-        """Raises LibraryError."""
-        return cls(settings.folder, bundled=bundled("voices") if settings.bundled else None)
 
     def __iter__(self) -> Iterator[Voice]:
         return iter([item.voice for item in self._current().items.values()])
@@ -131,17 +131,16 @@ class VoiceLibrary:
 
     def remove(self, voice_id: str) -> None:
         """Removes a clip of the user's folder, and its file. Raises LibraryError."""
-        self.get(voice_id)
+        path = self.get(voice_id).path
+        if path is None or not path.is_relative_to(self.folder):
+            raise LibraryError(f"{voice_id!r} is not one of your clips; it can't be removed")
         with locked(self.folder):
             manifest, problems = read_manifest(self.folder)
             if problems:
                 raise LibraryError(f"{manifest.path}: {'; '.join(problems)}")
-            gone = [entry for entry in manifest.entries if entry.id == voice_id]
-            if not gone:
-                raise LibraryError(f"the voice {voice_id!r} can't be removed: it is not yours")
             left = remove_entries(manifest, {voice_id})
-            if gone[0].file not in {entry.file for entry in left.entries}:
-                (self.folder / gone[0].file).unlink(missing_ok=True)
+            if path not in {self.folder / entry.file for entry in left.entries}:
+                path.unlink(missing_ok=True)
         self._current()
 
     def _current(self) -> Snapshot:

@@ -83,7 +83,7 @@ class Shelf(Generic[T]):
         if not self._folder.is_dir():  # made by the first `add`
             return
         try:
-            with locked(self._folder):
+            with locked(self._folder, timeout_s=5.0):
                 save_index(index, state_folder(self._folder), self._name, self.embedder)
         except LibraryError as error:
             _log.warning("the voice index is not saved: %s", error)

@@ -66,7 +66,7 @@ def statistics(sound: Sound) -> Float32:
 def _cepstrum(spectrum: Spectrum) -> npt.NDArray[np.floating]:
     bands = np.arange(MEL_BANDS)[:, None] + 0.5
     cosines = np.cos(np.pi * bands * np.arange(1, _COEFFICIENTS + 1) / MEL_BANDS)
-    return spectrum.log_mel @ (cosines * np.sqrt(2.0 / MEL_BANDS))
+    return np.asarray(spectrum.log_mel @ (cosines * np.sqrt(2.0 / MEL_BANDS)))
 
 
 def _pitch_statistics(pitch: PitchTrack, n: int, active: npt.NDArray[np.bool_]) -> list[float]:
