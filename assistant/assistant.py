@@ -28,7 +28,8 @@ class Assistant:
 
     `engine`: one that is made already, instead of the one that the settings name. `tools`: tools
     of the program itself, besides those that the settings find. Entering raises AssistantError:
-    the engine can't start, a setting or the voice library is wrong. Tool files that can't be loaded are in `problems`.
+    the engine can't start, a setting or the voice library is wrong. Tool files that can't be
+    loaded are in `problems`.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Assistant:
         return self
 
     def _load(self) -> None:
-        self.library = self._own_library or VoiceLibrary.from_settings(self.settings.library)
+        self.library = self._own_library or VoiceLibrary(self.settings.library)
         report = load_tools(self.settings)
         for tool in self._own_tools:
             report.registry.add(tool)
