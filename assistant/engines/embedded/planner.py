@@ -23,7 +23,8 @@ _CERTAIN = 0.45  # what every part needs, where an utterance is taken for severa
 _STRONG = 0.6  # a part that lacks an argument must fit so well
 _PART_COST = 0.08  # one request is the better reading unless several fit clearly better
 _SHORTLIST = 12  # tools that are tried on every part
-_MAX_WORDS = 120  # of an utterance that is looked at: the rest is no request
+_MAX_WORDS = 300  # of an utterance that is looked at
+_SHORT = 40  # words; a longer utterance is divided at its marks only
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,13 @@ class _Reading:
     value: float  # the mean score by words, less the cost of each further part
 
 
-def plan(text: str, tools: Sequence[ToolSchema], *, certain: bool = True) -> tuple[Request, ...]:
+def plan(
+    text: str, tools: Sequence[ToolSchema], *, certain: bool = True, openings: bool = True
+) -> tuple[Request, ...]:
     """The requests in the text, in order; none where no tool fits.
 
     `certain` is False for words that may have been misheard: then more must speak for a tool.
+    `openings` is False where the opening of a question is not enough.
     """
     words = tokens(text)[:_MAX_WORDS]
     candidates = _shortlist(words, profiles(tools))
@@ -55,7 +59,7 @@ def plan(text: str, tools: Sequence[ToolSchema], *, certain: bool = True) -> tup
     best = max(readings, key=lambda reading: reading.value, default=None)
     if best and (certain or best.value >= 1.2 * _FITS):
         return best.requests
-    opened = opening_match(words, profiles(tools)) if certain else None
+    opened = opening_match(words, profiles(tools)) if certain and openings else None
     request = _request(text, words, opened) if opened else None
     return (request,) if request and not request.missing else ()
 
@@ -118,7 +122,7 @@ def _ends(words: Sequence[Token], start: int) -> Iterator[int]:
     for end in range(start + 2, len(words) - 1):
         token = words[end]
         opens = token.word in COURTESY or token.word in QUESTION_WORDS or token.content
-        if token.breaks or opens:
+        if token.breaks or (opens and len(words) <= _SHORT):
             yield end
     yield len(words)
 
