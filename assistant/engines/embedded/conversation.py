@@ -28,6 +28,8 @@ from assistant.messages import (
     UserMessage,
 )
 
+_BREAKS_OFF = ("thanks", "bye", "who", "can_do")  # small talk that is no answer to a question
+
 Outputs = Generator[EngineOutput, None, None]
 
 
@@ -55,7 +57,7 @@ def answer(
     if stop.is_set():
         return
     typed = _typed(user)
-    state.language = request.language or (detect(typed, state.language) if typed else "en")
+    state.language = request.language or _language(typed, state.language)
     text, requests = _requests(typed, heard, request, state)
     clear = heard.clear or bool(requests) or bool(typed)
     if _sounds(user):
@@ -66,6 +68,11 @@ def answer(
     said = _without_tools(text, clear, request, state)
     yield from _say(said, request, state, stop)
     yield Finish()
+
+
+def _language(typed: str, previous: str) -> str:
+    """The language that the user wrote, or else spoke: the recogniser hears English."""
+    return small_talk(typed)[1] or (detect(typed, previous) if typed else "en")
 
 
 def hear(user: UserMessage, hearing: Hearing, stop: threading.Event) -> Heard:
@@ -97,13 +104,17 @@ def _requests(
     """
     text = " ".join(filter(None, (typed, heard.text)))
     about, state.about = state.about, None
-    if about and state.asked == _last_said(request.messages) and not small_talk(text):
+    if (
+        about
+        and state.asked == _last_said(request.messages)
+        and small_talk(text)[0] not in _BREAKS_OFF
+    ):
         completed = _completed(about, text, request.tools)
         if completed:
             return text, (completed,)
     if not typed:
         return understood(heard, request.tools)
-    return text, () if small_talk(text) else plan(text, request.tools)
+    return text, () if small_talk(text)[0] else plan(text, request.tools)
 
 
 def _completed(about: Request, text: str, tools: Sequence[ToolSchema]) -> Request | None:
@@ -177,7 +188,7 @@ def _without_tools(text: str, clear: bool, request: EngineRequest, state: State)
         return phrase("unclear", language)
     if not text.strip():
         return phrase("not_heard", language)
-    topic = small_talk(text)
+    topic, _ = small_talk(text)
     if topic and topic != "can_do":
         return phrase(topic, language)
     if topic:

@@ -21,6 +21,7 @@ from assistant.messages import ToolSchema
 _FITS = 0.4  # a lower score is no request for the tool
 _CERTAIN = 0.45  # what every part needs, where an utterance is taken for several requests
 _STRONG = 0.6  # a part that lacks an argument must fit so well
+_LACKING_COST = 0.15
 _PART_COST = 0.08  # one request is the better reading unless several fit clearly better
 _SHORTLIST = 12  # tools that are tried on every part
 _MAX_WORDS = 300  # of an utterance that is looked at
@@ -102,19 +103,24 @@ def _split(
     if start >= len(words):
         return 0.0, ()
     if start not in memo:
-        memo[start] = None
         options = []
         for end in _ends(words, start):
-            rest = _split(text, words, end, candidates, memo)
-            request = rest and _best_request(text, words[start:end], candidates)
-            if rest and request and request.score >= _CERTAIN:
-                complete = not request.missing or (end == len(words) and start == 0)
-                if complete:
-                    cost = _PART_COST if end < len(words) and not words[end].breaks else 0.0
-                    value = (request.score - cost) * (end - start) + rest[0]
-                    options.append((value, (request, *rest[1])))
+            request = _part(text, words[start:end], candidates)
+            rest = request and _split(text, words, end, candidates, memo)
+            if request and rest:
+                cost = _PART_COST if end < len(words) and not words[end].breaks else 0.0
+                cost += _LACKING_COST if request.missing else 0.0
+                value = (request.score - cost) * (end - start) + rest[0]
+                options.append((value, (request, *rest[1])))
         memo[start] = max(options, key=lambda option: option[0], default=None)
     return memo[start]
+
+
+def _part(text: str, words: Sequence[Token], candidates: Sequence[Profile]) -> Request | None:
+    """A request that may stand beside others: it fits well, and better where it lacks something."""
+    request = _best_request(text, words, candidates)
+    needed = _STRONG if request and request.missing else _CERTAIN
+    return request if request and request.score >= needed else None
 
 
 def _ends(words: Sequence[Token], start: int) -> Iterator[int]:

@@ -22,7 +22,7 @@ _LACKING = 0.1
 
 def understood(heard: Heard, tools: Sequence[ToolSchema]) -> tuple[str, tuple[Request, ...]]:
     """The words that were most likely said, and the requests in them."""
-    if small_talk(heard.text):
+    if small_talk(heard.text)[0]:
         return heard.text, ()
     requests = plan(heard.text, tools, certain=heard.clear)
     best, text = _value(requests) + _BETTER, heard.text
