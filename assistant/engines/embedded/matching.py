@@ -16,6 +16,7 @@ from assistant.engines.embedded.recognisers import numbers
 from assistant.engines.embedded.words import COURTESY, QUESTION_WORDS, Token, is_cjk, similar
 
 _FILLS = 0.1  # weight of a word that an argument can take in
+_MOST_FILLED = 1.5  # weight of all such words together
 _STRANGE = 0.6  # weight of a word that has no place in the tool
 _DOUBT = 0.5  # evidence (sum of matched weights) that halves the score
 
@@ -79,7 +80,14 @@ def _weights(words: Sequence[Token], profile: Profile) -> list[float]:
     if {kind_of(parameter.schema) for parameter in profile.parameters} & {"integer", "number"}:
         for number in numbers(words):
             weights[number.first : number.end] = [0.0] * (number.end - number.first)
-    return weights
+    return _capped(weights) if profile.open else weights
+
+
+def _capped(weights: list[float]) -> list[float]:
+    """A long text to send or to translate speaks no more against the tool than a short one."""
+    light = sum(weight for weight in weights if weight <= GLUE)
+    scale = min(_MOST_FILLED / light, 1.0) if light else 1.0
+    return [weight * scale if weight <= GLUE else weight for weight in weights]
 
 
 def _word_weight(token: Token, profile: Profile, strange: float) -> float:

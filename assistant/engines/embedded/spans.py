@@ -150,7 +150,8 @@ def _rest(
         end = len(words) if query else len(words) - _tail(words[start:], match)
         runs = _runs([i for i in free if start <= i < end])
         span = _trimmed(words, max(runs, key=len, default=[]))
-        if any(words[i].content for i in span):
+        named = parameters[0].words  # "translate a text" names the text and doesn't give it
+        if any(words[i].content and words[i].norm not in named for i in span):
             yield span
             return
 
