@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from assistant.audio import Float32, Sound
+from assistant.errors import LibraryError
 from assistant.library import ClipInfo, VoiceLibrary
 from assistant.library.embedding import LexicalEmbedder, unit_rows
 from assistant.library.files import write_atomic
@@ -78,7 +79,7 @@ def test_a_saved_index_is_loaded_as_it_was(tmp_path: Path, count: int) -> None:
     index = VectorIndex.empty(32).with_rows(*rows(count))
     save_index(index, tmp_path, "text", EMBEDDER)
     loaded = load_index(tmp_path, "text", EMBEDDER)
-    assert loaded
+    assert loaded is not None
     assert loaded.keys == index.keys
     query = rows(1, seed=9)[1][0]
     assert loaded.search(query, 5) == index.search(query, 5)
@@ -171,7 +172,7 @@ def test_a_clip_that_changed_under_its_checksum_is_an_error_at_the_next_start(
     stat = path.stat()
     path.write_bytes(path.read_bytes()[:-2] + b"zz")
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
-    with pytest.raises(Exception, match="one.wav has changed"):
+    with pytest.raises(LibraryError, match=r"one\.wav has changed"):
         VoiceLibrary(library.folder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -26,6 +27,15 @@ Write = Callable[[str, npt.NDArray[np.floating]], Path]
 
 SPEECH = read_sound(bundled("voices") / "awb.wav", max_seconds=60.0).samples
 
+_starts = itertools.count(0, 61)
+
+
+def different() -> npt.NDArray[np.float32]:
+    """Speech that nobody had before."""
+    start = next(_starts) % 30_000
+    return SPEECH[start : start + 20_000]
+
+
 ADD = """
 import sys
 from pathlib import Path
@@ -38,9 +48,7 @@ for source in sys.argv[2:]:
 
 
 def pieces(write: Write, name: str, count: int) -> list[Path]:
-    """Clips that differ."""
-    start = sum(map(ord, name)) % 500
-    return [write(f"{name}{k}.wav", SPEECH[start + 40 * k : 20_000 + 40 * k]) for k in range(count)]
+    return [write(f"{name}{k}.wav", different()) for k in range(count)]
 
 
 def add_in_a_process(folder: Path, sources: list[Path]) -> subprocess.Popen[str]:
@@ -126,8 +134,7 @@ def _do(library: VoiceLibrary, folder: Path, action: str, name: str, mine: set[s
         mine.discard(name)
     elif action == "add":
         source = folder / f"{name}.wav"
-        start = sum(map(ord, name)) * 7 % 3_000
-        soundfile.write(source, SPEECH[start : start + 20_000], 16_000)
+        soundfile.write(source, different(), 16_000)
         refused = library.add([source], ClipInfo(name, "a man")).refused
         assert bool(refused) == (name in mine)
         mine.add(name)
