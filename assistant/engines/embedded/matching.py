@@ -8,9 +8,9 @@ matched by the words of its name and description.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from assistant.engines.embedded.parameters import kind_of
+from assistant.engines.embedded.parameters import kind_of, spelt, stems
 from assistant.engines.embedded.profiles import GLUE, ONCE, QUESTION, Anchor, Profile
 from assistant.engines.embedded.recognisers import numbers
 from assistant.engines.embedded.words import COURTESY, QUESTION_WORDS, Token, is_cjk, similar
@@ -37,13 +37,15 @@ class Match:
 def best_match(words: Sequence[Token], profile: Profile) -> Match:
     """The tool's nearest example, or its bag of words where that is nearer."""
     weights = _weights(words, profile)
-    best = Match(profile, _bag_score(words, profile, sum(weights)))
+    best = Match(profile, 0.0)
     for example in profile.examples:
         matched, pairs = align(words, example)
         score = _damped(matched, *_totals(weights, example, pairs))
-        if score > best.score or (not best.example and score == best.score):
+        if score > best.score:
             best = Match(profile, score, example, pairs)
-    return best
+    # The example that is nearest still says where the arguments stand.
+    bag = _bag_score(words, profile, sum(weights))
+    return replace(best, score=bag) if bag > best.score else best
 
 
 def _totals(
@@ -106,7 +108,15 @@ def _bag_score(words: Sequence[Token], profile: Profile, total: float) -> float:
     """Only the tool's own words count, each once; its name stands for the example."""
     said = {token.norm for token in words if token.content}
     matched = sum(_known(norm, profile.vocabulary) for norm in said)
-    return _damped(matched, total, max(profile.name_weight, 1.0)) if matched >= 1.0 else 0.0
+    wanted = max(profile.name_weight, 1.0)
+    if profile.open and _opens_with_name(words, profile):
+        wanted = (wanted + 1.0) / 2  # "play yesterday by the beatles" says "play", not "music"
+    return _damped(matched, total, wanted) if matched >= 1.0 else 0.0
+
+
+def _opens_with_name(words: Sequence[Token], profile: Profile) -> bool:
+    opening = next((token.norm for token in words if token.word not in COURTESY), "")
+    return opening == next(iter(stems(spelt(profile.tool.name))), None)
 
 
 def _known(norm: str, vocabulary: dict[str, float]) -> float:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assistant.engines.embedded.arguments import fill, missing
+from assistant.engines.embedded.lexicon import word_class
 from assistant.engines.embedded.matching import Match, best_match
 from assistant.engines.embedded.openings import opening_match
 from assistant.engines.embedded.parameters import Parameter
@@ -21,8 +22,9 @@ from assistant.messages import ToolSchema
 _FITS = 0.4  # a lower score is no request for the tool
 _CERTAIN = 0.45  # what every part needs, where an utterance is taken for several requests
 _STRONG = 0.6  # a part that lacks an argument must fit so well
+_JOINED_BONUS = 0.15  # for two requests without doubt, with "and" or "please" between them
 _LACKING_COST = 0.15
-_PART_COST = 0.08  # one request is the better reading unless several fit clearly better
+_PART_COST = 0.04  # one request is the better reading unless several fit clearly better
 _SHORTLIST = 12  # tools that are tried on every part
 _MAX_WORDS = 300  # of an utterance that is looked at
 _SHORT = 40  # words; a longer utterance is divided at its marks only
@@ -108,12 +110,22 @@ def _split(
             request = _part(text, words[start:end], candidates)
             rest = request and _split(text, words, end, candidates, memo)
             if request and rest:
-                cost = _PART_COST if end < len(words) and not words[end].breaks else 0.0
-                cost += _LACKING_COST if request.missing else 0.0
+                cost = _cost(request, rest[1], words[end] if end < len(words) else None)
                 value = (request.score - cost) * (end - start) + rest[0]
                 options.append((value, (request, *rest[1])))
         memo[start] = max(options, key=lambda option: option[0], default=None)
     return memo[start]
+
+
+def _cost(request: Request, following: Sequence[Request], border: Token | None) -> float:
+    """What is taken off the score of a request because others follow it."""
+    lacking = _LACKING_COST if request.missing else 0.0
+    if border is None or border.breaks:
+        return lacking
+    both = request, *following[:1]
+    if border.word in COURTESY and all(one.score >= _STRONG and not one.missing for one in both):
+        return -_JOINED_BONUS
+    return lacking + _PART_COST
 
 
 def _part(text: str, words: Sequence[Token], candidates: Sequence[Profile]) -> Request | None:
@@ -127,6 +139,8 @@ def _ends(words: Sequence[Token], start: int) -> Iterator[int]:
     """Where a request may end: at the end, at a full stop, or before a word that may open one."""
     for end in range(start + 2, len(words) - 1):
         token = words[end]
+        if words[end - 1].word in word_class("place_in"):
+            continue
         opens = token.word in COURTESY or token.word in QUESTION_WORDS or token.content
         if token.breaks or (opens and len(words) <= _SHORT):
             yield end

@@ -22,3 +22,8 @@ def engine() -> Engine:
 @pytest.fixture(scope="session")
 def examples() -> Path:
     return Path(__file__).parents[3] / "examples"
+
+
+@pytest.fixture
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(getattr(request, "param", "asyncio"))
