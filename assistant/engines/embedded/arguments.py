@@ -57,13 +57,17 @@ def fill(text: str, words: Sequence[Token], match: Match) -> dict[str, Any]:
 
 def fill_answer(text: str, parameter: Parameter) -> Any:
     """The value in an answer to "which ...?"; None where there is none."""
-    words = tokens(text)
-    filling = Filling(text, words)
+    value = typed_value(text, parameter)
+    if value is None and kind_of(parameter.schema) in ("string", "array"):
+        said = whole(text, tokens(text))
+        return _shaped(said, parameter) if said else None
+    return value
+
+
+def typed_value(text: str, parameter: Parameter) -> Any:
+    """The value of a clear type (choice, number, day, language) in the text; None without one."""
+    filling = Filling(text, tokens(text))
     _fill_typed(filling, [parameter], answering=True)
-    if parameter.name not in filling.values and kind_of(parameter.schema) in ("string", "array"):
-        value = whole(text, words)
-        if value:
-            filling.values[parameter.name] = _shaped(value, parameter)
     return filling.values.get(parameter.name)
 
 

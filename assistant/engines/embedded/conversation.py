@@ -11,6 +11,7 @@ from assistant.audio import Sound
 from assistant.engines.base import EngineOutput, EngineRequest, Finish
 from assistant.engines.embedded import answers
 from assistant.engines.embedded.arguments import fill_answer
+from assistant.engines.embedded.follow_up import follow_up
 from assistant.engines.embedded.hearing import Heard, Hearing
 from assistant.engines.embedded.languages import detect
 from assistant.engines.embedded.phrases import lead_in, phrase, small_talk
@@ -112,6 +113,9 @@ def _requests(
         completed = _completed(about, text, request.tools)
         if completed:
             return text, (completed,)
+    same_again = follow_up(text, request.messages, request.tools)
+    if same_again:
+        return text, (same_again,)
     if not typed:
         return understood(heard, request.tools)
     return text, () if small_talk(text)[0] else plan(text, request.tools)
