@@ -1,0 +1,82 @@
+"""One decoding step of a batch, by the path that is fastest on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from assistant.engines.step_audio_2.cache import KeyValueCache
+from assistant.engines.step_audio_2.language import LanguageModel
+
+_SMALLEST_REACH = 512
+
+
+class Decoder:
+    """Writes into one cache. On a GPU, steps are recorded once a shape and replayed."""
+
+    def __init__(self, language: LanguageModel, cache: KeyValueCache) -> None:
+        self._language, self._cache = language, cache
+        self._steps: dict[tuple[int, int], _RecordedStep] = {}
+
+    def prefill(self, x: Tensor, slot: int, start: int) -> Tensor:
+        """Embeddings (t, hidden) to states (t, hidden)."""
+        return self._language.prefill(x, self._cache, slot, start)
+
+    def decode(self, ids: Sequence[int], slots: Sequence[int], lengths: Sequence[int]) -> Tensor:
+        """One token after `lengths` positions of each slot; returns logits (b, vocab_size)."""
+        if self._language.device.type == "cuda":
+            return self._replayed(ids, slots, lengths)
+        tokens = torch.tensor(ids, device=self._language.device)
+        return self._language.logits(self._language.decode(tokens, self._cache, slots, lengths))
+
+    def _replayed(self, ids: Sequence[int], slots: Sequence[int], lengths: Sequence[int]) -> Tensor:
+        batch = _power_of_two(len(ids), 1)
+        reach = min(_power_of_two(max(lengths) + 1, _SMALLEST_REACH), self._cache.window)
+        if (batch, reach) not in self._steps:
+            self._steps[batch, reach] = _record(self._language, self._cache, batch, reach)
+        # Rows that fill the batch do what row 0 does: they write the same to the same place.
+        filler = batch - len(ids)
+        rows = [[*row, *[row[0]] * filler] for row in (ids, slots, lengths)]
+        step = self._steps[batch, reach]
+        step.inputs.copy_(torch.tensor(rows, pin_memory=True), non_blocking=True)
+        step.graph.replay()
+        return step.logits[: len(ids)]
+
+
+@dataclass(slots=True)
+class _RecordedStep:
+    graph: torch.cuda.CUDAGraph
+    inputs: Tensor  # (3, b): ids, slots, positions
+    logits: Tensor  # (b, vocab_size)
+
+
+def _record(language: LanguageModel, cache: KeyValueCache, batch: int, reach: int) -> _RecordedStep:
+    """Runs the step a few times, so that libraries are set up, and records it.
+
+    It runs on position `window - 1` of the spare slot, which no conversation owns.
+    """
+    inputs = torch.zeros((3, batch), dtype=torch.long, device=language.device)
+    inputs[1] = cache.slots - 1
+
+    def step() -> Tensor:
+        states = language.decode_padded(inputs[0], cache, inputs[1], inputs[2], reach)
+        return language.logits(states)
+
+    inputs[2] = cache.window - 1
+    stream: torch.cuda.Stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        logits = step()
+    return _RecordedStep(graph, inputs, logits)
+
+
+def _power_of_two(number: int, at_least: int) -> int:
+    return max(at_least, 1 << (number - 1).bit_length())
