@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from safetensors.numpy import load_file  # noqa: E402
-from weights import GOLDEN_DIR, manifest, relative_error, weight  # noqa: E402
+import torch
+from safetensors.numpy import load_file
+from weights import GOLDEN_DIR, manifest, relative_error, weight
 
-from assistant.engines.step_audio_2.cache import KeyValueCache  # noqa: E402
-from assistant.engines.step_audio_2.frontend import log_mel, patch_count  # noqa: E402
-from assistant.engines.step_audio_2.model import StepAudio2Model  # noqa: E402
-from assistant.engines.step_audio_2.sizes import ModelSizes  # noqa: E402
+from assistant.engines.step_audio_2.cache import KeyValueCache
+from assistant.engines.step_audio_2.frontend import log_mel, patch_count
+from assistant.engines.step_audio_2.model import StepAudio2Model
+from assistant.engines.step_audio_2.sizes import ModelSizes
 
 AUDIO_START = 151_688  # the vectors are in ids of the published vocabulary
 
