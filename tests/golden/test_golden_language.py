@@ -34,11 +34,13 @@ def sizes() -> ModelSizes:
     return ModelSizes.from_config(config)
 
 
-@pytest.fixture(scope="module")
-def model(sizes: ModelSizes) -> StepAudio2Model:
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "packed"])
+def model(request: pytest.FixtureRequest, sizes: ModelSizes) -> StepAudio2Model:
     model = StepAudio2Model(sizes, device=torch.device("cpu"), dtype=torch.float32, window=512)
     for name, place in model.checkpoint_views():
         place.copy_(torch.from_numpy(weight(name, place.shape)))
+    if request.param:
+        model.language.pack()
     return model
 
 
@@ -79,7 +81,8 @@ def test_sound_takes_as_many_positions_as_in_the_reference(sizes: ModelSizes) ->
     assert counts == vectors["audio_patch_counts"].tolist()
 
 
-def test_names_and_shapes_are_those_of_the_checkpoint(model: StepAudio2Model) -> None:
+def test_names_and_shapes_are_those_of_the_checkpoint(sizes: ModelSizes) -> None:
+    model = StepAudio2Model(sizes, device=torch.device("meta"), dtype=torch.float32)
     shapes = {name: list(place.shape) for name, place in model.checkpoint_views()}
     assert shapes == manifest()["lm_tiny"]
 

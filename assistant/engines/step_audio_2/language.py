@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from assistant.engines.step_audio_2.cache import KeyValueCache
+from assistant.engines.step_audio_2.matrix import Matrix
 from assistant.engines.step_audio_2.sizes import TextSizes
 
 
@@ -22,12 +23,12 @@ class Layer:
     """Weights of one layer; rows of `qkv` are query, key, value, of `gate_up` gate, up."""
 
     input_norm: Tensor  # (hidden,)
-    qkv: Tensor  # ((heads + 2 * kv_heads) * head_dim, hidden)
+    qkv: Matrix  # ((heads + 2 * kv_heads) * head_dim, hidden)
     qkv_bias: Tensor
-    out: Tensor  # (hidden, hidden)
+    out: Matrix  # (hidden, hidden)
     mlp_norm: Tensor
-    gate_up: Tensor  # (2 * intermediate, hidden)
-    down: Tensor  # (hidden, intermediate)
+    gate_up: Matrix  # (2 * intermediate, hidden)
+    down: Matrix  # (hidden, intermediate)
 
 
 class LanguageModel:
@@ -47,47 +48,54 @@ class LanguageModel:
         self.layers = [
             Layer(
                 input_norm=empty(hidden),
-                qkv=empty(qkv, hidden),
+                qkv=Matrix(empty(qkv, hidden)),
                 qkv_bias=empty(qkv),
-                out=empty(hidden, width),
+                out=Matrix(empty(hidden, width)),
                 mlp_norm=empty(hidden),
-                gate_up=empty(2 * sizes.intermediate_size, hidden),
-                down=empty(hidden, sizes.intermediate_size),
+                gate_up=Matrix(empty(2 * sizes.intermediate_size, hidden)),
+                down=Matrix(empty(hidden, sizes.intermediate_size)),
             )
             for _ in range(sizes.num_hidden_layers)
         ]
         self.norm = empty(hidden)
-        self.head = empty(sizes.vocab_size, hidden)
+        self.head = Matrix(empty(sizes.vocab_size, hidden))
         self.cosine, self.sine = _rotations(sizes, window, device, dtype)
 
     def checkpoint_views(self) -> Iterator[tuple[str, Tensor]]:
-        """Each name of the checkpoint with the place where its numbers go."""
+        """Each name of the checkpoint with the place where its numbers go, until `pack`."""
         yield "model.embed_tokens.weight", self.embedding
         for index, layer in enumerate(self.layers):
             for name, view in self._layer_views(layer):
                 yield f"model.layers.{index}.{name}", view
         yield "model.norm.weight", self.norm
-        yield "lm_head.weight", self.head
+        yield "lm_head.weight", self.head.dense
 
     def _layer_views(self, layer: Layer) -> Iterator[tuple[str, Tensor]]:
         query = self.sizes.num_attention_heads * self.sizes.head_dim
         other = self.sizes.num_key_value_heads * self.sizes.head_dim
-        for kind, fused in (("weight", layer.qkv), ("bias", layer.qkv_bias)):
+        for kind, fused in (("weight", layer.qkv.dense), ("bias", layer.qkv_bias)):
             for name, view in zip("qkv", torch.split(fused, [query, other, other]), strict=True):
                 yield f"self_attn.{name}_proj.{kind}", view
-        yield "self_attn.o_proj.weight", layer.out
-        for name, view in zip(("gate", "up"), layer.gate_up.chunk(2), strict=True):
+        yield "self_attn.o_proj.weight", layer.out.dense
+        for name, view in zip(("gate", "up"), layer.gate_up.dense.chunk(2), strict=True):
             yield f"mlp.{name}_proj.weight", view
-        yield "mlp.down_proj.weight", layer.down
+        yield "mlp.down_proj.weight", layer.down.dense
         yield "input_layernorm.weight", layer.input_norm
         yield "post_attention_layernorm.weight", layer.mlp_norm
+
+    def pack(self) -> None:
+        """The weights are complete: puts them into the form that is fastest on the device."""
+        for layer in self.layers:
+            for matrix in (layer.qkv, layer.out, layer.gate_up, layer.down):
+                matrix.pack()
+        self.head.pack()
 
     def embed(self, ids: Tensor) -> Tensor:
         return functional.embedding(ids, self.embedding)
 
     def logits(self, states: Tensor) -> Tensor:
         """(n, hidden) to (n, vocab_size)."""
-        return functional.linear(self._normed(states, self.norm), self.head)
+        return self.head(self._normed(states, self.norm))
 
     def prefill(self, x: Tensor, cache: KeyValueCache, slot: int, start: int) -> Tensor:
         """Reads embeddings (t, hidden) at position `start` of a slot; returns their states."""
@@ -166,7 +174,7 @@ class LanguageModel:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Query (n, heads, head_dim), key and value (n, kv_heads, head_dim), rotated."""
         sizes = self.sizes
-        fused = functional.linear(self._normed(x, layer.input_norm), layer.qkv, layer.qkv_bias)
+        fused = layer.qkv(self._normed(x, layer.input_norm), layer.qkv_bias)
         heads = fused.view(x.shape[0], -1, sizes.head_dim)
         turning = sizes.num_attention_heads + sizes.num_key_value_heads
         turned = _rotate(heads[:, :turning], cosine, sine)
@@ -202,9 +210,9 @@ class LanguageModel:
         return mixed.permute(2, 0, 1, 3).reshape(length, heads * width)
 
     def _finish_layer(self, layer: Layer, x: Tensor, mixed: Tensor) -> Tensor:
-        x = torch.addmm(x, mixed, layer.out.t())
-        gate, up = functional.linear(self._normed(x, layer.mlp_norm), layer.gate_up).chunk(2, -1)
-        return torch.addmm(x, functional.silu(gate).mul_(up), layer.down.t())
+        x = layer.out(mixed).add_(x)
+        gate, up = layer.gate_up(self._normed(x, layer.mlp_norm)).chunk(2, -1)
+        return layer.down(functional.silu(gate).mul_(up)).add_(x)
 
 
 def _rotations(
