@@ -106,11 +106,11 @@ class StepAudio2Settings(_Table):
     """cpu, cuda, cuda:1, ...; `auto` takes a GPU where there is one."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto`: bfloat16 on a GPU, float32 on a CPU."""
-    window: int = Field(0, ge=0)
+    window: int = Field(default=0, ge=0)
     """Positions a conversation may take before old turns are compacted; 0: the checkpoint's."""
-    conversations: int = Field(8, ge=1, le=1024)
+    conversations: int = Field(default=8, ge=1, le=1024)
     """So many stay warm; others are read again when they go on."""
-    max_batch: int = Field(4, ge=1, le=256)
+    max_batch: int = Field(default=4, ge=1, le=256)
     """So many are spoken to at the same time; more wait."""
     result_role: Literal["input", "function_output"] = "input"
     """How a tool's result goes back to the model."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ class Decoder:
     def __init__(self, language: LanguageModel, cache: KeyValueCache) -> None:
         self._language, self._cache = language, cache
         self._steps: dict[tuple[int, int], _RecordedStep] = {}
+        self._pool: Any = None  # memory that all recorded steps share: they run one at a time
 
     def prefill(self, x: Tensor, slot: int, start: int) -> Tensor:
         """Embeddings (t, hidden) to states (t, hidden)."""
@@ -36,7 +38,8 @@ class Decoder:
         batch = _power_of_two(len(ids), 1)
         reach = min(_power_of_two(max(lengths) + 1, _SMALLEST_REACH), self._cache.window)
         if (batch, reach) not in self._steps:
-            self._steps[batch, reach] = _record(self._language, self._cache, batch, reach)
+            self._pool = self._pool or torch.cuda.graph_pool_handle()
+            self._steps[batch, reach] = self._record(batch, reach)
         # Rows that fill the batch do what row 0 does: they write the same to the same place.
         filler = batch - len(ids)
         rows = [[*row, *[row[0]] * filler] for row in (ids, slots, lengths)]
@@ -45,37 +48,36 @@ class Decoder:
         step.graph.replay()
         return step.logits[: len(ids)]
 
+    def _record(self, batch: int, reach: int) -> _RecordedStep:
+        """Runs the step a few times, so that libraries are set up, and records it.
+
+        It runs on the last position of the spare slot, where idle work never comes.
+        """
+        language, cache = self._language, self._cache
+        inputs = torch.zeros((3, batch), dtype=torch.long, device=language.device)
+        inputs[1], inputs[2] = cache.slots - 1, cache.window - 1
+
+        def step() -> Tensor:
+            states = language.decode_padded(inputs[0], cache, inputs[1], inputs[2], reach)
+            return language.logits(states)
+
+        stream: torch.cuda.Stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                step()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool):
+            logits = step()
+        return _RecordedStep(graph, inputs, logits)
+
 
 @dataclass(slots=True)
 class _RecordedStep:
     graph: torch.cuda.CUDAGraph
     inputs: Tensor  # (3, b): ids, slots, positions
     logits: Tensor  # (b, vocab_size)
-
-
-def _record(language: LanguageModel, cache: KeyValueCache, batch: int, reach: int) -> _RecordedStep:
-    """Runs the step a few times, so that libraries are set up, and records it.
-
-    It runs on position `window - 1` of the spare slot, which no conversation owns.
-    """
-    inputs = torch.zeros((3, batch), dtype=torch.long, device=language.device)
-    inputs[1] = cache.slots - 1
-
-    def step() -> Tensor:
-        states = language.decode_padded(inputs[0], cache, inputs[1], inputs[2], reach)
-        return language.logits(states)
-
-    inputs[2] = cache.window - 1
-    stream: torch.cuda.Stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            step()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        logits = step()
-    return _RecordedStep(graph, inputs, logits)
 
 
 def _power_of_two(number: int, at_least: int) -> int:

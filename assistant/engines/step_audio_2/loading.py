@@ -8,9 +8,11 @@ from pathlib import Path
 import torch
 
 from assistant.config import StepAudio2Settings
+from assistant.engines.step_audio_2.cache import KeyValueCache
 from assistant.engines.step_audio_2.checkpoint import load_checkpoint
 from assistant.engines.step_audio_2.engine import StepAudio2Engine, Variant
 from assistant.engines.step_audio_2.generation import Steer
+from assistant.engines.step_audio_2.model import StepAudio2Model
 from assistant.engines.step_audio_2.vocoder import Vocoder
 from assistant.errors import EngineError
 
@@ -24,7 +26,18 @@ def load_engine(
         settings.model, device=device, dtype=_dtype(settings.dtype, device), window=settings.window
     )
     variant = _variant(settings, checkpoint.folder)
+    _check_cache(settings, checkpoint.model)
     return StepAudio2Engine(checkpoint, settings, variant=variant, vocoder=vocoder, steer=steer)
+
+
+def _check_cache(settings: StepAudio2Settings, model: StepAudio2Model) -> None:
+    """On a GPU the cache is taken at once; a CPU gives out its pages as they are written."""
+    slot = KeyValueCache.bytes_per_slot(model.sizes.text, model.window, model.dtype)
+    needed = slot * (settings.conversations + 1)
+    if model.device.type == "cuda" and needed > torch.cuda.mem_get_info(model.device)[0]:
+        message = f"no room on {model.device} for {settings.conversations} warm conversations"
+        hint = f"each takes {slot / 1e9:.2f} GB: lower step_audio_2.conversations or window"
+        raise EngineError(message, hint=hint)
 
 
 def _device(name: str) -> torch.device:
