@@ -14,7 +14,7 @@ from assistant.engines.step_audio_2.sizes import TextSizes
 
 
 class KeyValueCache:
-    """All slots. `keys[layer]` and `values[layer]` have the shape (slots, kv_heads, window, head_dim)."""
+    """All slots: `keys[layer]`, `values[layer]` are (slots, kv_heads, window, head_dim)."""
 
     def __init__(
         self,

@@ -178,7 +178,7 @@ async def test_over_compaction_the_same_is_said_as_without_a_cache(
 ) -> None:
     watcher = Watcher()
     engine = make_engine(steer=watcher, vocoder=ToneVocoder(), window=400)
-    chat = await long_chat(engine, noise, 9)
+    chat = await long_chat(engine, noise, 7)
     assert chat.state.plan.compacted > 0
     check(engine, watcher)
     assert all(len(job.prompt) + len(job.generated) <= 400 for job in watcher.jobs)

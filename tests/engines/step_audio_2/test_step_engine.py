@@ -127,7 +127,7 @@ async def test_an_answer_without_tools_keeps_the_cache_and_can_call_none(
     chat = Chat(make_engine(steer=watcher), Sampling(), tools=(WEATHER,))
     outputs = await chat.say("Hi")
     call = next(output for output in outputs if isinstance(output, ToolCall))
-    await chat.go_on(ToolMessage(call, "ok", "sun"), tools=())
+    await chat.go_on(ToolMessage(call, "ok", "sun"), tools=(), sampling=GREEDY)
     first, second = watcher.jobs
     assert second.reused == len(first.prompt) + len(first.generated) - 1
     assert second.sampler.banned == [tokenizer.id_of(Mark("<tool_call>"))]
@@ -372,3 +372,41 @@ async def test_closing_the_engine_ends_what_it_is_saying(make_engine: Any, token
     with pytest.raises(EngineError, match="closed"):
         async for _ in stream:
             pass
+
+
+async def test_a_voice_that_fails_ends_the_answer_and_the_model_with_it(
+    make_engine: Any, tokenizer: Any
+) -> None:
+    class Broken(ToneVocoder):
+        def open(self, voice: Any) -> Any:
+            stream = super().open(voice)
+            stream.push = lambda tokens: _raise(AudioError("the clip can't be used as a voice"))
+            return stream
+
+    special, vocoder = tokenizer.special, Broken()
+    watcher = Watcher([special.speech] * 9_000, end=special.eot)
+    engine = make_engine(steer=watcher, vocoder=vocoder)
+    chat = Chat(engine, Sampling(max_tokens=9_000))
+    with pytest.raises(AudioError, match="can't be used as a voice"):
+        await chat.say("Hi")
+    assert vocoder.open_streams == 0
+    chat.history.pop()
+    outputs = await chat.say("Hi", speak=False, sampling=GREEDY)
+    assert isinstance(outputs[-1], Finish)
+    assert len(watcher.jobs[0].generated) < 9_000
+
+
+async def test_a_second_request_of_a_conversation_waits_for_the_first(make_engine: Any) -> None:
+    watcher = Watcher()
+    engine = make_engine(steer=watcher)
+    state = engine.new_state()
+    chats = [Chat(engine, state=state), Chat(engine, state=state)]
+    async with anyio.create_task_group() as group:
+        for number, chat in enumerate(chats):
+            group.start_soon(chat.say, f"Question {number}")
+    for job in watcher.jobs:
+        assert recomputed(engine._scheduler._model, job) == job.generated
+
+
+def _raise(error: Exception) -> Any:
+    raise error
