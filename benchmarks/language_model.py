@@ -258,7 +258,7 @@ def on_gpu(repeats: int) -> dict[str, Any]:
 def on_cpu(repeats: int) -> dict[str, Any]:
     model = random_model(CPU_SIZES, torch.device("cpu"), torch.float32)
     reference = as_transformers(model)
-    model.language.pack()
+    model.pack()
     scheduler = Scheduler(model, conversations=2, max_batch=1)
     results = against_transformers(model, scheduler, reference, repeats)
     results["turns"] = turns(model, scheduler, reference, repeats)

@@ -40,7 +40,7 @@ def model(request: pytest.FixtureRequest, sizes: ModelSizes) -> StepAudio2Model:
     for name, place in model.checkpoint_views():
         place.copy_(torch.from_numpy(weight(name, place.shape)))
     if request.param:
-        model.language.pack()
+        model.pack()
     return model
 
 

@@ -51,7 +51,7 @@ def load_checkpoint(
     try:
         model = StepAudio2Model(sizes, device=device, dtype=dtype, window=window)
         fill(model, folder, shards)
-        model.language.pack()
+        model.pack()
     except torch.OutOfMemoryError as error:
         raise _no_room(device) from error
     return Checkpoint(folder, model, tokenizer)

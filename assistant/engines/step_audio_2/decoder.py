@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ class Decoder:
 
     def __init__(self, language: LanguageModel, cache: KeyValueCache) -> None:
         self._language, self._cache = language, cache
-        self._steps: dict[tuple[int, int], _RecordedStep] = {}
+        self._steps: dict[tuple[int, int], RecordedStep] = {}
         self._pool: Any = None  # memory that all recorded steps share: they run one at a time
 
     def prefill(self, x: Tensor, slot: int, start: int) -> Tensor:
@@ -30,25 +30,25 @@ class Decoder:
     def decode(self, ids: Sequence[int], slots: Sequence[int], lengths: Sequence[int]) -> Tensor:
         """One token after `lengths` positions of each slot; returns logits (b, vocab_size)."""
         if self._language.device.type == "cuda":
-            return self._replayed(ids, slots, lengths)
+            return self.replayed(ids, slots, lengths)
         tokens = torch.tensor(ids, device=self._language.device)
         return self._language.logits(self._language.decode(tokens, self._cache, slots, lengths))
 
-    def _replayed(self, ids: Sequence[int], slots: Sequence[int], lengths: Sequence[int]) -> Tensor:
+    def replayed(self, ids: Sequence[int], slots: Sequence[int], lengths: Sequence[int]) -> Tensor:
         batch = _power_of_two(len(ids), 1)
         reach = min(_power_of_two(max(lengths) + 1, _SMALLEST_REACH), self._cache.window)
         if (batch, reach) not in self._steps:
-            self._pool = self._pool or torch.cuda.graph_pool_handle()
-            self._steps[batch, reach] = self._record(batch, reach)
+            self._steps[batch, reach] = self.record(batch, reach)
         # Rows that fill the batch do what row 0 does: they write the same to the same place.
         filler = batch - len(ids)
         rows = [[*row, *[row[0]] * filler] for row in (ids, slots, lengths)]
         step = self._steps[batch, reach]
-        step.inputs.copy_(torch.tensor(rows, pin_memory=True), non_blocking=True)
-        step.graph.replay()
+        values = torch.tensor(rows, pin_memory=self._language.device.type == "cuda")
+        step.inputs.copy_(values, non_blocking=True)
+        step.replay()
         return step.logits[: len(ids)]
 
-    def _record(self, batch: int, reach: int) -> _RecordedStep:
+    def record(self, batch: int, reach: int) -> RecordedStep:
         """Runs the step a few times, so that libraries are set up, and records it.
 
         It runs on the last position of the spare slot, where idle work never comes.
@@ -67,15 +67,16 @@ class Decoder:
             for _ in range(3):
                 step()
         torch.cuda.current_stream().wait_stream(stream)
+        self._pool = self._pool or torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
             logits = step()
-        return _RecordedStep(graph, inputs, logits)
+        return RecordedStep(graph.replay, inputs, logits)
 
 
 @dataclass(slots=True)
-class _RecordedStep:
-    graph: torch.cuda.CUDAGraph
+class RecordedStep:
+    replay: Callable[[], None]
     inputs: Tensor  # (3, b): ids, slots, positions
     logits: Tensor  # (b, vocab_size)
 

@@ -8,9 +8,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from assistant.engines.step_audio_2.matrix import Matrix
 from assistant.engines.step_audio_2.sizes import AudioSizes
 
 _ADAPTER_HIDDEN = 2048
+
+
+class Linear(nn.Linear):
+    """One whose weight can be packed, see Matrix."""
+
+    _matrix: Matrix | None = None
+
+    def pack(self) -> None:
+        self._matrix = Matrix(self.weight.data)
+        self._matrix.pack()
+        self.weight = nn.Parameter(self._matrix.dense, requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if self._matrix is None else self._matrix(x, self.bias)
 
 
 class Attention(nn.Module):
@@ -19,10 +34,10 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width, bias=False)
-        self.value = nn.Linear(width, width)
-        self.out = nn.Linear(width, width)
+        self.query = Linear(width, width)
+        self.key = Linear(width, width, bias=False)
+        self.value = Linear(width, width)
+        self.out = Linear(width, width)
 
     def forward(self, x: Tensor, audible: Tensor) -> Tensor:  # (b, t, width), (b, 1, 1, t)
         shape = (*x.shape[:2], self.heads, -1)
@@ -38,9 +53,7 @@ class Block(nn.Module):
         super().__init__()
         self.attn = Attention(width, heads)
         self.attn_ln = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-        )
+        self.mlp = nn.Sequential(Linear(width, 4 * width), nn.GELU(), Linear(4 * width, width))
         self.mlp_ln = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, audible: Tensor) -> Tensor:
@@ -92,8 +105,8 @@ class Adapter(nn.Module):
             sizes.adapter_stride,
         )
         self.conv = nn.Conv1d(width, width, self.kernel, self.stride, padding=1)
-        self.linear1 = nn.Linear(width, _ADAPTER_HIDDEN)
-        self.linear2 = nn.Linear(_ADAPTER_HIDDEN, sizes.llm_dim)
+        self.linear1 = Linear(width, _ADAPTER_HIDDEN)
+        self.linear2 = Linear(_ADAPTER_HIDDEN, sizes.llm_dim)
 
     def forward(self, states: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(b, t, width), (b,) to (b, t / stride, llm_dim) and how many of each count, (b,)."""

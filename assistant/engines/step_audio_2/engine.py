@@ -106,14 +106,18 @@ class StepAudio2Engine:
             job.halt()
 
     def _prepared(self, step: _Step) -> Generation:
-        if step.request.task != "answer" or self._variant == "base":
+        conversation = step.state.conversation
+        if self._variant == "base" and step.request.task in ("answer", "continue"):
+            prompt = self._prompter.task(step.request, step.opening)
+            return self._job(step, conversation, prompt)
+        if step.request.task != "answer":
             prompt = self._prompter.task(step.request, step.opening)
             return self._job(step, Conversation(), prompt, one_off=True)
         if self._variant == "think":
             prompt = self._thought(step).extended(self._tokenizer.encode(*step.opening))
         else:
             prompt = self._conversation(step, step.opening)
-        return self._job(step, step.state.conversation, prompt)
+        return self._job(step, conversation, prompt)
 
     def _thought(self, step: _Step) -> Prompt:
         """Lets the model think; the prompt with that, where the answer is to follow.

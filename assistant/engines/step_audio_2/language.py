@@ -84,7 +84,6 @@ class LanguageModel:
         yield "post_attention_layernorm.weight", layer.mlp_norm
 
     def pack(self) -> None:
-        """The weights are complete: puts them into the form that is fastest on the device."""
         for layer in self.layers:
             for matrix in (layer.qkv, layer.out, layer.gate_up, layer.down):
                 matrix.pack()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from assistant.engines.step_audio_2.encoder import Adapter, AudioEncoder
+from assistant.engines.step_audio_2.encoder import Adapter, AudioEncoder, Linear
 from assistant.engines.step_audio_2.language import LanguageModel
 from assistant.engines.step_audio_2.sizes import ModelSizes
 
@@ -27,11 +27,22 @@ class StepAudio2Model:
         self.language = LanguageModel(sizes.text, device=device, dtype=dtype, window=self.window)
 
     def checkpoint_views(self) -> Iterator[tuple[str, Tensor]]:
-        """Every name of the checkpoint, with the place (and so the shape) of its numbers."""
+        """Every name of the checkpoint, with the place (and so the shape) of its numbers.
+
+        Until `pack` is called.
+        """
         yield from self.language.checkpoint_views()
         for part in ("encoder", "adapter"):
             for name, parameter in getattr(self, part).named_parameters():
                 yield f"{part}.{name}", parameter
+
+    def pack(self) -> None:
+        """The weights are complete: puts them into the form that is fastest on the device."""
+        self.language.pack()
+        for part in (self.encoder, self.adapter):
+            for module in part.modules():
+                if isinstance(module, Linear):
+                    module.pack()
 
     def hear(self, log_mel: Tensor) -> Tensor:
         """One piece of sound, (n_mels, frames), to its embeddings, (patches, hidden).

@@ -26,8 +26,11 @@ from assistant.errors import EngineError
 
 _log = logging.getLogger(__name__)
 
-BUSY_CHUNK, IDLE_CHUNK = 256, 2048
-"""Positions that are read of a prompt in one round, while others speak and while nobody does."""
+CHUNKS = {"cuda": (256, 2048), "cpu": (64, 256)}
+"""Positions of a prompt that are read in one round, while others speak and while nobody does.
+
+A round can't be interrupted: with pieces much longer, somebody who is told to stop goes on.
+"""
 
 
 class Scheduler:
@@ -148,7 +151,8 @@ class Scheduler:
     def _read(self, job: Generation) -> None:
         job.rounds += 1
         speaking = any(not other.unread for other in self._turns())
-        x = job.next_embeddings(self._model, BUSY_CHUNK if speaking else IDLE_CHUNK)
+        busy, alone = CHUNKS[self._model.device.type]
+        x = job.next_embeddings(self._model, busy if speaking else alone)
         states = self._decoder.prefill(x, job.slot, job.read)
         job.has_read(len(x))
         if not job.unread:

@@ -238,12 +238,17 @@ async def test_a_base_model_goes_on_without_roles(
     folder = tiny_checkpoint(tmp_path / "tiny", base=True)
     chat = Chat(make_engine(folder=folder, steer=watcher, vocoder=ToneVocoder()), history=[])
     await chat.say("Once upon a time", task="continue")
+    await chat.say("and then", task="continue")
     await chat.say("Good day.", task="read")
+    first, second, _ = watcher.jobs
+    said = tokenizer.decode(first.generated)
     prompts = [tokenizer.decode(job.prompt.ids) for job in watcher.jobs]
     assert prompts == [
         "Once upon a time<tts_start>",
+        f"Once upon a time<tts_start>{said}and then<tts_start>",
         "以自然的语速读出下面的文字。\nGood day.<tts_start>",
     ]
+    assert second.reused == len(first.prompt) + len(first.generated) - 1
 
 
 async def test_a_thinking_model_thinks_first_and_nobody_hears_it(

@@ -20,6 +20,7 @@ from tiny_engine import GREEDY
 from assistant.config import Sampling
 from assistant.engines.step_audio_2.cache import KeyValueCache
 from assistant.engines.step_audio_2.checkpoint import load_checkpoint
+from assistant.engines.step_audio_2.decoder import Decoder, RecordedStep
 from assistant.engines.step_audio_2.frontend import frame_count, log_mel, patch_count, pieces
 from assistant.engines.step_audio_2.sampling import Sampler, pick
 
@@ -98,6 +99,47 @@ def test_the_recordable_step_gives_the_same_as_the_other(model: Any) -> None:
     for slot, length in zip(slots, lengths, strict=True):
         for one, other in zip(exact.keys, padded.keys, strict=True):
             torch.testing.assert_close(one[slot, :, : length + 1], other[slot, :, : length + 1])
+
+
+class EagerlyRecorded(Decoder):
+    """Records nothing: the step runs when it is replayed. So what surrounds a CUDA graph runs."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.recorded: list[tuple[int, int]] = []
+
+    def record(self, batch: int, reach: int) -> RecordedStep:
+        self.recorded.append((batch, reach))
+        language, cache = self._language, self._cache
+        inputs = torch.zeros((3, batch), dtype=torch.long)
+        logits = torch.empty(batch, language.sizes.vocab_size)
+
+        def replay() -> None:
+            logits.copy_(
+                language.logits(language.decode_padded(inputs[0], cache, *inputs[1:], reach))
+            )
+
+        return RecordedStep(replay, inputs, logits)
+
+
+@torch.inference_mode()
+def test_recorded_steps_are_shared_by_batches_of_about_the_same_size(model: Any) -> None:
+    language, slots, lengths = model.language, [2, 0, 1], [9, 3, 30]
+    exact, recorded = new_cache(model), new_cache(model)
+    for cache in (exact, recorded):
+        for tensor in (*cache.keys, *cache.values):
+            tensor.zero_()
+        for slot, length in zip(slots, lengths, strict=True):
+            language.prefill(language.embed(torch.arange(length)), cache, slot, 0)
+    one, other = Decoder(language, exact), EagerlyRecorded(language, recorded)
+    for step in range(4):
+        size = 3 - step % 2  # one of the three joins every other step only
+        ids = [7 + step, 8, 9][:size]
+        expected = one.decode(ids, slots[:size], lengths[:size])
+        actual = other.replayed(ids, slots[:size], lengths[:size])
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
+        lengths = [length + (row < size) for row, length in enumerate(lengths)]
+    assert other.recorded == [(4, 256), (2, 256)]
 
 
 # Sound
