@@ -99,7 +99,7 @@ class StepAudio2Engine:
                 called = yield from outputs(job, parser, stream)
             if job.reason == "closed":
                 raise EngineError("the engine was closed while it answered")
-            if len(job.conversation.keys) > self._prompter.window // 2:
+            if self._variant != "base" and len(job.conversation.keys) > self._prompter.window // 2:
                 self._transcripts.prepare(step.request.messages, step.state)
             yield self._finish(step, job, parser, called=called)
         finally:
@@ -127,6 +127,8 @@ class StepAudio2Engine:
         """
         prompt = self._conversation(step, THINK_OPENING)
         job = self._job(step, step.state.conversation, prompt)
+        # Half of the room is kept for the answer.
+        job.max_tokens = min(job.max_tokens, max(1, (self._prompter.window - len(prompt)) // 2))
         parser = OutputParser(self._tokenizer, stop=[THINK_CLOSE])
         self._scheduler.submit(job)
         text_of(job, parser)

@@ -89,9 +89,8 @@ async def test_active_conversations_take_turns_token_by_token(
 ) -> None:
     """The first is held until the second has been asked; then neither waits for the other."""
     order: list[int] = []
-    inner, asked = Watcher(), threading.Event()
     script = tokenizer.encode("abc def ghi jkl mno")[:8]
-    inner._scripts, inner._end = [script, script], tokenizer.special.eot
+    inner, asked = Watcher(script, script, end=tokenizer.special.eot), threading.Event()
 
     def steer(job: Any, logits: Any) -> Any:
         forced = inner(job, logits)

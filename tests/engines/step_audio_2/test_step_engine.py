@@ -273,6 +273,18 @@ async def test_a_thinking_model_thinks_first_and_nobody_hears_it(
     )
 
 
+async def test_a_thought_without_end_leaves_room_for_the_answer(
+    make_engine: Any, tokenizer: Any, tmp_path: Any
+) -> None:
+    folder = tiny_checkpoint(tmp_path / "tiny", think=True)
+    thought, answer = tokenizer.encode("hm " * 400), tokenizer.encode("Yes")
+    watcher = Watcher(thought, answer, end=tokenizer.special.eot)
+    chat = Chat(make_engine(folder=folder, steer=watcher, window=300), Sampling())
+    outputs = await chat.say("Hi")
+    assert text_of(outputs) == "Yes"
+    assert tokenizer.decode(watcher.jobs[1].prompt.ids).endswith("\n</think>\n\n")
+
+
 async def test_generation_ends_at_a_stop_string_that_is_not_said(
     make_engine: Any, tokenizer: Any
 ) -> None:
