@@ -36,7 +36,7 @@ def sizes() -> ModelSizes:
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "packed"])
 def model(request: pytest.FixtureRequest, sizes: ModelSizes) -> StepAudio2Model:
-    model = StepAudio2Model(sizes, device=torch.device("cpu"), dtype=torch.float32, window=512)
+    model = StepAudio2Model(sizes, device=torch.device("cpu"), dtype=torch.float32, window=2048)
     for name, place in model.checkpoint_views():
         place.copy_(torch.from_numpy(weight(name, place.shape)))
     if request.param:
@@ -47,7 +47,7 @@ def model(request: pytest.FixtureRequest, sizes: ModelSizes) -> StepAudio2Model:
 @pytest.fixture
 def cache(sizes: ModelSizes) -> KeyValueCache:
     device = torch.device("cpu")
-    return KeyValueCache(sizes.text, slots=1, window=512, device=device, dtype=torch.float32)
+    return KeyValueCache(sizes.text, slots=1, window=2048, device=device, dtype=torch.float32)
 
 
 def embeddings(model: StepAudio2Model, golden: dict[str, Any]) -> Any:

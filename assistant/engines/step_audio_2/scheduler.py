@@ -106,9 +106,10 @@ class Scheduler:
             yield
         except Exception as error:  # noqa: BLE001 - a thread has no caller: its readers are told
             _log.exception("the model failed")
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             for job in jobs:
                 job.conversation.keys.clear()  # what its slot holds is not certain
-                job.fail(EngineError(f"the model failed: {error}", hint=_advice(error)))
+                job.fail(EngineError(f"the model failed: {reason}", hint=_advice(error)))
 
     # Admission
 
