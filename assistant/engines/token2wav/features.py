@@ -6,13 +6,13 @@ speech tokenizer (Whisper's), and a Kaldi filter bank at 16 kHz for the speaker 
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import kaldi_native_fbank
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from assistant.audio import Float32
 
@@ -23,9 +23,9 @@ _SPEECH_FFT, _SPEECH_HOP, _SPEECH_BINS = 400, 160, 128
 
 
 def flow_mel(samples: Float32) -> Tensor:
-    """24 kHz samples (n,), at least 721 -> natural log of mel magnitudes (frames, 80), 50 a second."""
+    """24 kHz samples (n,), at least 721 -> natural log of mel magnitudes (frames, 80)."""
     pad = (_FLOW_FFT - _FLOW_HOP) // 2
-    x = F.pad(torch.from_numpy(samples)[None, None], (pad, pad), mode="reflect")[0, 0]
+    x = functional.pad(torch.from_numpy(samples)[None, None], (pad, pad), mode="reflect")[0, 0]
     window = torch.hann_window(_FLOW_FFT)
     z = torch.stft(x, _FLOW_FFT, _FLOW_HOP, window=window, center=False, return_complex=True)
     magnitude = torch.sqrt(z.real**2 + z.imag**2 + 1e-9)
@@ -58,7 +58,7 @@ def speaker_fbank(samples: Float32) -> Float32:
     return centred
 
 
-@lru_cache(maxsize=None)
+@cache
 def _mel_filters(rate: int, n_fft: int, bins: int, highest: float) -> Tensor:
     """Slaney's triangles, each of area one: (bins, n_fft // 2 + 1)."""
     from transformers.audio_utils import mel_filter_bank  # slow to import, so only when needed

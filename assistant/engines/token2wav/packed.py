@@ -7,12 +7,12 @@ rows), and a bfloat16 one somewhat faster (760 against 690). On a GPU the plain 
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 Activation = Literal["none", "gelu"]
 _ROWS = 100
@@ -48,7 +48,9 @@ class PackedLinear:
         self.activation = activation
         weight = weight.contiguous()
         self.packed = weight.device.type == "cpu" and _can_pack(weight.dtype)
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS) if self.packed else weight
+        self.weight = (
+            torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS) if self.packed else weight
+        )
 
     def __call__(self, x: Tensor) -> Tensor:
         if self.packed:
@@ -57,8 +59,8 @@ class PackedLinear:
                 x, self.weight, self.bias, self.activation, [], algorithm
             )
             return y
-        y = F.linear(x, self.weight, self.bias)
-        return F.gelu(y, approximate="tanh") if self.activation == "gelu" else y
+        y = functional.linear(x, self.weight, self.bias)
+        return functional.gelu(y, approximate="tanh") if self.activation == "gelu" else y
 
 
 def windows(x: Tensor, kernel: int) -> Tensor:
@@ -73,13 +75,13 @@ def _bias(layer: nn.Linear | nn.Conv1d) -> Tensor:
     return layer.bias.detach()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _can_pack(dtype: torch.dtype) -> bool:
     """Whether this build of PyTorch has oneDNN's packed products, and they compute right.
 
     They are not public, so they are tried once, on a small product, before they are relied on.
     """
-    if not torch.backends.mkldnn.is_available():
+    if not torch._C._has_mkldnn:
         return False
     x, weight, bias = torch.ones(2, 8), torch.ones(4, 8), torch.ones(4)
     x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)

@@ -6,7 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 KeysValues = tuple[Tensor, Tensor]
 """Keys and values of the positions before: each (1, heads, time, head width)."""
@@ -29,16 +29,20 @@ class RelativeAttention(nn.Module):
 
     def forward(self, x: Tensor, memory: KeysValues | None) -> tuple[Tensor, KeysValues]:
         """x: (1, time, width) -> the same shape, and keys and values with x's own at the end."""
-        q, k, v = (self._split(linear(x)) for linear in (self.linear_q, self.linear_k, self.linear_v))
+        q, k, v = (
+            self._split(linear(x)) for linear in (self.linear_q, self.linear_k, self.linear_v)
+        )
         if memory is not None:
             k, v = torch.cat([memory[0], k], dim=2), torch.cat([memory[1], v], dim=2)
         bias = self._distance_bias(q + self.pos_bias_v[:, None], k.shape[2])
-        y = F.scaled_dot_product_attention(q + self.pos_bias_u[:, None], k, v, attn_mask=bias)
+        y = functional.scaled_dot_product_attention(
+            q + self.pos_bias_u[:, None], k, v, attn_mask=bias
+        )
         return self.linear_out(y.transpose(1, 2).flatten(2)), (k, v)
 
     def _split(self, x: Tensor) -> Tensor:
         """(1, time, width) -> (1, heads, time, head width)."""
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
     def _distance_bias(self, q: Tensor, keys: int) -> Tensor:
         """What each query adds for its distance to each key: (1, heads, queries, keys)."""
@@ -55,7 +59,11 @@ class RelativeAttention(nn.Module):
         """Encoded distances from keys - 1 (far behind) down to -(queries - 1) (ahead)."""
         reach = max(keys, queries)
         table = self._positions
-        if table.dim() < 3 or table.shape[1] < 2 * reach - 1 or table.device != self.pos_bias_u.device:
+        if (
+            table.dim() < 3
+            or table.shape[1] < 2 * reach - 1
+            or table.device != self.pos_bias_u.device
+        ):
             table = self._positions = self._encode(max(512, 1 << reach.bit_length()))
         middle = table.shape[1] // 2  # where the distance is 0
         return table[:, middle - keys + 1 : middle + queries]

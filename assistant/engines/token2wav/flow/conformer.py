@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from assistant.engines.token2wav.flow.attention import KeysValues, RelativeAttention
 from assistant.engines.token2wav.flow.shape import FlowShape
@@ -58,7 +58,7 @@ class FeedForward(nn.Module):
         self.w_2 = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.w_2(F.silu(self.w_1(x)))
+        y: Tensor = self.w_2(functional.silu(self.w_1(x)))
         return y
 
 
@@ -101,7 +101,7 @@ class LookAhead(nn.Module):
 
     def forward(self, x: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor]:
         """x: (1, time + look-ahead, width) -> (1, time, width), and what to keep."""
-        y = F.leaky_relu(self.conv1(x.transpose(1, 2))).transpose(1, 2)
+        y = functional.leaky_relu(self.conv1(x.transpose(1, 2))).transpose(1, 2)
         y, kept = _causal(self.conv2, y, before)
         return y + x[:, : y.shape[1]], kept
 
@@ -149,11 +149,13 @@ class Conformer(nn.Module):
         """
         x = self.embed(x)
         if last:
-            x = F.pad(x, (0, 0, 0, self.look_ahead))
-        x, ahead = self.pre_lookahead_layer(x, memory and memory.ahead)
-        x, blocks = _through(self.encoders, x, memory and memory.blocks)
-        x, up = self.up_layer(x, memory and memory.up)
-        x, up_blocks = _through(self.up_encoders, self.up_embed(x), memory and memory.up_blocks)
+            x = functional.pad(x, (0, 0, 0, self.look_ahead))
+        x, ahead = self.pre_lookahead_layer(x, memory.ahead if memory else None)
+        x, blocks = _through(self.encoders, x, memory.blocks if memory else None)
+        x, up = self.up_layer(x, memory.up if memory else None)
+        x, up_blocks = _through(
+            self.up_encoders, self.up_embed(x), memory.up_blocks if memory else None
+        )
         return self.after_norm(x), ConformerMemory(ahead, up, blocks, up_blocks)
 
 

@@ -7,12 +7,13 @@ on the time of an Euler step does not depend on the input: it is computed once, 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from assistant.engines.token2wav.flow.memory import HALVES, Memory, attend
 from assistant.engines.token2wav.flow.shape import FlowShape
@@ -23,7 +24,7 @@ _EPS = 1e-6
 
 @dataclass(frozen=True)
 class Modulation:
-    """What the time of a step does to one block: norm weights, norm biases, gates; each (3, hidden).
+    """What the time of a step does to one block: scales, shifts and gates, (3, hidden).
 
     In the order attention, MLP, convolutions. A norm without parameters, then scaled and shifted,
     is a norm with parameters.
@@ -62,8 +63,10 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, step: int, layer: int, memories: Sequence[Memory]) -> Tensor:
         """x: (streams * halves, time, hidden); each stream attends to its own memory."""
-        q, k, v = self.qkv(x).unflatten(2, (3, self.heads, -1)).unbind(2)  # (b, t, heads, width)
-        q = F.layer_norm(q, (self.head_width,), self.q_scale, self.q_shift)
+        q, k, v = (
+            self.qkv(x).view(*x.shape[:2], 3, self.heads, -1).unbind(2)
+        )  # (b, t, heads, width)
+        q = functional.layer_norm(q, (self.head_width,), self.q_scale, self.q_shift)
         k = self.k_norm(k)
         q, k, v = (self._rows(part) for part in (q, k, v))
         time, outputs = x.shape[1], []
@@ -76,7 +79,7 @@ class Attention(nn.Module):
 
     def _rows(self, x: Tensor) -> Tensor:
         """(streams * halves, time, heads, width) -> (streams, halves * heads, time, width)."""
-        x = x.unflatten(0, (-1, HALVES)).permute(0, 1, 3, 2, 4)
+        x = x.view(-1, HALVES, *x.shape[1:]).permute(0, 1, 3, 2, 4)
         return x.flatten(1, 2)
 
 
@@ -118,17 +121,15 @@ class Convolutions(nn.Module):
 
     def forward(self, x: Tensor, step: int, layer: int, memories: Sequence[Memory]) -> Tensor:
         x = self.first(windows(_behind(x, step, layer, 0, memories), 3))
-        x = F.mish(self.block["3"](x))
+        x = functional.mish(self.block["3"](x))
         return self.second(windows(_behind(x, step, layer, 1, memories), 3))
 
 
-def _behind(
-    x: Tensor, step: int, layer: int, which: int, memories: Sequence[Memory]
-) -> Tensor:
+def _behind(x: Tensor, step: int, layer: int, which: int, memories: Sequence[Memory]) -> Tensor:
     """x behind the two frames that came before it, whose place its own last two take."""
     edges = [memory.edge(step, layer, which) for memory in memories]
     x = torch.cat([edges[0] if len(edges) == 1 else torch.cat(edges), x], dim=1)
-    for edge, new in zip(edges, x[:, -2:].split(HALVES), strict=True):
+    for edge, new in zip(edges, torch.split(x[:, -2:], HALVES), strict=True):
         edge.copy_(new)
     return x
 
@@ -139,9 +140,7 @@ class Block(nn.Module):
         self.attn = Attention(shape)
         self.mlp = Mlp(shape.hidden, shape.mlp)
         self.conv = Convolutions(shape.hidden)
-        self.adaLN_modulation = nn.Sequential(
-            nn.SiLU(), nn.Linear(shape.hidden, 9 * shape.hidden)
-        )
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(shape.hidden, 9 * shape.hidden))
 
     def pack(self) -> None:
         self.attn.pack()
@@ -152,11 +151,11 @@ class Block(nn.Module):
         self, x: Tensor, by: Modulation, step: int, layer: int, memories: Sequence[Memory]
     ) -> Tensor:
         size = x.shape[2:]
-        y = F.layer_norm(x, size, by.scale[0], by.shift[0], _EPS)
+        y = functional.layer_norm(x, size, by.scale[0], by.shift[0], _EPS)
         x = torch.addcmul(x, by.gate[0], self.attn(y, step, layer, memories))
-        y = F.layer_norm(x, size, by.scale[2], by.shift[2], _EPS)
+        y = functional.layer_norm(x, size, by.scale[2], by.shift[2], _EPS)
         x = torch.addcmul(x, by.gate[2], self.conv(y, step, layer, memories))
-        y = F.layer_norm(x, size, by.scale[1], by.shift[1], _EPS)
+        y = functional.layer_norm(x, size, by.scale[1], by.shift[1], _EPS)
         return torch.addcmul(x, by.gate[1], self.mlp(y))
 
 
@@ -200,7 +199,7 @@ class Estimator(nn.Module):
     def pack(self, times: Tensor, dtype: torch.dtype) -> None:
         """Computes what depends on the times alone, and lays out the weights, in `dtype`."""
         embedded = self.t_embedder(times.to(self.in_proj.weight))
-        blocks = [block.adaLN_modulation(embedded) for block in self.blocks]
+        blocks = [block.adaLN_modulation(embedded) for block in self._typed_blocks()]
         final = self.final_layer.adaLN_modulation(embedded).to(dtype)
         self.modulations = [
             [Modulation.of(raw[step].to(dtype)) for raw in blocks] for step in range(len(times))
@@ -210,13 +209,18 @@ class Estimator(nn.Module):
             del block.adaLN_modulation
         del self.t_embedder, self.final_layer.adaLN_modulation
         self.to(dtype)
-        for block in self.blocks:
+        for block in self._typed_blocks():
             block.pack()
         weight = self.in_proj.weight.detach()
-        self.project_x = PackedLinear.of(weight[:, : self.shape.mel], self.in_proj.bias.detach() * 0)
+        self.project_x = PackedLinear.of(
+            weight[:, : self.shape.mel], self.in_proj.bias.detach() * 0
+        )
         self.project_rest = PackedLinear.of(weight[:, self.shape.mel :], self.in_proj.bias.detach())
         self.project_out = PackedLinear(self.final_layer.linear)
         del self.in_proj, self.final_layer
+
+    def _typed_blocks(self) -> Iterable[Block]:
+        return cast("Iterable[Block]", self.blocks)
 
     def condition(self, mu: Tensor, speaker: Tensor, known: Tensor) -> Tensor:
         """What does not change between steps, projected once.
@@ -233,8 +237,10 @@ class Estimator(nn.Module):
     ) -> Tensor:
         """x: (streams, time, mel) -> velocities (streams, halves, time, mel)."""
         y = (self.project_x(x.to(condition.dtype))[:, None] + condition).flatten(0, 1)
-        for layer, (block, by) in enumerate(zip(self.blocks, self.modulations[step], strict=True)):
+        for layer, (block, by) in enumerate(
+            zip(self._typed_blocks(), self.modulations[step], strict=True)
+        ):
             y = block(y, by, step, layer, memories)
         scale, shift = self.final[step]
-        y = F.layer_norm(y, y.shape[2:], scale, shift, _EPS)
-        return self.project_out(y).unflatten(0, (-1, HALVES))
+        y = functional.layer_norm(y, y.shape[2:], scale, shift, _EPS)
+        return self.project_out(y).view(-1, HALVES, *x.shape[1:])

@@ -129,8 +129,13 @@ def attend(q: Tensor, parts: list[tuple[Tensor, Tensor]]) -> Tensor:
     every layer.
     """
     if len(parts) == 1 or q.device.type != "cpu":
-        k, v = (torch.cat(tensors, dim=1) if len(parts) > 1 else tensors[0] for tensors in zip(*parts))
-        return torch.nn.functional.scaled_dot_product_attention(q[None], k[None], v[None], scale=1.0)[0]
+        k, v = (
+            torch.cat(tensors, dim=1) if len(parts) > 1 else tensors[0]
+            for tensors in zip(*parts, strict=True)
+        )
+        return torch.nn.functional.scaled_dot_product_attention(
+            q[None], k[None], v[None], scale=1.0
+        )[0]
     scores = [torch.bmm(q, k.transpose(1, 2)) for k, _ in parts]
     top = torch.stack([s.amax(2, keepdim=True) for s in scores]).amax(0)
     weights = [s.sub_(top).exp_() for s in scores]

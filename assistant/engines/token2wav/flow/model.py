@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from assistant.engines.token2wav.flow.conformer import Conformer, ConformerMemory
 from assistant.engines.token2wav.flow.estimator import Estimator
@@ -82,7 +83,7 @@ class Flow(nn.Module):
         """
         spans = [1 - math.cos(math.pi / 2 * k / steps) for k in range(steps + 1)]
         self.guidance = guidance
-        self.steps = [end - start for start, end in zip(spans, spans[1:], strict=False)]
+        self.steps = [end - start for start, end in pairwise(spans)]
         device = self.encoder_proj.weight.device
         self.eval().requires_grad_(False)
         self.estimator.pack(torch.tensor(spans[:-1], device=device), dtype)
@@ -104,10 +105,12 @@ class Flow(nn.Module):
         voice = self._project(speaker)
         memory = EstimatorMemory.start(self.shape, len(self.steps), frames, self._like)
         self._solve(mu, voice, mel[:, :frames], [memory], [0])
-        return FlowPrompt(frames // self.shape.up_rate, frames, voice, conformer, memory.own, memory.edges)
+        return FlowPrompt(
+            frames // self.shape.up_rate, frames, voice, conformer, memory.own, memory.edges
+        )
 
     def begin(self, prompt: FlowPrompt, *, newest: int) -> FlowState:
-        """A new utterance in the prompt's voice that will remember the `newest` frames of itself."""
+        """A new utterance in the prompt's voice that keeps its own `newest` frames."""
         keys = prompt.estimator.keys
         own = Frames.empty(self.shape, len(self.steps), newest, keys)
         memory = EstimatorMemory(prompt.estimator, own, prompt.edges.clone())
@@ -137,7 +140,9 @@ class Flow(nn.Module):
         return mel
 
     def whole(self, tokens: Tensor, prompt_tokens: Tensor, mel: Tensor, speaker: Tensor) -> Tensor:
-        """The utterance in one pass with its prompt, each frame seeing every other: (1, frames, mel).
+        """The utterance in one pass with its prompt, each frame seeing every other.
+
+        -> (1, frames, mel).
 
         Exactly the reference's whole-utterance call; slower than a chunk after a prepared prompt,
         since the prompt is run again.
@@ -155,7 +160,7 @@ class Flow(nn.Module):
         return self.encoder_proj(h), memory
 
     def _project(self, speaker: Tensor) -> Tensor:
-        y: Tensor = self.spk_embed_affine_layer(F.normalize(speaker, dim=1))
+        y: Tensor = self.spk_embed_affine_layer(functional.normalize(speaker, dim=1))
         return y
 
     @property

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
@@ -50,13 +50,18 @@ class HiftShape:
 class Hift(nn.Module):
     """Parameter names are those of hift.pt. Call `pack` after the weights are loaded."""
 
+    window: Tensor
+    m_source: Source
+
     def __init__(self, shape: HiftShape) -> None:
         super().__init__()
         widths = [shape.channels >> level for level in range(len(_RATES) + 1)]
         self.m_source = Source(shape.harmonics)
         self.conv_pre = weight_norm(nn.Conv1d(shape.mel, widths[0], 7, padding=3))
         self.ups = nn.ModuleList(
-            weight_norm(nn.ConvTranspose1d(wide, narrow, kernel, rate, padding=(kernel - rate) // 2))
+            weight_norm(
+                nn.ConvTranspose1d(wide, narrow, kernel, rate, padding=(kernel - rate) // 2)
+            )
             for wide, narrow, kernel, rate in zip(
                 widths, widths[1:], _UP_KERNELS, _RATES, strict=False
             )
@@ -66,7 +71,8 @@ class Hift(nn.Module):
             for level, width in enumerate(widths[1:])
         )
         self.source_resblocks = nn.ModuleList(
-            ResBlock(width, kernel) for width, kernel in zip(widths[1:], _SOURCE_KERNELS, strict=True)
+            ResBlock(width, kernel)
+            for width, kernel in zip(widths[1:], _SOURCE_KERNELS, strict=True)
         )
         self.resblocks = nn.ModuleList(
             ResBlock(width, kernel) for width in widths[1:] for kernel in _KERNELS
@@ -93,19 +99,17 @@ class Hift(nn.Module):
         spectrum = self._spectrum(source)
         x = self.conv_pre(mel)
         for level, up in enumerate(self.ups):
-            x = up(F.leaky_relu(x, _SLOPE))
+            x = up(functional.leaky_relu(x, _SLOPE))
             if level == len(self.ups) - 1:
-                x = F.pad(x, (1, 0), mode="reflect")
+                x = functional.pad(x, (1, 0), mode="reflect")
             x = x + self.source_resblocks[level](self.source_downs[level](spectrum))
             blocks = self.resblocks[level * len(_KERNELS) : (level + 1) * len(_KERNELS)]
             x = torch.stack([block(x) for block in blocks]).mean(0)
-        return self._wave(self.conv_post(F.leaky_relu(x)))
+        return self._wave(self.conv_post(functional.leaky_relu(x)))
 
     def _spectrum(self, source: Tensor) -> Tensor:
         """(batch, 1, samples) -> real and imaginary parts (batch, 18, samples / 4 + 1)."""
-        z = torch.stft(
-            source[:, 0], _N_FFT, _HOP, _N_FFT, window=self.window, return_complex=True
-        )
+        z = torch.stft(source[:, 0], _N_FFT, _HOP, _N_FFT, window=self.window, return_complex=True)
         return torch.cat([z.real, z.imag], dim=1)
 
     def _wave(self, x: Tensor) -> Tensor:

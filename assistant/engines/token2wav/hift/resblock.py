@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
@@ -29,9 +31,8 @@ class ResBlock(nn.Module):
 
         def conv(dilation: int) -> nn.Module:
             padding = (kernel - 1) * dilation // 2
-            return weight_norm(
-                nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=padding)
-            )
+            layer = nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=padding)
+            return cast(nn.Module, weight_norm(layer))
 
         self.convs1 = nn.ModuleList(conv(dilation) for dilation in DILATIONS)
         self.convs2 = nn.ModuleList(conv(1) for _ in DILATIONS)

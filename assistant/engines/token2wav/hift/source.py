@@ -10,7 +10,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from assistant.audio import OUTPUT_RATE
 
@@ -22,6 +22,8 @@ _NOISE_FRAMES = 500
 
 
 class Source(nn.Module):
+    noise: Tensor
+
     def __init__(self, harmonics: int) -> None:
         super().__init__()
         self.count = harmonics + 1
@@ -40,7 +42,7 @@ class Source(nn.Module):
         # The order of the operations is the reference's: phases grow large enough to be rounded.
         phase = torch.cumsum(turns, dim=1) * 2 * math.pi
         phase = phase.transpose(1, 2) * SAMPLES_A_FRAME
-        phase = F.interpolate(phase, scale_factor=float(SAMPLES_A_FRAME), mode="linear")
+        phase = functional.interpolate(phase, scale_factor=float(SAMPLES_A_FRAME), mode="linear")
         if start is not None:
             phase = phase + (start * 2 * math.pi)[:, :, None]
         voiced = (f0 > _VOICED_HZ).to(f0).repeat_interleave(SAMPLES_A_FRAME, dim=1)[:, None]
@@ -58,7 +60,7 @@ class Source(nn.Module):
     def _noise_at(self, first_frames: Tensor, frames: int) -> Tensor:
         """(batch, harmonics, samples); beyond its end the buffer starts again."""
         index = first_frames[:, None] + torch.arange(frames, device=first_frames.device)
-        noise: Tensor = self.noise[index % _NOISE_FRAMES]  # (batch, frames, harmonics, samples)
+        noise = self.noise[index % _NOISE_FRAMES]  # (batch, frames, harmonics, samples)
         return noise.transpose(1, 2).flatten(2)
 
 
