@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,22 @@ try:
     import onnx  # noqa: F401
     import onnxruntime  # noqa: F401
     import torch
+    import transformers  # noqa: F401
 except ImportError:
     collect_ignore_glob = ["test_*.py"]
 
 
-def voice_clip(seconds: float = 2.0, rate: int = 24_000, pitch: float = 150.0) -> Sound:
+def make_clip(seconds: float = 2.0, rate: int = 24_000, pitch: float = 150.0) -> Sound:
     """A gliding tone with harmonics, loud and soft in turn: enough of a voice for the models."""
     time = np.arange(int(seconds * rate)) / rate
     phase = 2 * np.pi * np.cumsum(pitch * (1 + 0.3 * np.sin(3 * time))) / rate
     wave = sum(np.sin(phase * k) / k for k in range(1, 6)) * (0.2 + 0.1 * np.sin(9 * time))
     return Sound(np.asarray(wave, dtype=np.float32), rate)
+
+
+@pytest.fixture(scope="session")
+def voice_clip() -> Callable[..., Sound]:
+    return make_clip
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +59,7 @@ def maker(folder: Path) -> Any:
 
 @pytest.fixture(scope="session")
 def prompt(maker: Any) -> Any:
-    return maker.make(voice_clip())
+    return maker.make(make_clip())
 
 
 @pytest.fixture(scope="session")
@@ -62,4 +69,4 @@ def voice(token2wav: Any, prompt: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def other_voice(token2wav: Any, maker: Any) -> Any:
-    return token2wav.prepare(maker.make(voice_clip(1.3, pitch=260.0)))
+    return token2wav.prepare(maker.make(make_clip(1.3, pitch=260.0)))
