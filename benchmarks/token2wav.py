@@ -1,10 +1,11 @@
 """How fast speech tokens become sound, at full size, with random weights. Prints JSON.
 
-    python benchmarks/token2wav.py [--precision float32] [--threads 2] [--long MINUTES]
-        [--streams 1 4 16] [--steps 10] [--reference FOLDER]
+    python benchmarks/token2wav.py [--precision float32] [--threads 2] [--clock cpu]
+        [--streams 1 4 16] [--steps 10] [--long MINUTES] [--reference FOLDER]
 
 --reference: a checkout of stepfun-ai/Step-Audio2, run side by side on the same tokens (it needs
-einops). Every figure is the best of a few runs; each is in seconds.
+einops). Every figure is the best of a few runs; each is in seconds. Where others use the machine,
+--clock cpu --threads 1 counts processor seconds.
 """
 
 from __future__ import annotations
@@ -26,14 +27,19 @@ from assistant.engines.token2wav import FlowPrompt, Token2Wav, Token2WavSettings
 from assistant.engines.token2wav.flow.model import Flow
 from assistant.engines.token2wav.flow.shape import FlowShape
 from assistant.engines.token2wav.hift.generator import Hift, HiftShape
+from assistant.engines.token2wav.token2wav import ChunkJob
 from assistant.engines.token2wav.voice import VoicePrompt
 
 PROMPT_TOKENS, TOKENS = 225, 93  # 9 s and 3.7 s
 RANDOM = np.random.default_rng(0)
+CLOCK = time.perf_counter
 
 
 def main() -> None:
+    global CLOCK
     options = arguments()
+    if options.clock == "cpu":
+        CLOCK = time.process_time
     torch.set_num_threads(options.threads)
     settings = Token2WavSettings(precision=options.precision, euler_steps=options.steps)
     flow, hift = Flow(FlowShape()), Hift(HiftShape())
@@ -51,6 +57,7 @@ def main() -> None:
     result: dict[str, Any] = {
         "machine": platform.processor() or platform.machine(),
         "threads": options.threads,
+        "clock": options.clock,
         "device": str(device),
         "precision": str(settings.dtype(device)),
         "euler_steps": options.steps,
@@ -60,6 +67,7 @@ def main() -> None:
     result["voice_mb"] = round(voice.nbytes / 1e6)
     result |= whole(token2wav, voice, prompt)
     result |= streaming(token2wav, voice)
+    result["schedules"] = schedules(token2wav, voice)
     result["streams"] = {str(n): several(token2wav, voice, n) for n in options.streams}
     if options.long:
         result["long"] = long(token2wav, voice, options.long)
@@ -89,26 +97,56 @@ def whole(token2wav: Token2Wav, voice: FlowPrompt, prompt: VoicePrompt) -> dict[
 
 
 def streaming(token2wav: Token2Wav, voice: FlowPrompt) -> dict[str, float]:
-    firsts, switches, steady = [], [], []
+    runs = [one_stream(token2wav, voice) for _ in range(2)]
     size = token2wav.settings.chunk
-    for _ in range(3):
-        stream = Token2WavStream(token2wav, voice)
-        first = token2wav.settings.first_chunks[0] + token2wav.flow.shape.look_ahead
-        firsts.append(timed(lambda: stream.push(tokens(first)), runs=1)[0])
-        stream.push(tokens(size * 4))
-        for _ in range(4):
-            steady.append(timed(lambda: stream.push(tokens(size)), runs=1)[0])
-        stream.switch(voice)
-        switches.append(timed(lambda: stream.push(tokens(size)), runs=1)[0])
-        stream.close()
-    per_second = 25 / size
+    steady = [seconds for run in runs for seconds in run["steady"]]
     return {
-        "first_chunk": min(firsts),
+        "first_chunk": min(run["first"][0] for run in runs),
         "steady_chunk": min(steady),
-        "stream_per_second_of_audio": min(steady) * per_second,
-        "stream_per_second_of_audio_median": float(np.median(steady)) * per_second,
-        "chunk_after_a_switch": min(switches),
+        "stream_per_second_of_audio": min(steady) * 25 / size,
+        "stream_per_second_of_audio_median": float(np.median(steady)) * 25 / size,
+        "chunk_after_a_switch": min(run["switch"][0] for run in runs),
     }
+
+
+def one_stream(token2wav: Token2Wav, voice: FlowPrompt) -> dict[str, list[float]]:
+    stream = Token2WavStream(token2wav, voice)
+
+    def push(count: int) -> float:
+        return timed(lambda: stream.push(tokens(count)), runs=1)[0]
+
+    size = token2wav.settings.chunk
+    first = push(token2wav.settings.first_chunks[0] + token2wav.flow.shape.look_ahead)
+    push(4 * size)  # fills the history
+    steady = [push(size) for _ in range(3)]
+    stream.switch(voice)
+    return {"first": [first], "steady": steady, "switch": [push(size)]}
+
+
+SCHEDULES = ((5,), (8, 8), (10, 10, 15), (10, 15), (15, 15), (20, 20), ())
+
+
+def schedules(token2wav: Token2Wav, voice: FlowPrompt) -> dict[str, dict[str, float]]:
+    """For sizes of the first chunks: when the first sound is there, and the longest dropout.
+
+    All tokens are there at once, so this is what the decoder alone adds.
+    """
+    found = {}
+    ahead, steady = token2wav.flow.shape.look_ahead, token2wav.settings.chunk
+    for sizes in SCHEDULES:
+        flow, sound = token2wav.begin(voice), token2wav.begin_sound()
+        now, played_until, dropout, first = 0.0, 0.0, 0.0, 0.0
+        for index, size in enumerate([*sizes, steady, steady, steady]):
+            job = ChunkJob(list(tokens(size + ahead)), flow, sound, last=False)
+            seconds, samples = timed(lambda job=job: token2wav.run(job), runs=1)
+            now += seconds
+            if index == 0:
+                first = played_until = now
+            dropout = max(dropout, now - played_until)
+            played_until = max(now, played_until) + len(samples) / 24_000
+        name = " ".join(map(str, (*sizes, steady)))
+        found[name] = {"first_sound": first, "longest_dropout": dropout}
+    return found
 
 
 def several(token2wav: Token2Wav, voice: FlowPrompt, count: int) -> dict[str, float]:
@@ -117,8 +155,6 @@ def several(token2wav: Token2Wav, voice: FlowPrompt, count: int) -> dict[str, fl
     size = token2wav.settings.chunk
 
     def chunk() -> None:
-        from assistant.engines.token2wav.token2wav import ChunkJob
-
         ahead = token2wav.flow.shape.look_ahead
         jobs = [ChunkJob(list(tokens(size + ahead)), f, s, last=False) for f, s in states]
         token2wav.run_all(jobs)
@@ -131,13 +167,13 @@ def several(token2wav: Token2Wav, voice: FlowPrompt, count: int) -> dict[str, fl
 def long(token2wav: Token2Wav, voice: FlowPrompt, minutes: float) -> list[dict[str, float]]:
     stream, marks = Token2WavStream(token2wav, voice), []
     for minute in range(round(minutes)):
-        start = time.perf_counter()
+        start = CLOCK()
         for _ in range(60):
             stream.push(tokens(25))
         marks.append(
             {
                 "minute": minute + 1,
-                "per_second_of_audio": (time.perf_counter() - start) / 60,
+                "per_second_of_audio": (CLOCK() - start) / 60,
                 "resident_mb": resident_mb(),
             }
         )
@@ -198,11 +234,11 @@ def timed(work: Callable[[], Any], runs: int = 3) -> tuple[float, Any]:
     """The best of some runs, and what the last returned."""
     times, result = [], None
     for _ in range(runs):
-        start = time.perf_counter()
+        start = CLOCK()
         result = work()
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
+        times.append(CLOCK() - start)
     return min(times), result
 
 
@@ -218,6 +254,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--streams", type=int, nargs="*", default=[1, 4, 16])
     parser.add_argument("--long", type=float, default=0, metavar="MINUTES")

@@ -15,7 +15,7 @@ from assistant.engines.token2wav.settings import Token2WavSettings
 from assistant.engines.token2wav.stream import Token2WavStream
 from assistant.engines.token2wav.token2wav import Token2Wav
 from assistant.engines.token2wav.voice import VoicePrompt
-from assistant.engines.token2wav.voices import PreparedVoices
+from assistant.engines.token2wav.voices import PreparedVoices, default_clips
 
 __all__ = [
     "FlowPrompt",
@@ -25,4 +25,5 @@ __all__ = [
     "Token2WavSettings",
     "Token2WavStream",
     "VoicePrompt",
+    "default_clips",
 ]

@@ -20,6 +20,14 @@ _MAX_CLIP_S = 600.0
 """Clips are cut to the settings' max_prompt_s; this only keeps absurd files out."""
 
 
+def default_clips(folder: Path) -> dict[str, Path]:
+    """The voices that a checkpoint brings, by name (default_female, default_male).
+
+    They lie in `assets`, beside the token2wav folder that is given.
+    """
+    return {clip.stem: clip for clip in sorted((folder.parent / "assets").glob("default_*.wav"))}
+
+
 class PreparedVoices:
     """Voices by their clip's content: a clip that is replaced is prepared anew.
 

@@ -18,8 +18,8 @@ from assistant.engines.token2wav import (
     Token2Wav,
     Token2WavSettings,
     VoicePrompt,
+    default_clips,
 )
-from assistant.engines.token2wav.voices import PreparedVoices as Voices
 from assistant.errors import AudioError, EngineError
 
 
@@ -131,10 +131,10 @@ def test_a_clip_that_is_replaced_is_prepared_anew(
 def test_what_is_on_disk_is_used_by_the_next_process(
     token2wav: Token2Wav, maker: PromptMaker, folder: Path, clip: Path, tmp_path: Path
 ) -> None:
-    made = Voices(token2wav, maker, tmp_path / "kept").prompt(clip)
+    made = PreparedVoices(token2wav, maker, tmp_path / "kept").prompt(clip)
     (file,) = (tmp_path / "kept").iterdir()
     unable = NoMaker(folder)
-    again = Voices(token2wav, unable, tmp_path / "kept").prompt(clip)
+    again = PreparedVoices(token2wav, unable, tmp_path / "kept").prompt(clip)
     assert np.array_equal(made.tokens, again.tokens)
     assert np.array_equal(made.mel, again.mel)
     assert np.array_equal(made.speaker, again.speaker)
@@ -154,7 +154,7 @@ def test_a_damaged_file_on_disk_is_made_again(
     tmp_path: Path,
     damage: str,
 ) -> None:
-    voices = Voices(token2wav, maker, tmp_path / "kept")
+    voices = PreparedVoices(token2wav, maker, tmp_path / "kept")
     made = voices.prompt(clip)
     (file,) = (tmp_path / "kept").iterdir()
     data = bytearray(file.read_bytes())
@@ -172,7 +172,7 @@ def test_a_folder_that_can_not_be_written_does_not_stop_the_voice(
     token2wav: Token2Wav, maker: PromptMaker, clip: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    voices = Voices(token2wav, maker, tmp_path / "file" / "kept")
+    voices = PreparedVoices(token2wav, maker, tmp_path / "file" / "kept")
     assert voices.get(clip).tokens == 50
 
 
@@ -187,9 +187,9 @@ def test_the_oldest_voices_leave_memory_beyond_the_budget(
     for index in range(4):
         clips.append(tmp_path / f"{index}.wav")
         soundfile.write(clips[-1], voice_clip(1.0, pitch=100.0 + 40 * index).samples, 24_000)
-    one = Voices(token2wav, maker, None).get(clips[0]).nbytes
+    one = PreparedVoices(token2wav, maker, None).get(clips[0]).nbytes
     settings = Token2WavSettings(device="cpu", precision="float32", voice_bytes=int(2.5 * one))
-    voices = Voices(Token2Wav.load(folder, settings), maker, None)
+    voices = PreparedVoices(Token2Wav.load(folder, settings), maker, None)
     first = voices.get(clips[0])
     voices.get(clips[1])
     assert voices.get(clips[0]) is first  # used again: now the newest
@@ -205,7 +205,7 @@ def test_threads_that_want_one_voice_prepare_it_once(
     token2wav: Token2Wav, folder: Path, clip: Path
 ) -> None:
     maker = CountingMaker(folder)
-    voices = Voices(token2wav, maker, None)
+    voices = PreparedVoices(token2wav, maker, None)
     found: list[Any] = []
     threads = [threading.Thread(target=lambda: found.append(voices.get(clip))) for _ in range(5)]
     for thread in threads:
@@ -228,7 +228,7 @@ class CountingMaker(PromptMaker):
 def test_after_a_clip_failed_the_next_try_is_a_new_one(
     token2wav: Token2Wav, maker: PromptMaker, clip: Path, voice_clip: Callable[..., Sound]
 ) -> None:
-    voices = Voices(token2wav, maker, None)
+    voices = PreparedVoices(token2wav, maker, None)
     soundfile.write(clip, np.zeros(24_000, np.float32), 24_000)
     for _ in range(2):
         with pytest.raises(AudioError, match="silent"):
@@ -249,3 +249,12 @@ def test_a_model_that_fails_on_a_clip_is_an_engine_error(
         onnx.save(model, tmp_path / name)
     with pytest.raises(EngineError, match=r"campplus\.onnx: (failed|not a model)"):
         PromptMaker(tmp_path).make(voice_clip())
+
+
+def test_the_voices_that_a_checkpoint_brings_lie_beside_it(tmp_path: Path) -> None:
+    assert default_clips(tmp_path / "token2wav") == {}
+    (tmp_path / "assets").mkdir()
+    for name in ("default_male.wav", "default_female.wav", "music.wav"):
+        (tmp_path / "assets" / name).touch()
+    clips = default_clips(tmp_path / "token2wav")
+    assert list(clips) == ["default_female", "default_male"]
