@@ -25,8 +25,9 @@ class Token2WavSettings:
     device: str = "auto"  # auto: the first GPU, or else the CPU
     precision: Precision = "auto"  # of the estimator; auto: bfloat16 where it is fast
     euler_steps: int = 10
-    first_chunks: tuple[int, ...] = (10, 15)
-    """Tokens of the first chunks: small, so that the first sound comes soon."""
+    first_chunks: tuple[int, ...] = (10, 10, 15)
+    """Tokens of the first chunks: small, so that the first sound comes soon, and growing no
+    faster than a decoder at 0.55 s a second of sound can follow without a gap."""
     chunk: int = 25
     """Tokens of every chunk after them."""
     history_s: float = 4.0

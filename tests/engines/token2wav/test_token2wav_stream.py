@@ -85,7 +85,8 @@ def test_there_is_no_click_where_chunks_join(token2wav: Token2Wav, voice: Any) -
     tokens = speech(100)
     streamed = spoken(Token2WavStream(token2wav, voice), tokens).astype(int)
     whole = token2wav.speak(tokens, voice).astype(int)
-    seams = [t * SAMPLES_A_TOKEN for t in (10, 25, 50, 75)]
+    sizes = itertools.islice(token2wav.settings.chunk_sizes(), 5)
+    seams = [t * SAMPLES_A_TOKEN for t in itertools.accumulate(sizes) if t < 100]
     around = np.concatenate([np.arange(s - FADE * 480 - 50, s + 50) for s in seams])
     extra = np.abs(np.diff(streamed)[around]) - np.abs(np.diff(whole)[around])
     assert extra.max() < 0.03 * np.abs(whole).max()
@@ -287,3 +288,22 @@ def test_fewer_euler_steps_give_another_sound_of_the_same_length(
     model = Token2Wav.load(folder, settings)
     sound = model.speak(speech(60), model.prepare(prompt))
     assert relative(sound, token2wav.speak(speech(60), voice)) > 0
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"history_s": 0.0},
+        {"history_s": 0.2, "chunk": 7},
+        {"first_chunks": (), "chunk": 5},
+        {"first_chunks": (40, 5), "chunk": 60},
+    ],
+)
+def test_any_history_and_chunk_sizes_make_sound_of_the_right_length(
+    folder: Path, prompt: Any, chosen: dict[str, Any]
+) -> None:
+    settings = Token2WavSettings(device="cpu", precision="float32", **chosen)
+    model = Token2Wav.load(folder, settings)
+    sound = spoken(Token2WavStream(model, model.prepare(prompt)), speech(150))
+    assert len(sound) == 150 * SAMPLES_A_TOKEN
+    assert sound.any()
