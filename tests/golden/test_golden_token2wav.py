@@ -30,6 +30,15 @@ TOLERANCE = 1e-4
 LOOK_AHEAD, CHUNK = 3, 25
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Where other tests run beside these, threads that wait for one another take much longer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(autouse=True)
 def inference() -> Iterator[None]:
     with torch.inference_mode():
