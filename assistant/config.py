@@ -112,6 +112,8 @@ class StepAudio2Settings(_Table):
     """So many stay warm; others are read again when they go on."""
     max_batch: int = Field(default=4, ge=1, le=256)
     """So many are spoken to at the same time; more wait."""
+    euler_steps: int = Field(default=10, ge=1, le=100)
+    """Steps from noise to sound; fewer are faster and coarser."""
     result_role: Literal["input", "function_output"] = "input"
     """How a tool's result goes back to the model."""
     result_prompt: str = "\n\n\n请用口语化形式总结检索结果，简短地回答用户的问题。"

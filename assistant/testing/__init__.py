@@ -1,5 +1,6 @@
 """Doubles for tests of tools and of programs that use the assistant. Public, and kept stable."""
 
+from assistant.testing.checkpoint import tiny_checkpoint
 from assistant.testing.scripted import ScriptedEngine
 from assistant.testing.tools import FailingTool, RecordingTool, SlowTool, ToolBench, call_tool
 
@@ -10,4 +11,5 @@ __all__ = [
     "SlowTool",
     "ToolBench",
     "call_tool",
+    "tiny_checkpoint",
 ]

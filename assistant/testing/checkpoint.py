@@ -42,12 +42,13 @@ _PIECES = (
 
 
 def tiny_checkpoint(
-    folder: Path, *, seed: int = 0, think: bool = False, base: bool = False
+    folder: Path, *, seed: int = 0, think: bool = False, base: bool = False, speech: bool = True
 ) -> Path:
     """Writes the checkpoint into `folder`, which is made, and returns it.
 
     The layout is that of stepfun-ai/Step-Audio-2-mini; `think` and `base` make the variant that
-    thinks first and the one that only continues. The same seed writes the same files.
+    thinks first and the one that only continues. `speech`: with a token2wav folder, which needs
+    the package onnx. The same seed writes the same files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     suffix = "-Think" if think else "-Base" if base else ""
@@ -65,6 +66,10 @@ def tiny_checkpoint(
     _write_tokenizer(folder)
     _write_weights(folder, seed)
     _write_voices(folder / "assets")
+    if speech:
+        from assistant.testing.checkpoint_token2wav import tiny_token2wav
+
+        tiny_token2wav(folder / "token2wav", seed=seed)
     return folder
 
 

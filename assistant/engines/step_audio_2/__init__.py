@@ -26,4 +26,4 @@ def create(settings: Settings) -> StepAudio2Engine:
     except ModuleNotFoundError as error:
         hint = "pip install 'step-voice-assistant[step-audio-2]'"
         raise EngineError(f"step-audio-2 needs {error.name}", hint=hint) from error
-    return load_engine(settings.step_audio_2)
+    return load_engine(settings.step_audio_2, prompts=settings.library.folder / "prompts")

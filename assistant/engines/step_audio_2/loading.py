@@ -13,18 +13,28 @@ from assistant.engines.step_audio_2.checkpoint import load_checkpoint
 from assistant.engines.step_audio_2.engine import StepAudio2Engine, Variant
 from assistant.engines.step_audio_2.generation import Steer
 from assistant.engines.step_audio_2.model import StepAudio2Model
+from assistant.engines.step_audio_2.speech import load_vocoder
 from assistant.engines.step_audio_2.vocoder import Vocoder
 from assistant.errors import EngineError
 
 
 def load_engine(
-    settings: StepAudio2Settings, *, vocoder: Vocoder | None = None, steer: Steer | None = None
+    settings: StepAudio2Settings,
+    *,
+    prompts: Path | None = None,
+    vocoder: Vocoder | None = None,
+    steer: Steer | None = None,
 ) -> StepAudio2Engine:
-    """Raises EngineError: the device isn't there, or see load_checkpoint."""
+    """With `prompts`, the folder for prepared voices, it speaks through the checkpoint's token2wav.
+
+    Raises EngineError: the device isn't there, see load_checkpoint and load_vocoder.
+    """
     device = _device(settings.device)
     checkpoint = load_checkpoint(
         settings.model, device=device, dtype=_dtype(settings.dtype, device), window=settings.window
     )
+    if vocoder is None and prompts is not None:
+        vocoder = load_vocoder(checkpoint.folder, settings, prompts)
     variant = _variant(settings, checkpoint.folder)
     _check_cache(settings, checkpoint.model)
     return StepAudio2Engine(checkpoint, settings, variant=variant, vocoder=vocoder, steer=steer)

@@ -12,7 +12,16 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tiny_engine import GREEDY, Chat, ToneVocoder, Watcher, recomputed, text_of
+from tiny_engine import (
+    GREEDY,
+    Chat,
+    ToneVocoder,
+    Watcher,
+    call_text,
+    recomputed,
+    spoken,
+    text_of,
+)
 
 from assistant.audio import Sound
 from assistant.config import Sampling, Settings
@@ -33,22 +42,6 @@ from assistant.testing.checkpoint import tiny_checkpoint
 pytestmark = pytest.mark.anyio
 
 WEATHER = ToolSchema("weather", "Tells the weather.", {"type": "object", "properties": {}})
-
-
-def spoken(tokenizer: Any, text: str, speech: list[int]) -> list[int]:
-    """Text and speech in the model's own order: one text token, four of speech."""
-    special = tokenizer.special
-    words, sounds = tokenizer.encode(text), [special.speech + number for number in speech]
-    made: list[int] = []
-    while words or sounds:
-        made += [words.pop(0) if words else special.tts_pad]
-        made += [sounds.pop(0) if sounds else special.speech + 6561 for _ in range(4)]
-    return [*made, special.tts_end]
-
-
-def call_text(tokenizer: Any, name: str, arguments: str) -> list[int]:
-    body = f"function\n{name}\n{arguments}"
-    return list(tokenizer.encode(Mark("<tool_call>"), body, Mark("</tool_call>")))
 
 
 async def test_a_lead_in_is_spoken_and_then_the_tool_is_called(
@@ -371,7 +364,7 @@ async def test_the_engine_is_made_from_settings(folder: Any) -> None:
     settings = Settings.model_validate({"engine": "step-audio-2", "step_audio_2": table})
     engine = create_engine(settings)
     outputs = await Chat(engine, GREEDY).say("Hi")
-    assert len(outputs[-1].tokens) == GREEDY.max_tokens
+    assert len(outputs[-1].tokens) == 1 + GREEDY.max_tokens  # <tts_start> comes before them
     await engine.aclose()
     with pytest.raises(EngineError, match="closed"):
         await Chat(engine).say("Hi")

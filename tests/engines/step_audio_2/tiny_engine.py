@@ -13,6 +13,7 @@ from assistant.audio import Pcm16, Sound, Voice
 from assistant.config import Sampling
 from assistant.engines.base import EngineRequest, Finish
 from assistant.engines.step_audio_2.cache import KeyValueCache
+from assistant.engines.step_audio_2.tokens import Mark
 from assistant.messages import AssistantMessage, Message, SystemMessage, UserMessage
 
 torch.set_num_threads(2)
@@ -122,3 +123,19 @@ def recomputed(model: Any, job: Any) -> list[int]:
             logits = language.logits(language.prefill(x, cache, 0, 0)[-1:])
         said.append(int(logits.argmax()))
     return said
+
+
+def spoken(tokenizer: Any, text: str, speech: list[int]) -> list[int]:
+    """Text and speech in the model's own order: one text token, four of speech."""
+    special = tokenizer.special
+    words, sounds = tokenizer.encode(text), [special.speech + number for number in speech]
+    made: list[int] = []
+    while words or sounds:
+        made += [words.pop(0) if words else special.tts_pad]
+        made += [sounds.pop(0) if sounds else special.speech + 6561 for _ in range(4)]
+    return [*made, special.tts_end]
+
+
+def call_text(tokenizer: Any, name: str, arguments: str) -> list[int]:
+    body = f"function\n{name}\n{arguments}"
+    return list(tokenizer.encode(Mark("<tool_call>"), body, Mark("</tool_call>")))
