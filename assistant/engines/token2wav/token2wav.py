@@ -18,6 +18,7 @@ from assistant.engines.token2wav.settings import TOKENS_A_SECOND, Token2WavSetti
 from assistant.engines.token2wav.turnstile import Turnstile
 from assistant.engines.token2wav.vocoder import VocoderState, vocode
 from assistant.engines.token2wav.voice import VoicePrompt
+from assistant.errors import EngineError
 
 _LONGEST_PIECE = 4 * TOKENS_A_SECOND
 
@@ -103,7 +104,16 @@ class Token2Wav:
         return [int(token) for token in tokens if 0 <= int(token) < self.flow.shape.vocabulary]
 
     def _run(self, jobs: Sequence[ChunkJob]) -> list[Pcm16]:
-        """All of one shape."""
+        """All of one shape. Raises EngineError: no memory for so many at once."""
+        try:
+            return self._pass(jobs)
+        except torch.OutOfMemoryError as error:
+            raise EngineError(
+                f"token2wav: no memory left on {self.device} for {len(jobs)} streams",
+                hint="lower voice_bytes, history_s or max_prompt_s, or speak in fewer at once",
+            ) from error
+
+    def _pass(self, jobs: Sequence[ChunkJob]) -> list[Pcm16]:
         last = jobs[0].last
         tokens = torch.tensor([list(job.tokens) for job in jobs], device=self.device)
         newest = self.settings.history_tokens * self.flow.shape.up_rate

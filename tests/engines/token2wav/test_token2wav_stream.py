@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,15 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.audio import OUTPUT_RATE
 from assistant.engines.token2wav import Token2Wav, Token2WavSettings, Token2WavStream
-from assistant.engines.token2wav.hift.source import Source
 from assistant.engines.token2wav.token2wav import ChunkJob
-from assistant.engines.token2wav.vocoder import CONTEXT, FADE, VocoderState, vocode
+from assistant.engines.token2wav.vocoder import CONTEXT, FADE
 from assistant.errors import EngineError
 
 SAMPLES_A_TOKEN = OUTPUT_RATE // 25
@@ -90,47 +87,6 @@ def test_there_is_no_click_where_chunks_join(token2wav: Token2Wav, voice: Any) -
     around = np.concatenate([np.arange(s - FADE * 480 - 50, s + 50) for s in seams])
     extra = np.abs(np.diff(streamed)[around]) - np.abs(np.diff(whole)[around])
     assert extra.max() < 0.03 * np.abs(whole).max()
-
-
-def test_the_source_of_a_steady_pitch_goes_on_across_chunks_as_one_sine(
-    token2wav: Token2Wav,
-) -> None:
-    """The vocoder's own cuts, with a source alone as its decoder: a sine must come out a sine."""
-    with torch.inference_mode():
-        hift = SineHift()
-        state = VocoderState.start(hift, 80)  # type: ignore[arg-type]
-        chunks = [torch.zeros(1, frames, 80) for frames in (20, 30, 50, 50, 4)]
-        parts = [
-            vocode(hift, mel, [state], last=index == 4)[0]  # type: ignore[arg-type]
-            for index, mel in enumerate(chunks)
-        ]
-    wave = np.concatenate(parts).astype(np.float64) / 32767
-    assert len(wave) == 154 * 480
-    inside = wave[480:-480]  # the very first and last half frame have no neighbour to glide to
-    turn = 2 * math.pi * SineHift.HERTZ / OUTPUT_RATE
-    rounding = 2 / 32767
-    assert np.abs(np.diff(inside)).max() < 1.01 * SineHift.AMPLITUDE * turn + rounding
-    assert np.abs(np.diff(inside, 2)).max() < 1.3 * SineHift.AMPLITUDE * turn**2 + 2 * rounding
-
-
-class SineHift:
-    """A vocoder that says its source, one steady harmonic."""
-
-    HERTZ = 217.0
-    AMPLITUDE = 0.5  # before the source's tanh
-
-    def __init__(self) -> None:
-        self.window = torch.zeros(1)
-        self.m_source = Source(0)
-        self.m_source.noise.zero_()
-        self.m_source.l_linear.weight.data.fill_(10 * self.AMPLITUDE)
-        self.m_source.l_linear.bias.data.zero_()
-
-    def f0(self, mel: torch.Tensor) -> torch.Tensor:
-        return torch.full((mel.shape[0], mel.shape[2]), self.HERTZ)
-
-    def decode(self, mel: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-        return source[:, 0]
 
 
 def test_padding_and_ids_out_of_range_are_dropped(token2wav: Token2Wav, voice: Any) -> None:
@@ -258,17 +214,6 @@ def test_what_was_said_long_ago_does_not_change_what_is_said_now(
         stream = Token2WavStream(token2wav, voice)
         ends.append(spoken(stream, speech(25, seed), speech(600))[-4 * SAMPLES_A_TOKEN :])
     assert relative(ends[0], ends[1]) < 1e-3
-
-
-def test_weights_that_overflow_are_heard_as_silence_and_never_as_nan(
-    token2wav: Token2Wav, voice: Any
-) -> None:
-    state = token2wav.begin_sound()
-    mel = torch.full((1, 30, 80), float("nan"))
-    with torch.inference_mode():
-        (sound,) = vocode(token2wav.hift, mel, [state], last=True)
-    assert sound.dtype == np.int16
-    assert len(sound) == 30 * 480
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
