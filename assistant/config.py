@@ -95,6 +95,16 @@ class LibrarySettings(_Table):
     """Also the clips that come with the project."""
 
 
+class ServerSettings(_Table):
+    """`assistant serve`: where it listens, and what it allows."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65_535)
+    """0 takes any free port."""
+    audio_folder: Path | None = None
+    """The folder that `audio_path` of POST /generate may read from; not given, none."""
+
+
 class Settings(_Table):
     """Everything that can be set."""
 
@@ -111,6 +121,7 @@ class Settings(_Table):
     sampling: Sampling = Sampling()
     plugins: PluginSettings = PluginSettings()
     library: LibrarySettings = Field(default_factory=LibrarySettings)
+    server: ServerSettings = ServerSettings()
     tools: dict[str, dict[str, Any]] = {}
     """A table for each tool, checked by the tool's own settings model when it is loaded."""
 

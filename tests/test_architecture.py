@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "blocking": VOCABULARY | {"assistant"},
     "testing": VOCABULARY | {"engines", "plugins", "library"},
 }
+MAY_IMPORT["server"] = set(MAY_IMPORT) - {"testing", "blocking"}
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
 MAY_IMPORT["__init__"] = set(MAY_IMPORT)
 MAY_IMPORT["__main__"] = {"cli"}
