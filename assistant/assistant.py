@@ -17,6 +17,7 @@ from assistant.engines import create_engine
 from assistant.engines.base import Engine
 from assistant.errors import AssistantError, PluginError
 from assistant.library import VoiceLibrary
+from assistant.messages import ToolSchema
 from assistant.plugins import Approve, Dispatcher, Registry, Tool, load_tools
 from assistant.session import Session
 
@@ -97,11 +98,14 @@ class Assistant:
         deny: Iterable[str] = (),
         approve: Approve | None = None,
         speak: bool = True,
+        client_tools: Iterable[ToolSchema] = (),
     ) -> Session:
         """A new conversation. What is not given is as in the settings.
 
         `voice`: id of a clip. `allow`, `deny`: names of tools. `approve`: asked before a tool runs
-        that needs approval; without it such a tool is denied. Raises LibraryError: unknown voice.
+        that needs approval; without it such a tool is denied. `client_tools`: tools that the
+        caller runs; a call of one ends the turn (`TurnEnded.calls`). Raises LibraryError:
+        unknown voice.
         """
         settings = self.settings
         return Session(
@@ -113,6 +117,7 @@ class Assistant:
             deny=deny,
             approve=approve,
             speak=speak,
+            client_tools=client_tools,
         )
 
     def _voice(self, voice_id: str) -> Voice:

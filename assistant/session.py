@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,15 +15,33 @@ import anyio
 
 from assistant.agent import Turn
 from assistant.audio import Sound, Voice, read_sound
+from assistant.config import Sampling
 from assistant.engines.base import EngineRequest, Task
 from assistant.errors import AssistantError, AudioError
 from assistant.events import Event, ToolProgress
-from assistant.messages import Message, SystemMessage, ToolCall, UserMessage
+from assistant.messages import (
+    Message,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+    ToolSchema,
+    UserMessage,
+    open_calls,
+)
 from assistant.plugins import Approve, Caller, ToolOutcome
 from assistant.queue import EventQueue
 
 if TYPE_CHECKING:
     from assistant.assistant import Assistant
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What holds for one turn."""
+
+    task: Task = "answer"
+    sampling: Sampling | None = None
+    tool_choice: str = "auto"
 
 
 class Session:
@@ -38,6 +58,7 @@ class Session:
         deny: Iterable[str] = (),
         approve: Approve | None = None,
         speak: bool = True,
+        client_tools: Iterable[ToolSchema] = (),
     ) -> None:
         self.id = uuid.uuid4().hex
         self.history: list[Message] = []
@@ -52,21 +73,55 @@ class Session:
         self._deny = frozenset(deny)
         self._approve = approve
         self._state = assistant.engine.new_state()
+        self._client_tools = {schema.name: schema for schema in client_tools}
         self._turn: Turn | None = None
-        self._task: Task = "answer"
+        self._options = _Options()
         self._numbers = itertools.count(1)
 
     async def ask(
-        self, *question: str | Sound | Path, task: Task = "answer"
+        self,
+        *question: str | Sound | Path,
+        task: Task = "answer",
+        sampling: Sampling | None = None,
+        tool_choice: str = "auto",
     ) -> AsyncGenerator[Event, None]:
         """One turn: says `question` (texts, sounds, sound files) and yields what happens.
 
-        Closing the generator early cancels the turn. Raises AudioError for a sound that can't be
-        used, AssistantError when a turn is running already; what goes wrong later is a Failed
-        event.
+        `sampling`: for this turn, instead of the settings'. `tool_choice`: auto, none, required
+        (the turn begins with a call) or the name of the tool to call. Closing the generator early
+        cancels the turn. Raises AudioError for a sound that can't be used, AssistantError when a
+        turn is running already; what goes wrong later is a Failed event.
         """
         message = UserMessage(await self._parts(question))
-        turn = self._begin(message, task)
+        async with aclosing(self._run(message, _Options(task, sampling, tool_choice))) as events:
+            async for event in events:
+                yield event
+
+    async def respond(
+        self, *, sampling: Sampling | None = None, tool_choice: str = "auto"
+    ) -> AsyncGenerator[Event, None]:
+        """One turn without a question: the assistant answers the history as it stands, such as
+        after the results of the client's tools, or speaks first. Otherwise like `ask`.
+        """
+        async with aclosing(self._run(None, _Options("answer", sampling, tool_choice))) as events:
+            async for event in events:
+                yield event
+
+    def add_result(self, call_id: str, text: str) -> None:
+        """What the client's own tool answered to a call of the last turn (`TurnEnded.calls`).
+
+        Raises AssistantError: no call with that id is open.
+        """
+        for call in open_calls(self.history):
+            if call.id == call_id:
+                self.history.append(ToolMessage(call, "ok", text))
+                return
+        raise AssistantError(f"no call {call_id!r} waits for a result")
+
+    async def _run(
+        self, message: UserMessage | None, options: _Options
+    ) -> AsyncGenerator[Event, None]:
+        turn = self._begin(message, options)
         try:
             while (event := await turn.queue.get()) is not None:
                 yield event
@@ -82,12 +137,14 @@ class Session:
             self._turn.scope.cancel()
             await self._turn.finished.wait()
 
-    def _begin(self, message: UserMessage, task: Task) -> Turn:
+    def _begin(self, message: UserMessage | None, options: _Options) -> Turn:
         if self._turn is not None:
             raise AssistantError(
                 "a turn of this session is still running", hint="wait for its end, or cancel it"
             )
-        self._task = task
+        self._options = options
+        for call in open_calls(self.history):
+            self.history.append(ToolMessage(call, "cancelled", "The client gave no result."))
         turn = Turn(f"turn_{next(self._numbers)}", self._assistant.engine, self._state, self)
         self._assistant.start(turn.run, message)
         self._turn = turn
@@ -109,17 +166,31 @@ class Session:
 
     # What a turn needs (agent.Conversation).
 
-    def request(self, *, with_tools: bool) -> EngineRequest:
-        allowed = self._assistant.dispatcher.schemas(self._allow, self._deny)
+    def request(self, *, with_tools: bool, first: bool) -> EngineRequest:
+        options = self._options
+        choice = options.tool_choice if first else "auto"
+        tools = self._tools(choice) if with_tools and options.task == "answer" else ()
         return EngineRequest(
             messages=(SystemMessage(self.system_prompt), *self.history),
-            tools=allowed if with_tools and self._task == "answer" else (),
+            tools=tools,
+            must_call=bool(tools) and choice != "auto",
             voice=self.voice,
             language=self.language,
             speak=self.speak,
-            sampling=self._assistant.settings.sampling,
-            task=self._task,
+            sampling=options.sampling or self._assistant.settings.sampling,
+            task=options.task,
         )
+
+    def _tools(self, choice: str) -> tuple[ToolSchema, ...]:
+        """The client's tools stand before the server's of the same name."""
+        ours = self._assistant.dispatcher.schemas(self._allow, self._deny)
+        known = {**{schema.name: schema for schema in ours}, **self._client_tools}
+        if choice in ("auto", "required"):
+            return tuple(known.values())
+        return (known[choice],) if choice in known else ()
+
+    def runs_at_client(self, call: ToolCall) -> bool:
+        return call.name in self._client_tools and not call.problem
 
     async def dispatch(
         self, turn_id: str, call: ToolCall, report: Callable[[ToolOutcome], None], queue: EventQueue
