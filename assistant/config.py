@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import platformdirs
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -95,6 +95,39 @@ class LibrarySettings(_Table):
     """Also the clips that come with the project."""
 
 
+class LimitSettings(_Table):
+    """What the server takes at most. Beyond it, callers read 413, 429 or 503."""
+
+    max_body_bytes: int = Field(32 * 2**20, ge=1_024)
+    """Ten minutes of 16 kHz WAV in base64 are 26 MB."""
+    body_timeout_s: float = Field(60.0, gt=0.0)
+    max_json_depth: int = Field(64, ge=4, le=200)
+    fetch_timeout_s: float = Field(10.0, gt=0.0)
+    """For an `audio_url`, redirects included."""
+    max_turns: int = Field(32, ge=1)
+    """Turns that run at the same time."""
+    max_waiting: int = Field(64, ge=0)
+    """Turns that wait for a place; the next one is refused."""
+    max_wait_s: float = Field(30.0, gt=0.0)
+    max_turn_s: float = Field(600.0, gt=0.0)
+    """A turn that takes longer is cancelled."""
+    stall_s: float = Field(30.0, gt=0.0)
+    """A client that takes nothing for so long has lost its turn."""
+
+
+class SessionSettings(_Table):
+    """Conversations that the server keeps."""
+
+    file: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("assistant")) / "sessions.sqlite3"
+    )
+    ttl_s: float = Field(86_400.0, gt=0.0)
+    """A conversation is deleted so long after its last turn."""
+    max_per_key: int = Field(10_000, ge=1)
+    sounds: Literal["all", "untranscribed", "none"] = "untranscribed"
+    """Which recordings of users are stored: where the transcript stands for one, it is enough."""
+
+
 class ServerSettings(_Table):
     """`assistant serve`: where it listens, and what it allows."""
 
@@ -103,6 +136,22 @@ class ServerSettings(_Table):
     """0 takes any free port."""
     audio_folder: Path | None = None
     """The folder that `audio_path` of POST /generate may read from; not given, none."""
+    keys: Path | None = None
+    """The file of API keys; not given, whoever reaches the port may ask."""
+    insecure: bool = False
+    """Listen on other addresses than this machine's own without keys."""
+    allowed_hosts: Names = ()
+    """Further names by which this machine is asked, where there are no keys."""
+    cors_origins: Names = ()
+    """Origins whose web pages may ask; `*` is all of them."""
+    log_content: bool = False
+    """Also write transcripts, answers and tool arguments to the log."""
+    drain_s: float = Field(0.0, ge=0.0)
+    """How long /ready answers 503 before the port is closed, for load balancers to notice."""
+    shutdown_s: float = Field(30.0, gt=0.0)
+    """How long running turns may go on when the server is told to stop."""
+    limits: LimitSettings = LimitSettings()
+    sessions: SessionSettings = Field(default_factory=SessionSettings)
 
 
 class Settings(_Table):
@@ -121,7 +170,7 @@ class Settings(_Table):
     sampling: Sampling = Sampling()
     plugins: PluginSettings = PluginSettings()
     library: LibrarySettings = Field(default_factory=LibrarySettings)
-    server: ServerSettings = ServerSettings()
+    server: ServerSettings = Field(default_factory=ServerSettings)
     tools: dict[str, dict[str, Any]] = {}
     """A table for each tool, checked by the tool's own settings model when it is loaded."""
 

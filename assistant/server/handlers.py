@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from assistant.errors import AssistantError, EngineError
 from assistant.server.wire.errors import ApiError, describe_invalid
@@ -30,6 +31,14 @@ class CompactJson(Response):
 def answer(request: Request, error: ApiError) -> Response:
     body = error.body(request.url.path)
     return CompactJson(body, status_code=error.status, headers=error.headers)
+
+
+async def answer_error(scope: Scope, receive: Receive, send: Send, error: ApiError) -> None:
+    """For middleware, which no handler watches over."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": error.message[:120]})
+        return
+    await answer(Request(scope), error)(scope, receive, send)
 
 
 async def on_api_error(request: Request, error: Exception) -> Response:
