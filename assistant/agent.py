@@ -15,9 +15,10 @@ of a tool that the client runs itself ends the turn, and is open until the clien
 from __future__ import annotations
 
 import logging
+import unicodedata
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import anyio
@@ -31,7 +32,6 @@ from assistant.events import (
     AudioChunk,
     Failed,
     TextDelta,
-    ToolCallFinished,
     ToolCallStarted,
     Transcript,
     TurnEnded,
@@ -39,9 +39,10 @@ from assistant.events import (
     Usage,
     VoiceChanged,
 )
-from assistant.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
+from assistant.messages import Message, ToolCall, UserMessage
 from assistant.plugins import ToolOutcome, canonical
 from assistant.queue import EventQueue
+from assistant.round import Round, finished
 
 logger = logging.getLogger(__name__)
 
@@ -62,18 +63,6 @@ class Conversation(Protocol):
         self, turn_id: str, call: ToolCall, report: Callable[[ToolOutcome], None], queue: EventQueue
     ) -> None: ...
     def find_voice(self, voice_id: str) -> Voice: ...
-
-
-@dataclass
-class Round:
-    """What one step of the engine has brought so far."""
-
-    with_tools: bool
-    text: list[str] = field(default_factory=list)
-    calls: list[ToolCall] = field(default_factory=list)
-    for_client: list[ToolCall] = field(default_factory=list)  # those of `calls` not run here
-    outcomes: dict[str, ToolOutcome] = field(default_factory=dict)
-    finish: Finish = field(default_factory=Finish)
 
 
 @dataclass
@@ -180,10 +169,7 @@ class Turn:
             async for output in outputs:
                 match output:
                     case TextDelta():
-                        made.text.append(output.text)
-                        self._text.append(output.text)
-                        self._clock.text()
-                        await self.queue.put(output)
+                        await self._say(output.text, made)
                     case Speech():
                         start = self._clock.audio(output.samples)
                         await self.queue.put(AudioChunk(start, output.samples, output.codes))
@@ -209,6 +195,15 @@ class Turn:
             self._usage.completion_tokens + len(finish.tokens),
         )
 
+    async def _say(self, text: str, made: Round) -> None:
+        spoken = text
+        if not made.text and self._text and _needs_space(self._text[-1], text):
+            spoken = " " + text  # between the lead-in and the answer, for who reads both
+        made.text.append(text)
+        self._text.append(spoken)
+        self._clock.text()
+        await self.queue.put(TextDelta(spoken))
+
     def _heard(self, transcript: Transcript) -> None:
         history = self._conversation.history
         for at in range(len(history) - 1, -1, -1):
@@ -223,7 +218,7 @@ class Turn:
 
         def report(outcome: ToolOutcome) -> None:
             made.outcomes[call.id] = outcome
-            self.queue.put_nowait(_finished(outcome))
+            self.queue.put_nowait(finished(outcome))
 
         key = canonical(call)
         earlier = self._shared.get(key)
@@ -263,19 +258,8 @@ class Turn:
         return outcome
 
     def _record(self, made: Round, *, complete: bool) -> None:
-        text = "".join(made.text)
-        history = self._conversation.history
-        if text or made.calls:
-            history.append(AssistantMessage(text, tuple(made.calls), made.finish.tokens))
-        for call in made.calls:
-            outcome = made.outcomes.get(call.id)
-            if complete and call in made.for_client:
-                continue
-            if outcome is None:  # never started, or waited for its twin
-                outcome = ToolOutcome(call, "cancelled", "The call was cancelled.")
-                if call not in made.for_client:  # the caller has not heard of those
-                    self.queue.put_nowait(_finished(outcome))
-            history.append(ToolMessage(call, outcome.outcome, outcome.text))
+        for outcome in made.record(self._conversation.history, complete=complete):
+            self.queue.put_nowait(finished(outcome))
 
     def _switch_voice(self, made: Round) -> None:
         """In the order of the calls, whichever ended first: the last one asked for is heard."""
@@ -287,12 +271,8 @@ class Turn:
             self.queue.put_nowait(VoiceChanged(voice.id, voice.description))
 
 
-def _finished(outcome: ToolOutcome) -> ToolCallFinished:
-    return ToolCallFinished(
-        outcome.call.id,
-        outcome.call.name,
-        outcome.outcome,
-        round(outcome.seconds, 6),
-        outcome.text,
-        outcome.data,
-    )
+def _needs_space(before: str, after: str) -> bool:
+    """Whether a space belongs between two sentences: not in Chinese or Japanese, and not twice."""
+    if not before or not after or before[-1].isspace() or after[0].isspace():
+        return False
+    return unicodedata.east_asian_width(before[-1]) not in "WF"

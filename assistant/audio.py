@@ -47,7 +47,8 @@ class Sound:
 
     def to_pcm16(self) -> Pcm16:
         scaled = np.round(self.samples * np.float32(32768.0))
-        return np.clip(scaled, -32768.0, 32767.0).astype(np.int16)
+        pcm: Pcm16 = np.clip(scaled, -32768.0, 32767.0).astype(np.int16)
+        return pcm
 
     @classmethod
     def from_pcm16(cls, samples: Pcm16, sample_rate: int = OUTPUT_RATE) -> Sound:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -54,14 +54,14 @@ class _Table(BaseModel):
 class Sampling(_Table):
     """How the model picks its next token. The defaults are those of StepFun's examples."""
 
-    temperature: float = Field(0.7, ge=0.0, le=2.0)
+    temperature: float = Field(default=0.7, ge=0.0, le=2.0)
     """0 always takes the most probable token."""
-    top_p: float = Field(0.9, gt=0.0, le=1.0)
-    top_k: int = Field(0, ge=0)
+    top_p: float = Field(default=0.9, gt=0.0, le=1.0)
+    top_k: int = Field(default=0, ge=0)
     """0 is no limit."""
-    repetition_penalty: float = Field(1.05, ge=1.0, le=2.0)
+    repetition_penalty: float = Field(default=1.05, ge=1.0, le=2.0)
     seed: int | None = None
-    max_tokens: int = Field(2048, ge=1)
+    max_tokens: int = Field(default=2048, ge=1)
     stop: Names = ()
 
 
@@ -76,11 +76,11 @@ class PluginSettings(_Table):
     """Only these tools; not given, all of them."""
     deny: Names = ()
     """Never these tools."""
-    timeout_s: float = Field(20.0, gt=0.0)
+    timeout_s: float = Field(default=20.0, gt=0.0)
     """For tools that name no limit of their own."""
-    retries: int = Field(2, ge=0, le=10)
+    retries: int = Field(default=2, ge=0, le=10)
     """Further tries after a transient failure, for tools without side effects or idempotent."""
-    max_result_chars: int = Field(4_000, ge=100)
+    max_result_chars: int = Field(default=4_000, ge=100)
     """A longer result is cut before the model reads it."""
 
 
@@ -163,9 +163,9 @@ class Settings(_Table):
     language: str = ""
     """BCP 47 tag of the answers; empty: the language of the user."""
     system_prompt: str = SYSTEM_PROMPT
-    max_tool_rounds: int = Field(5, ge=0, le=50)
+    max_tool_rounds: int = Field(default=5, ge=0, le=50)
     """Rounds of tool calls in a turn, after which the model must answer without tools."""
-    max_audio_s: float = Field(600.0, gt=0.0)
+    max_audio_s: float = Field(default=600.0, gt=0.0)
     """The longest recording that is taken as a question."""
     sampling: Sampling = Sampling()
     plugins: PluginSettings = PluginSettings()
@@ -213,13 +213,23 @@ def describe(error: ValidationError, model: type[BaseModel], prefix: str = "") -
 
 def _describe_one(problem: Any, model: type[BaseModel], prefix: str) -> str:
     key = prefix + ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "missing":  # its input is the whole table, with what may be secret in it
+        return f"{key}: must be set"
     if problem["type"] != "extra_forbidden":
         return f"{key}: {problem['msg'].lower()}, not {problem['input']!r}"
-    table = model
-    for part in problem["loc"][:-1]:
-        table = cast(type[BaseModel], table.model_fields[str(part)].annotation)
-    hint = did_you_mean(str(problem["loc"][-1]), table.model_fields)
+    hint = did_you_mean(str(problem["loc"][-1]), _keys(model, problem["loc"][:-1]))
     return f"unknown setting {key!r}" + (f"; {hint}" if hint else "")
+
+
+def _keys(model: type[BaseModel], path: Iterable[str | int]) -> Iterable[str]:
+    """The keys of the table at `path`; none where it lies inside a list or an untyped table."""
+    table: Any = model
+    for part in path:
+        field = table.model_fields.get(str(part))
+        table = field.annotation if field else None
+        if not (isinstance(table, type) and issubclass(table, BaseModel)):
+            return ()
+    return cast(type[BaseModel], table).model_fields
 
 
 def _from_file(file: Path | None) -> dict[str, Any]:

@@ -95,6 +95,26 @@ async def test_a_lead_in_its_call_and_its_result_are_in_the_history_for_the_next
     assert session.history[-1] == AssistantMessage("It says a.")
 
 
+@pytest.mark.parametrize(
+    ("lead_in", "answer", "text"),
+    [
+        ("One moment.", "It says a.", "One moment. It says a."),
+        ("One moment. ", "It says a.", "One moment. It says a."),
+        ("请稍等。", "是的。", "请稍等。是的。"),
+    ],
+)
+async def test_lead_in_and_answer_read_as_two_sentences(
+    settings: Settings, lead_in: str, answer: str, text: str
+) -> None:
+    engine = ScriptedEngine([lead_in, call("echo", text="a")], [answer])
+    async with open_assistant(settings, engine, echo) as assistant:
+        session = assistant.session()
+        events = await turn(session)
+    assert events[-1].text == text
+    assert "".join(event.text for event in events if event.type == "text_delta") == text
+    assert [m.text for m in session.history if isinstance(m, AssistantMessage)] == [lead_in, answer]
+
+
 async def test_calls_of_one_turn_run_at_the_same_time(settings: Settings) -> None:
     waiting = 0
     all_here = anyio.Event()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import anyio
 import httpx
@@ -21,7 +20,7 @@ MAX_NAME_CHARS = 100
 MAX_ANSWER_BYTES = 1_000_000
 MAX_CACHED = 256
 SAY = "Say today, tomorrow, a weekday, this weekend, this week or a date."
-UNREACHED = "I could not reach the weather service."
+UNREACHED = "I could not reach the weather service. There may be no internet connection."
 UNREADABLE = "The weather service gave an answer that I could not read."
 
 # WMO code table 4677, the part that Open-Meteo uses.
@@ -36,20 +35,19 @@ SKY |= {95: "thunderstorms", 96: "thunderstorms with hail", 99: "thunderstorms w
 SCRIPTS = {"ja": "[\u3040-\u30ff]", "ko": "[\uac00-\ud7af]", "zh": "[\u4e00-\u9fff]"}
 SCRIPTS |= {"ru": "[\u0400-\u04ff]", "ar": "[\u0600-\u06ff]", "hi": "[\u0900-\u097f]"}
 
-
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 NOW = ("", "now", "right now", "currently", "at the moment", "outside", "现在", "目前")
 AHEAD = {"": 0, "today": 0, "今天": 0, "今日": 0, "tomorrow": 1, "明天": 1, "明日": 1}
 AHEAD |= {"day after tomorrow": 2, "后天": 2, "大后天": 3, "in a week": 7, "一周后": 7}
 WEEK = ("week", "days", "few days", "周", "一周", "星期", "几天")
 NUMBERS = dict(zip("一二三四五六七两", (1, 2, 3, 4, 5, 6, 7, 2), strict=True))
+NUMBERS |= {str(number): number for number in range(1, 100)}
 NUMBERS |= {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7}
 _FILLER = re.compile(
     r"\b(?:on|for|the|this|in the next|coming|next|following|over|whole|rest of|early|late"
     r"|morning|noon|afternoon|evening|night|tonight|forecast)\b"
     r"|今?[早晚]上?|[上中下]午|未来|[这下本](?=周|星期|几)"
 )
-_WEEKDAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)(?:s|nes|rs|ur)?(?:day)?s?")
 _WEEKDAY_ZH = re.compile("(?:星期|周|礼拜)([一二三四五六日天])")
 _IN_DAYS = re.compile(r"in (\w+) days?|(\w+) days? (?:from now|from today|ahead)|(\w)天[后後]")
 _DAYS = re.compile(r"(\w+?)(?:[ -]days?|天)")
@@ -64,7 +62,6 @@ class Settings(BaseModel):
     forecast_url: str = Field("https://api.open-meteo.com/v1/forecast", pattern="^https?:")
     units: Literal["metric", "imperial"] = "metric"
     timeout_s: float = Field(8.0, gt=0.0)
-    """For one answer."""
     cache_s: float = Field(600.0, ge=0.0)
     """How long an answer may be used again."""
 
@@ -73,6 +70,7 @@ def _printable(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
+Units = Literal["auto", "metric", "imperial", "celsius", "fahrenheit"]
 Words = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 Number = Annotated[float, Field(ge=-1_000, le=1_000, allow_inf_nan=False)]
 Numbers = Annotated[list[Number | None], Field(max_length=20)]
@@ -149,18 +147,14 @@ class Forecast(BaseModel):
 async def weather(
     location: Annotated[str, "City or place, such as 'Berlin' or 'Paris, Texas'"],
     context: ToolContext,
-    day: Annotated[
-        str, "now, today, tomorrow, a weekday, this weekend, this week, in 3 days or a date"
-    ] = "now",
-    units: Annotated[
-        Literal["auto", "metric", "imperial", "celsius", "fahrenheit"], "Units of measurement"
-    ] = "auto",
+    day: Annotated[str, "now, tomorrow, a weekday, the weekend, the week or a date"] = "now",
+    units: Annotated[Units, "Units of measurement; auto for the usual ones"] = "auto",
 ) -> ToolResult:
     """Tells the weather in a place: temperature, rain, snow and wind, now or in the next days."""
     settings: Settings = context.settings
     unit = {"auto": settings.units, "celsius": "metric", "fahrenheit": "imperial"}.get(units, units)
     spot, others = await _find(location, context.language, settings)
-    forecast = await _forecast(spot, unit, settings)
+    forecast: Forecast = await _forecast(spot, unit, settings)
     today = (utc_now() + timedelta(seconds=forecast.utc_offset_seconds)).date()
     wanted, rows = days_meant(day, today), forecast.days()
     told = [_tell_day(row, today, unit) for row in rows if row["time"] in (wanted or [today])]
@@ -170,8 +164,8 @@ async def weather(
         told.insert(0, _tell_now(forecast.current, unit))
     label = spot.label(area=any(other.country == spot.country for other in others))
     text = f"The weather in {label}. {' '.join(told)}"
-    data = {"place": spot.model_dump(), "other_places": [s.label(area=True) for s in others]}
-    data |= {"units": unit, "today": today, "now": forecast.current.model_dump(), "days": rows}
+    data: dict[str, Any] = {"place": spot, "other_places": [s.label(area=True) for s in others]}
+    data |= {"units": unit, "today": today, "now": forecast.current, "days": rows}
     return ToolResult(text=text, data=to_jsonable_python(data))
 
 
@@ -187,10 +181,13 @@ async def _find(name: str, language: str, settings: Settings) -> tuple[Spot, lis
         raise ToolError("I need the name of a place for the weather, such as Berlin.")
     scripts = (code for code, letters in SCRIPTS.items() if re.search(letters, name))
     language = next(scripts, language.partition("-")[0].lower() or "en")
-    for city, area in _splits(name):
+    words = name.replace(",", " ").split()  # nobody speaks the comma in `Paris, Texas`
+    cuts = range(1, min(len(words), 3))
+    splits = [(name, ""), *((" ".join(words[:-n]), " ".join(words[-n:])) for n in cuts)]
+    for city, area in splits:
         params = {"name": city, "count": "20", "language": language, "format": "json"}
-        spots = (await _get(settings.geocoding_url, params, Found, settings)).results
-        fitting = [spot for spot in spots if spot.lies_in(area)]
+        found: Found = await _get(settings.geocoding_url, params, Found, settings)
+        fitting = [spot for spot in found.results if spot.lies_in(area)]
         exact = [s for s in fitting if s.name.casefold() == city.partition(",")[0].casefold()]
         ranked = sorted(exact or fitting, key=lambda spot: -(spot.population or 0))
         if ranked:
@@ -198,14 +195,7 @@ async def _find(name: str, language: str, settings: Settings) -> tuple[Spot, lis
     raise ToolError(f"I know no place called {name}. Say a city, perhaps with its country.")
 
 
-def _splits(name: str) -> list[tuple[str, str]]:
-    """Name and area, as they may be meant: nobody speaks the comma in `Paris, Texas`."""
-    words = name.replace(",", " ").split()
-    cuts = range(1, min(len(words), 3))
-    return [(name, ""), *((" ".join(words[:-n]), " ".join(words[-n:])) for n in cuts)]
-
-
-async def _forecast(spot: Spot, unit: str, settings: Settings) -> Forecast:
+async def _forecast(spot: Spot, unit: str, settings: Settings) -> Any:
     params = {"latitude": f"{spot.latitude:.2f}", "longitude": f"{spot.longitude:.2f}"}
     params |= {"timezone": "auto", "forecast_days": str(DAYS)}
     params["current"] = ",".join(Current.model_fields)
@@ -215,26 +205,25 @@ async def _forecast(spot: Spot, unit: str, settings: Settings) -> Forecast:
     return await _get(settings.forecast_url, params, Forecast, settings)
 
 
+_TLS = httpx.create_ssl_context()  # once: it takes longer than all else in a call
 _cache: dict[str, tuple[float, Any]] = {}  # any thread and any event loop may come here
 _lock = threading.Lock()
-Answer = TypeVar("Answer", bound=BaseModel)
 
 
-async def _get(url: str, params: dict[str, str], form: type[Answer], settings: Settings) -> Answer:
+async def _get(url: str, params: dict[str, str], form: type[BaseModel], settings: Settings) -> Any:
     key = f"{url} {params}"
     with _lock:
         at, kept = _cache.get(key, (0.0, None))
     if kept is not None and time.monotonic() - at < settings.cache_s:
-        return kept  # type: ignore[no-any-return]
+        return kept
     try:
         answer = form.model_validate_json(await _fetch(url, params, settings.timeout_s))
     except ValidationError:
         raise ToolError(UNREADABLE) from None
     with _lock:
-        _cache.pop(key, None)  # so that the first key is the oldest
         _cache[key] = (time.monotonic(), answer)
         if len(_cache) > MAX_CACHED:
-            del _cache[next(iter(_cache))]
+            del _cache[next(iter(_cache))]  # the one that came first
     return answer
 
 
@@ -244,7 +233,7 @@ async def _fetch(url: str, params: dict[str, str], timeout_s: float) -> bytes:
         with anyio.fail_after(timeout_s):
             return await _body(url, params)
     except (TimeoutError, httpx.ConnectError, httpx.TimeoutException):
-        raise ToolError(f"{UNREACHED} There may be no internet connection.") from None
+        raise ToolError(UNREACHED) from None
     except (httpx.NetworkError, httpx.RemoteProtocolError):
         raise ToolError("The line to the weather service broke off.", transient=True) from None
     except (httpx.HTTPError, httpx.InvalidURL):  # redirects without end, or to no address
@@ -255,7 +244,7 @@ async def _body(url: str, params: dict[str, str]) -> bytes:
     # Uncompressed, so that the limit on what arrives is one on what is kept.
     headers = {"Accept-Encoding": "identity"}
     async with (
-        httpx.AsyncClient(timeout=None, follow_redirects=True, max_redirects=3) as client,
+        httpx.AsyncClient(verify=_TLS, timeout=None, follow_redirects=True) as client,
         client.stream("GET", url, params=params, headers=headers) as response,
     ):
         if response.status_code == 429:  # limits are by minute and hour: no use to try at once
@@ -281,33 +270,29 @@ def days_meant(text: str, today: date) -> list[date]:
     return [today + timedelta(days=days) for days in ahead]
 
 
-def _ahead(said: str, today: date) -> Sequence[int]:
+def _ahead(said: str, today: date) -> list[int]:
     """How many days from today; several for a weekend or a week."""
     words = " ".join(_FILLER.sub(" ", said).split())
     here = today.weekday()
     if words in AHEAD:
         return [AHEAD[words]]
     if words in WEEK:
-        return range(7)
+        return list(range(7))
     if words in ("weekend", "周末"):
         return [day - here for day in (5, 6) if day >= here]
     if match := _WEEKDAY_ZH.fullmatch(words):
         return [(NUMBERS.get(match[1], 7) - 1 - here) % 7]
-    if match := _WEEKDAY.fullmatch(words):
-        day = [name[:3].casefold() for name in WEEKDAYS].index(match[1])
-        return [(day - here) % 7 or (7 if "next" in said else 0)]
+    for day, name in enumerate(WEEKDAYS):
+        if len(words) > 2 and name.casefold().startswith(words.removesuffix("s")):
+            return [(day - here) % 7 or (7 if "next" in said else 0)]
     if match := _IN_DAYS.fullmatch(words):
-        return [_number(match[match.lastindex or 1])]
+        return [NUMBERS.get(match[match.lastindex or 1], -1)]
     if match := _DAYS.fullmatch(words):
-        return range(min(_number(match[1]), DAYS + 1))
+        return list(range(NUMBERS.get(match[1], 0)))
     try:
         return [(date.fromisoformat(words) - today).days]
     except ValueError:
         raise ToolError(f"I don't know what day {said[:40]} is. {SAY}") from None
-
-
-def _number(word: str) -> int:
-    return NUMBERS.get(word) or (int(word) if word.isdecimal() and len(word) < 4 else -1)
 
 
 def _tell_now(now: Current, unit: str) -> str:

@@ -1,4 +1,4 @@
-"""`assistant tools`: what tools there are, whether a file of them is right, and one call by hand."""
+"""`assistant tools`: which there are, whether a file of them is right, and one call by hand."""
 
 from __future__ import annotations
 
@@ -83,12 +83,14 @@ def run(
     approved it. The exit status is 1 where the tool gave no answer.
     """
     loaded = load_settings(settings)
-    values = to_json(dict(_pair(argument) for argument in arguments or ())).decode()
     registry = _load(loaded, tools).registry
-    if registry.get(name) is None:
+    tool = registry.get(name)
+    if tool is None:
         hint = did_you_mean(name, registry.names) or f"there are: {', '.join(registry.names)}"
         raise AssistantError(f"there is no tool {name!r}", hint=hint)
-    outcome = anyio.run(_call, registry, loaded, ToolCall("call-1", name, values))
+    values = dict(_pair(argument, tool.schema) for argument in arguments or ())
+    call = ToolCall("call-1", name, to_json(values).decode())
+    outcome = anyio.run(_call, registry, loaded, call)
     typer.echo(_json(_outcome_values(outcome)) if as_json else _printable(outcome.text))
     if outcome.outcome != "ok":
         raise typer.Exit(1)
@@ -112,10 +114,12 @@ async def _yes(call: ToolCall, schema: ToolSchema) -> bool:
     return True
 
 
-def _pair(argument: str) -> tuple[str, Any]:
+def _pair(argument: str, schema: ToolSchema) -> tuple[str, Any]:
     key, equals, value = argument.partition("=")
     if not equals:
         raise typer.BadParameter(f"{argument!r} is not of the form key=value")
+    if schema.parameters["properties"].get(key, {}).get("type") == "string":
+        return key, value  # "1e5" and "null" are words there
     try:
         return key, from_json(value)
     except ValueError:

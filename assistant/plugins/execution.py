@@ -78,13 +78,13 @@ class Execution:
         keywords = self._tool.signature.keywords(values, self._context)
         try:
             with anyio.move_on_after(self._timeout_s) as scope:
-                return self._result(await self._with_retries(keywords, scope))
+                return await self._with_retries(keywords, scope)
         finally:
             self._over.set()
             self._progress.close()
         raise OutOfTime(self._out_of_time())
 
-    async def _with_retries(self, keywords: dict[str, Any], scope: anyio.CancelScope) -> Any:
+    async def _with_retries(self, keywords: dict[str, Any], scope: anyio.CancelScope) -> ToolResult:
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self._retries + 1),
             wait=wait_random_exponential(multiplier=0.25, max=LONGEST_WAIT_S),
@@ -94,7 +94,7 @@ class Execution:
         )
         return await retrying(self._attempt, keywords, scope)
 
-    async def _attempt(self, keywords: dict[str, Any], scope: anyio.CancelScope) -> Any:
+    async def _attempt(self, keywords: dict[str, Any], scope: anyio.CancelScope) -> ToolResult:
         def starting() -> None:
             self.attempts += 1
             scope.shield = self._once  # what has begun to change the world is seen to its end
@@ -103,16 +103,22 @@ class Execution:
         if inspect.iscoroutinefunction(self._tool.function):
             await checkpoint_if_cancelled()
             starting()
-            return await _contained(function())
-        value = await self._threads.call(self._tool.name, function, starting)
-        return await _contained(value) if inspect.isawaitable(value) else value
+            return self._result(await _contained(function()))
+        blocking = partial(self._call, function)
+        value = await self._threads.call(self._tool.name, blocking, starting)
+        return value if isinstance(value, ToolResult) else self._result(await _contained(value))
+
+    def _call(self, function: Callable[[], Any]) -> ToolResult | Awaitable[Any]:
+        """Makes text of the value in the tool's thread as well: that may take long."""
+        value = function()
+        return value if inspect.isawaitable(value) else self._result(value)
 
     def _result(self, value: Any) -> ToolResult:
         try:
             return as_result(value)
         except Exception as error:  # a value's own code may run here
-            log.exception("What the tool %s returned is no text", self._tool.name)
             name = self._tool.name
+            log.exception("What the tool %s returned is no text", name)
             raise ToolError(f"The tool {name} returned what can't be put into words.") from error
 
     def _out_of_time(self) -> str:

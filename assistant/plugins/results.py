@@ -6,7 +6,7 @@ text by the engine, and nothing here takes it for more.
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from pydantic_core import to_json, to_jsonable_python
@@ -24,8 +24,8 @@ def as_result(value: Any) -> ToolResult:
         return ToolResult(clean(value.text), value.data, value.voice)
     if isinstance(value, str):
         return ToolResult(clean(value))
-    if inspect.isgenerator(value) or inspect.isasyncgen(value):
-        raise TypeError("a generator is no answer")
+    if isinstance(value, (Iterator, AsyncIterator)):  # it may have no end
+        raise TypeError(f"{type(value).__name__} is no answer, but a way to get one")
     text = to_json(value, inf_nan_mode="null").decode()
     return ToolResult(clean(text), to_jsonable_python(value, inf_nan_mode="null"))
 

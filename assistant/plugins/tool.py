@@ -185,7 +185,7 @@ class _Options:
     lead_in: str
 
     def problems(self) -> Iterator[str]:
-        if isinstance(self.examples, str) or not all(
+        if not isinstance(self.examples, (list, tuple)) or not all(
             isinstance(example, str) and example.strip() for example in self.examples
         ):
             yield "examples must be a list of sentences"

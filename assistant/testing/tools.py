@@ -144,7 +144,8 @@ class SlowTool:
     """A tool that answers when `release` is called, and not before.
 
     `blocking`: it holds a thread, and looks at `context.cancelled` only once released; else it
-    awaits. `runs` counts the calls that began.
+    awaits. `runs` counts the calls that began; `cancelled` has for each that ended whether
+    nobody waited for it any more.
     """
 
     def __init__(
@@ -157,7 +158,7 @@ class SlowTool:
         timeout_s: float | None = None,
     ) -> None:
         self.runs = 0
-        self.saw_cancelled = False
+        self.cancelled: list[bool] = []
         self._began = threading.Event()
         self._released = threading.Event()
         self._wake = anyio.Event()
@@ -167,7 +168,7 @@ class SlowTool:
             """Waits in a thread."""
             self._begin()
             self._released.wait()
-            self.saw_cancelled = context.cancelled
+            self.cancelled.append(context.cancelled)
             return result
 
         async def wait(context: ToolContext) -> Any:
@@ -176,7 +177,7 @@ class SlowTool:
             try:
                 await self._wake.wait()
             finally:
-                self.saw_cancelled = not self._wake.is_set()
+                self.cancelled.append(not self._wake.is_set())
             return result
 
         self.tool: Tool = made(block) if blocking else made(wait)

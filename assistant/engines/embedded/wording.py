@@ -11,7 +11,7 @@ _LINK = re.compile(r"!?\[([^\[\]]{0,500})\]\(([^()\s]{0,2000})\)")
 _URL = re.compile(r"\b(?:https?|ftp)://[^\s<>\"'，。、）)\]]+|\bwww\.[^\s<>\"'，。、）)\]]+", re.I)
 _LINE_MARK = re.compile(r"^\s*(?:[#>]+|[-*+•·]\s)\s*", re.MULTILINE)
 _RULE = re.compile(r"^\s*(?:[-=_*]{3,}|[|:\s-]{3,})\s*$", re.MULTILINE)
-_MARKS = str.maketrans({mark: " " for mark in "*_`~^\\[]{}<>|#"})
+_MARKS = str.maketrans(dict.fromkeys("*_`~^\\[]{}<>|#", " "))
 _SPELT = str.maketrans({"℃": "°C", "℉": "°F", "…": ".", "\u00a0": " "})
 _SYMBOLS_SPOKEN = "°©®™№"
 _JOINERS = "\u200c\u200d"  # Persian and Indic words need them
@@ -44,4 +44,4 @@ def _is_spoken(char: str) -> bool:
     category = unicodedata.category(char)
     if category in ("So", "Sk"):
         return char in _SYMBOLS_SPOKEN
-    return category[0] != "C" and char not in "\ufe0e\ufe0f" or char in _JOINERS
+    return (category[0] != "C" and char not in "\ufe0e\ufe0f") or char in _JOINERS

@@ -1,0 +1,70 @@
+"""What to say: the results of tools, the tools there are, and what is missing for a call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from assistant.engines.embedded.phrases import (
+    ASK,
+    CAN_DO,
+    DONE,
+    FAILED,
+    NO_TOOL,
+    NO_TOOLS,
+    TIMEOUT,
+    phrase,
+)
+from assistant.engines.embedded.profiles import Parameter
+from assistant.messages import ToolMessage, ToolSchema
+
+_TOLD = 5  # tools named in one answer: more can't be remembered
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+
+
+def told(results: Sequence[ToolMessage], language: str) -> str:
+    """The outcomes of the calls, in order, as one answer."""
+    return " ".join(dict.fromkeys(_told_one(result, language) for result in results))
+
+
+def _told_one(result: ToolMessage, language: str) -> str:
+    text = result.text.strip()
+    if result.outcome == "ok":
+        return _as_sentence(text) if text else phrase(DONE, language)
+    opening = phrase(TIMEOUT if result.outcome == "timeout" else FAILED, language)
+    return f"{opening} {_as_sentence(text)}".strip()
+
+
+def _as_sentence(text: str) -> str:
+    if not text or not text[-1].isalnum():
+        return text
+    return text + ("。" if _CJK.match(text[-1]) else ".")
+
+
+def no_tool(tools: Sequence[ToolSchema], language: str) -> str:
+    """That nothing fits, and what there is instead."""
+    if not tools:
+        return phrase(NO_TOOLS, language)
+    return f"{phrase(NO_TOOL, language)} {can_do(tools, language)}"
+
+
+def can_do(tools: Sequence[ToolSchema], language: str) -> str:
+    """The tools by name, and something to say to one of them."""
+    if not tools:
+        return phrase(NO_TOOLS, language)
+    names = [tool.name.replace("_", " ") for tool in tools[:_TOLD]]
+    said = phrase(CAN_DO, language, ", ".join(names))
+    example = _example(tools, language)
+    return f"{said} {phrase(CAN_DO, language, example, index=1)}" if example else said
+
+
+def _example(tools: Sequence[ToolSchema], language: str) -> str:
+    """An example in a script that fits the language."""
+    chinese = language.startswith(("zh", "yue", "ja"))
+    examples = [example for tool in tools for example in tool.examples]
+    fitting = [example for example in examples if bool(_CJK.search(example)) == chinese]
+    return next(iter(fitting), "")
+
+
+def ask_for(parameter: Parameter, language: str) -> str:
+    return phrase(ASK, language, parameter.name.replace("_", " "))

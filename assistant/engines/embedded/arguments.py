@@ -1,0 +1,180 @@
+"""Fills a tool's arguments from an utterance: by type, by the argument's name, and by position.
+
+Values of a clear type go first (choices, numbers, days, languages); what is left of the
+utterance, beside the words that the nearest example has too, is free text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from assistant.engines.embedded.matching import Match
+from assistant.engines.embedded.profiles import Parameter, enum_values, kind_of
+from assistant.engines.embedded.recognisers import Found, days, languages, numbers
+from assistant.engines.embedded.spans import free_spans, whole
+from assistant.engines.embedded.words import Token, tokens
+
+_YES = frozenset(
+    ["yes", "yeah", "yep", "sure", "true", "on", "ja", "oui", "si", "sí", "是", "好", "对"]
+)
+_NO = frozenset(
+    [
+        "no",
+        "nope",
+        "not",
+        "without",
+        "never",
+        "false",
+        "off",
+        "dont",
+        "don't",
+        "nein",
+        "non",
+        "不",
+        "否",
+        "没",
+    ]
+)
+
+
+@dataclass
+class Filling:
+    """The arguments found so far, and which words of the utterance are taken."""
+
+    text: str
+    words: Sequence[Token]
+    values: dict[str, Any] = field(default_factory=dict)
+    taken: set[int] = field(default_factory=set)
+
+    def take(self, parameter: Parameter, value: Any, first: int, end: int) -> None:
+        self.values[parameter.name] = value
+        self.taken.update(range(first, end))
+
+    def is_free(self, found: Found) -> bool:
+        return not self.taken.intersection(range(found.first, found.end))
+
+
+def fill(text: str, words: Sequence[Token], match: Match) -> dict[str, Any]:
+    """The arguments that the utterance gives; may lack required ones."""
+    filling = Filling(text, words)
+    parameters = match.profile.parameters
+    _fill_typed(filling, parameters)
+    _fill_text(filling, [p for p in parameters if p.name not in filling.values], match)
+    return {p.name: filling.values[p.name] for p in parameters if p.name in filling.values}
+
+
+def fill_answer(text: str, parameter: Parameter) -> Any:
+    """The value in an answer to "which ...?"; None where there is none."""
+    words = tokens(text)
+    filling = Filling(text, words)
+    _fill_typed(filling, [parameter], answering=True)
+    if parameter.name not in filling.values and kind_of(parameter.schema) in ("string", "array"):
+        value = whole(text, words)
+        if value:
+            filling.values[parameter.name] = _shaped(value, parameter)
+    return filling.values.get(parameter.name)
+
+
+def missing(arguments: dict[str, Any], parameters: Sequence[Parameter]) -> list[Parameter]:
+    return [p for p in parameters if p.required and p.name not in arguments]
+
+
+def is_day(parameter: Parameter) -> bool:
+    return bool(parameter.words & {"day", "dat", "date", "when", "tim", "time"}) or (
+        sum(word in parameter.about for word in ("today", "tomorrow", "weekday", "date")) >= 2
+    )
+
+
+def _fill_typed(
+    filling: Filling, parameters: Sequence[Parameter], *, answering: bool = False
+) -> None:
+    texts = any(kind_of(p.schema) == "string" and p.required for p in parameters)
+    for parameter in parameters:
+        kind = kind_of(parameter.schema)
+        if kind == "enum":
+            _fill_choice(filling, parameter)
+        elif kind == "boolean":
+            _fill_boolean(filling, parameter, answering)
+        elif kind == "string":
+            _fill_known_text(filling, parameter)
+    for parameter in parameters:
+        if kind_of(parameter.schema) in ("integer", "number"):
+            _fill_number(filling, parameter, only_named=texts and not parameter.required)
+
+
+def _fill_choice(filling: Filling, parameter: Parameter) -> None:
+    norms = [token.norm for token in filling.words]
+    values = enum_values(parameter.schema)
+    for value in sorted(values, key=lambda value: -len(str(value))):
+        wanted = [token.norm for token in tokens(str(value).replace("_", " "))]
+        for first in range(len(norms) - len(wanted) + 1):
+            if wanted and norms[first : first + len(wanted)] == wanted:
+                filling.take(parameter, value, first, first + len(wanted))
+                return
+    for number in numbers(filling.words):
+        if number.value in values and filling.is_free(number):
+            value = values[values.index(number.value)]
+            filling.take(parameter, value, number.first, number.end)
+            return
+
+
+def _fill_boolean(filling: Filling, parameter: Parameter, answering: bool) -> None:
+    for index, token in enumerate(filling.words):
+        near = {word.word for word in filling.words[max(index - 2, 0) : index + 2]}
+        if answering and token.word in _YES | _NO:
+            filling.take(parameter, token.word in _YES, index, index + 1)
+            return
+        if token.norm in parameter.words:
+            filling.take(parameter, not near & _NO, index, index + 1)
+            return
+
+
+def _fill_known_text(filling: Filling, parameter: Parameter) -> None:
+    """Days and languages: text that is known by its words, and kept as it was said."""
+    found: Iterator[Found] = iter(())
+    if is_day(parameter):
+        found = days(filling.words)
+    elif "languag" in parameter.words:
+        found = languages(filling.words)
+    for value in found:
+        if filling.is_free(value):
+            first = value.first
+            if first and filling.words[first - 1].word in ("into", "in", "to", "on", "for", "auf"):
+                first -= 1
+            filling.take(parameter, value.value, first, value.end)
+            return
+
+
+def _fill_number(filling: Filling, parameter: Parameter, *, only_named: bool) -> None:
+    free = [number for number in numbers(filling.words) if filling.is_free(number)]
+    named = [number for number in free if _near_name(number, filling.words, parameter)]
+    for number in named or ([] if only_named else free):
+        value = float(number.value)
+        if kind_of(parameter.schema) == "integer":
+            if not value.is_integer():
+                continue
+            filling.take(parameter, int(value), number.first, number.end)
+        else:
+            value = int(value) if value.is_integer() else value
+            filling.take(parameter, value, number.first, number.end)
+        return
+
+
+def _near_name(number: Found, words: Sequence[Token], parameter: Parameter) -> bool:
+    near = words[max(number.first - 2, 0) : number.first], words[number.end : number.end + 1]
+    return any(token.norm in parameter.words for side in near for token in side)
+
+
+def _fill_text(filling: Filling, parameters: Sequence[Parameter], match: Match) -> None:
+    wanted = [p for p in parameters if kind_of(p.schema) in ("string", "array")]
+    wanted = [p for p in wanted if p.required or not (is_day(p) or "languag" in p.words)]
+    wanted.sort(key=lambda p: not p.required)
+    spans = free_spans(filling.text, filling.words, filling.taken, match, wanted)
+    for parameter, value in spans:
+        filling.values[parameter.name] = _shaped(value, parameter)
+
+
+def _shaped(value: str, parameter: Parameter) -> Any:
+    return [value] if kind_of(parameter.schema) == "array" else value

@@ -1,0 +1,210 @@
+"""One answer of the embedded engine: hear, plan, say a lead-in, call; or tell what tools found."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from assistant.audio import Sound
+from assistant.engines.base import EngineOutput, EngineRequest, Finish
+from assistant.engines.embedded import answers
+from assistant.engines.embedded.arguments import fill_answer
+from assistant.engines.embedded.hearing import Heard, Hearing
+from assistant.engines.embedded.languages import detect
+from assistant.engines.embedded.phrases import (
+    NOT_HEARD,
+    UNCLEAR,
+    lead_in,
+    phrase,
+    small_talk,
+)
+from assistant.engines.embedded.planner import Request, plan
+from assistant.engines.embedded.speaking import speak
+from assistant.engines.parser import ToolCallParser, format_call, new_call_id
+from assistant.events import Transcript
+from assistant.messages import (
+    AssistantMessage,
+    Message,
+    ToolCall,
+    ToolMessage,
+    ToolSchema,
+    UserMessage,
+)
+
+Outputs = Generator[EngineOutput, None, None]
+
+
+@dataclass
+class State:
+    """What the engine keeps of a conversation. All of it may be lost without harm."""
+
+    lead_in: str = ""  # the last one
+    asked: str = ""  # the question put to the user,
+    about: Request | None = None  # and the request that waits for its answer
+    language: str = ""  # the user's, as far as known
+    waiting: list[Request] = field(default_factory=list)  # to be asked about after the results
+
+
+def answer(
+    request: EngineRequest, state: State, hearing: Hearing, stop: threading.Event
+) -> Outputs:
+    """Goes on with the conversation, as Engine.stream says."""
+    results = _results(request.messages)
+    if results:
+        yield from _tell(request, state, results, stop)
+        return
+    user = last_user(request.messages)
+    heard = hear(user, hearing, stop)
+    if stop.is_set():
+        return
+    text = " ".join(filter(None, (_typed(user), heard.text)))
+    state.language = request.language or detect(text, state.language)
+    requests = _requests(text, heard, request, state)
+    understood = heard.clear or bool(requests) or bool(_typed(user))
+    if _sounds(user):
+        yield Transcript(heard.text if understood else "")
+    if requests and request.tools:
+        yield from _call(request, state, requests, stop)
+        return
+    said = _without_tools(text, understood, request, state)
+    yield from _say(said, request, state, stop)
+    yield Finish()
+
+
+def hear(user: UserMessage, hearing: Hearing, stop: threading.Event) -> Heard:
+    """The words of all sounds in the message."""
+    heard = [hearing.hear(sound, stop) for sound in _sounds(user)]
+    text = " ".join(one.text for one in heard if one.text)
+    return Heard(text, all(one.clear for one in heard))
+
+
+def _say(text: str, request: EngineRequest, state: State, stop: threading.Event) -> Outputs:
+    yield from speak(
+        text,
+        request.voice,
+        stop,
+        language=request.language,
+        user_language=state.language,
+        aloud=request.speak,
+    )
+
+
+def _requests(text: str, heard: Heard, request: EngineRequest, state: State) -> Sequence[Request]:
+    """What the user asks for; an answer to our question completes what was asked before."""
+    about, state.about = state.about, None
+    if about and state.asked == _last_said(request.messages):
+        completed = _completed(about, text, request.tools)
+        if completed:
+            return (completed,)
+    if small_talk(text):
+        return ()
+    return plan(text, request.tools, certain=heard.clear)
+
+
+def _completed(about: Request, text: str, tools: Sequence[ToolSchema]) -> Request | None:
+    """The request with the argument that the text gives; None where it is about something else."""
+    if about.tool not in tools:
+        return None
+    other = plan(text, tools)
+    if other and not other[0].missing and other[0].score > 0.6:
+        return None
+    parameter, *rest = about.missing
+    value = fill_answer(text, parameter)
+    if value is None:
+        return None
+    arguments = {**about.arguments, parameter.name: value}
+    return Request(about.tool, arguments, tuple(rest), about.score)
+
+
+def _call(
+    request: EngineRequest, state: State, requests: Sequence[Request], stop: threading.Event
+) -> Outputs:
+    """Calls what is complete, and asks about the rest: now, or after the results."""
+    complete = [one for one in requests if not one.missing]
+    state.waiting = [one for one in requests if one.missing]
+    if not complete:
+        yield from _ask(request, state, "", stop)
+        yield Finish()
+        return
+    state.lead_in = lead_in(request.language or state.language, state.lead_in)
+    yield from _say(state.lead_in, request, state, stop)
+    if stop.is_set():
+        return
+    yield from _parsed("".join(map(_as_written, complete)))
+    yield Finish("tool_calls")
+
+
+def _parsed(written: str) -> Iterator[EngineOutput]:
+    """The calls go the way of every model's calls: as text, through the parser."""
+    parser = ToolCallParser()
+    yield from parser.feed(written)
+    yield from parser.finish()
+
+
+def _as_written(request: Request) -> str:
+    arguments = json.dumps(request.arguments, ensure_ascii=False)
+    return format_call(ToolCall(new_call_id(), request.tool.name, arguments))
+
+
+def _tell(
+    request: EngineRequest, state: State, results: Sequence[ToolMessage], stop: threading.Event
+) -> Outputs:
+    language = request.language or state.language
+    yield from _ask(request, state, answers.told(results, language), stop)
+    yield Finish()
+
+
+def _ask(request: EngineRequest, state: State, before: str, stop: threading.Event) -> Outputs:
+    """Says `before`, then the question for what is missing, if there is any."""
+    language = request.language or state.language
+    said = before
+    if state.waiting:
+        state.about, state.waiting = state.waiting[0], []
+        question = answers.ask_for(state.about.missing[0], language)
+        said = f"{before} {question}".strip()
+    state.asked = said
+    yield from _say(said, request, state, stop)
+
+
+def _without_tools(text: str, understood: bool, request: EngineRequest, state: State) -> str:
+    language = request.language or state.language
+    if not understood:
+        return phrase(UNCLEAR, language)
+    if not text.strip():
+        return phrase(NOT_HEARD, language)
+    topic = small_talk(text)
+    if topic and topic != "can_do":
+        return phrase(topic, language)
+    if topic:
+        return answers.can_do(request.tools, language)
+    return answers.no_tool(request.tools, language)
+
+
+def _results(messages: Sequence[Message]) -> list[ToolMessage]:
+    """The results that the conversation ends with."""
+    results: list[ToolMessage] = []
+    for message in reversed(messages):
+        if not isinstance(message, ToolMessage):
+            break
+        results.append(message)
+    return results[::-1]
+
+
+def last_user(messages: Sequence[Message]) -> UserMessage:
+    users = (message for message in reversed(messages) if isinstance(message, UserMessage))
+    return next(users, UserMessage(()))
+
+
+def _last_said(messages: Sequence[Message]) -> str:
+    said = (message for message in reversed(messages) if isinstance(message, AssistantMessage))
+    return next((message.text for message in said), "")
+
+
+def _typed(user: UserMessage) -> str:
+    return " ".join(part for part in user.parts if isinstance(part, str))
+
+
+def _sounds(user: UserMessage) -> list[Sound]:
+    return [part for part in user.parts if isinstance(part, Sound)]

@@ -1,0 +1,85 @@
+"""The engine for trying out, plugin work and tests: no weights, no GPU, a few MB.
+
+    sound -> hearing (pocketsphinx) -> planner -> tool calls as text -> parser
+    text --------------------------------^    \\-> sentences -> speaking (espeak-ng)
+
+It understands requests for tools and nothing else, and says so.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from assistant.engines.base import EngineOutput, EngineRequest, Finish
+from assistant.engines.embedded.conversation import Outputs, State, answer, hear, last_user
+from assistant.engines.embedded.hearing import Hearing
+from assistant.engines.embedded.speaking import speak
+from assistant.engines.threads import WorkerThreads
+from assistant.errors import AudioError, EngineError
+from assistant.events import TextDelta
+
+_NEEDS_MODEL = {
+    "translate": "translate speech or text",
+    "interpret": "interpret",
+    "describe": "describe sounds",
+    "continue": "continue text or sound",
+}
+
+
+class EmbeddedEngine:
+    """Hears English, calls tools, and speaks every language that espeak-ng does."""
+
+    name = "embedded"
+
+    def __init__(self) -> None:
+        workers = min(os.cpu_count() or 1, 4)
+        self._threads = WorkerThreads(workers)
+        self._hearing = Hearing(workers)
+
+    def new_state(self) -> State:
+        return State()
+
+    async def stream(
+        self, request: EngineRequest, state: State
+    ) -> AsyncGenerator[EngineOutput, None]:
+        outputs = self._threads.stream(lambda stop: self._outputs(request, state, stop))
+        async with aclosing(outputs):
+            async for output in outputs:
+                yield output
+
+    async def aclose(self) -> None:
+        """Nothing is held that the garbage collector doesn't free."""
+
+    def _outputs(self, request: EngineRequest, state: State, stop: threading.Event) -> Outputs:
+        if request.task in _NEEDS_MODEL:
+            raise EngineError(
+                f"the embedded engine can't {_NEEDS_MODEL[request.task]}",
+                hint="the engine step-audio-2 can: assistant doctor says how to get it",
+            )
+        if request.task == "transcribe":
+            return self._transcribe(request, stop)
+        if request.task == "read":
+            return _read(request, stop)
+        return answer(request, state, self._hearing, stop)
+
+    def _transcribe(self, request: EngineRequest, stop: threading.Event) -> Outputs:
+        """The words of the last user message's sounds, as text; empty where nothing is said."""
+        heard = hear(last_user(request.messages), self._hearing, stop)
+        if not heard.clear:
+            raise AudioError(
+                "the speech could not be understood",
+                hint="the embedded engine hears only clear English; step-audio-2 hears more",
+            )
+        if heard.text:
+            yield TextDelta(heard.text)
+        yield Finish()
+
+
+def _read(request: EngineRequest, stop: threading.Event) -> Outputs:
+    """Speaks the last user message's text as it stands."""
+    text = last_user(request.messages).text
+    yield from speak(text, request.voice, stop, language=request.language, aloud=request.speak)
+    yield Finish()

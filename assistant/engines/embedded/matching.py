@@ -1,0 +1,108 @@
+"""How well an utterance fits a tool.
+
+The score is Dice's coefficient of two weighted sequences, the utterance and one of the tool's
+examples aligned in order, damped where it rests on little evidence. A tool without examples is
+matched by the words of its name and description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assistant.engines.embedded.profiles import GLUE, ONCE, QUESTION, Anchor, Profile, kind_of
+from assistant.engines.embedded.recognisers import numbers
+from assistant.engines.embedded.words import COURTESY, QUESTION_WORDS, Token, is_cjk, similar
+
+_FILLS = 0.1  # weight of a word that an argument can take in
+_STRANGE = 0.6  # weight of a word that has no place in the tool
+_DOUBT = 0.5  # evidence (sum of matched weights) that halves the score
+
+Pairs = tuple[tuple[int, int], ...]
+"""Positions (in the utterance, in the example) of the words that match, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A tool that an utterance may mean."""
+
+    profile: Profile
+    score: float  # 0 to 1
+    example: tuple[Anchor, ...] = ()  # the nearest one; empty where none was used
+    pairs: Pairs = ()
+
+
+def best_match(words: Sequence[Token], profile: Profile) -> Match:
+    """The tool's nearest example, or its bag of words where that is nearer."""
+    weights = _weights(words, profile)
+    total = sum(weights)
+    best = Match(profile, _bag_score(words, profile, total))
+    for example in profile.examples:
+        matched, pairs = align(words, example)
+        score = _damped(matched, total, sum(anchor.weight for anchor in example))
+        if score > best.score or (not best.example and score == best.score):
+            best = Match(profile, score, example, pairs)
+    return best
+
+
+def _damped(matched: float, utterance: float, example: float) -> float:
+    if matched <= 0.0:
+        return 0.0
+    dice = min(2 * matched / (utterance + example), 1.0)
+    return dice * matched / (matched + _DOUBT)
+
+
+def _weights(words: Sequence[Token], profile: Profile) -> list[float]:
+    """What each word of the utterance must be accounted for."""
+    kinds = {kind_of(parameter.schema) for parameter in profile.parameters}
+    strange = _FILLS if "string" in kinds or "array" in kinds else _STRANGE
+    weights = [_word_weight(token, profile, strange) for token in words]
+    if kinds & {"integer", "number"}:
+        for number in numbers(words):
+            weights[number.first : number.end] = [0.0] * (number.end - number.first)
+    return weights
+
+
+def _word_weight(token: Token, profile: Profile, strange: float) -> float:
+    if token.word in COURTESY:
+        return 0.0
+    if token.word in QUESTION_WORDS:
+        return QUESTION
+    if not token.content:
+        return GLUE
+    if is_cjk(token.word):
+        return ONCE / 4
+    return profile.vocabulary.get(token.norm, strange)
+
+
+def _bag_score(words: Sequence[Token], profile: Profile, total: float) -> float:
+    """Only the tool's own words count, each once; its name stands for the example."""
+    said = {token.norm for token in words if token.content}
+    matched = sum(profile.vocabulary.get(norm, 0.0) for norm in said)
+    return _damped(matched, total, max(profile.name_weight, 1.0)) if matched >= 1.0 else 0.0
+
+
+def align(words: Sequence[Token], example: Sequence[Anchor]) -> tuple[float, Pairs]:
+    """The heaviest common subsequence of the utterance and the example, and its weight."""
+    rows, columns = len(words), len(example)
+    best = [[0.0] * (columns + 1) for _ in range(rows + 1)]
+    for i in range(rows - 1, -1, -1):
+        row, below = best[i], best[i + 1]
+        for j in range(columns - 1, -1, -1):
+            take = below[j + 1] + _gain(words[i], example[j])
+            row[j] = max(take, below[j], row[j + 1])
+    pairs, i, j = [], 0, 0
+    while i < rows and j < columns:
+        gain = _gain(words[i], example[j])
+        if gain > 0.0 and best[i][j] == best[i + 1][j + 1] + gain:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif best[i][j] == best[i + 1][j]:
+            i += 1
+        else:
+            j += 1
+    return best[0][0], tuple(pairs)
+
+
+def _gain(token: Token, anchor: Anchor) -> float:
+    return anchor.weight and anchor.weight * similar(token.norm, anchor.token.norm)

@@ -1,0 +1,141 @@
+"""Decides what an utterance asks for: which tools, in which order, with which arguments.
+
+It knows no tool by name. Each is judged by its own words and examples (`profiles`), so a plugin
+that was dropped in a moment ago is understood as well as a bundled one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assistant.engines.embedded.arguments import fill, missing
+from assistant.engines.embedded.matching import Match, best_match
+from assistant.engines.embedded.openings import opening_match
+from assistant.engines.embedded.profiles import Parameter, Profile, profiles
+from assistant.engines.embedded.words import COURTESY, QUESTION_WORDS, Token, tokens
+from assistant.messages import ToolSchema
+
+_FITS = 0.4  # a lower score is no request for the tool
+_CERTAIN = 0.45  # what every part needs, where an utterance is taken for several requests
+_PART_COST = 0.08  # one request is the better reading unless several fit clearly better
+_SHORTLIST = 12  # tools that are tried on every part
+_MAX_WORDS = 120  # of an utterance that is looked at: the rest is no request
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing asked for: a tool, and the arguments that were found."""
+
+    tool: ToolSchema
+    arguments: dict[str, Any]
+    missing: tuple[Parameter, ...]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    requests: tuple[Request, ...]
+    value: float  # the mean score by words, less the cost of each further part
+
+
+def plan(text: str, tools: Sequence[ToolSchema], *, certain: bool = True) -> tuple[Request, ...]:
+    """The requests in the text, in order; none where no tool fits.
+
+    `certain` is False for words that may have been misheard: then more must speak for a tool.
+    """
+    words = tokens(text)[:_MAX_WORDS]
+    candidates = _shortlist(words, profiles(tools))
+    if not words or not candidates:
+        return ()
+    readings = list(_readings(text, words, candidates))
+    best = max(readings, key=lambda reading: reading.value, default=None)
+    if best and (certain or best.value >= 1.2 * _FITS):
+        return best.requests
+    opened = opening_match(words, profiles(tools)) if certain else None
+    request = _request(text, words, opened) if opened else None
+    return (request,) if request and not request.missing else ()
+
+
+def _shortlist(words: Sequence[Token], tools: Sequence[Profile]) -> list[Profile]:
+    """The tools that share the heaviest words with the utterance."""
+    if len(tools) <= _SHORTLIST:
+        return list(tools)
+    scored = [(best_match(words, tool).score, -index) for index, tool in enumerate(tools)]
+    order = sorted(range(len(tools)), key=lambda i: scored[i], reverse=True)
+    return [tools[i] for i in order[:_SHORTLIST]]
+
+
+def _readings(
+    text: str, words: Sequence[Token], candidates: Sequence[Profile]
+) -> Iterator[_Reading]:
+    """The utterance as one request, and as every sequence of requests that fits well."""
+    whole = _best_request(text, words, candidates)
+    if whole:
+        yield _Reading((whole,), whole.score)
+    parts = _split(text, words, 0, candidates, {})
+    if parts and len(parts[1]) > 1:
+        yield _Reading(parts[1], parts[0] / len(words))
+
+
+_Split = tuple[float, tuple[Request, ...]]
+
+
+def _split(
+    text: str,
+    words: Sequence[Token],
+    start: int,
+    candidates: Sequence[Profile],
+    memo: dict[int, _Split | None],
+) -> _Split | None:
+    """The best division of the words from `start` into complete requests, by dynamic programming.
+
+    The value is the sum of score times words. None where the words are no sequence of requests.
+    """
+    if start >= len(words):
+        return 0.0, ()
+    if start not in memo:
+        memo[start] = None
+        options = []
+        for end in _ends(words, start):
+            rest = _split(text, words, end, candidates, memo)
+            request = rest and _best_request(text, words[start:end], candidates)
+            if rest and request and request.score >= _CERTAIN:
+                complete = not request.missing or (end == len(words) and start == 0)
+                if complete:
+                    cost = _PART_COST if end < len(words) and not words[end].breaks else 0.0
+                    value = (request.score - cost) * (end - start) + rest[0]
+                    options.append((value, (request, *rest[1])))
+        memo[start] = max(options, key=lambda option: option[0], default=None)
+    return memo[start]
+
+
+def _ends(words: Sequence[Token], start: int) -> Iterator[int]:
+    """Where a request may end: at the end, at a full stop, or before a word that may open one."""
+    for end in range(start + 2, len(words) - 1):
+        token = words[end]
+        opens = token.word in COURTESY or token.word in QUESTION_WORDS or token.content
+        if token.breaks or opens:
+            yield end
+    yield len(words)
+
+
+def _best_request(
+    text: str, words: Sequence[Token], candidates: Sequence[Profile]
+) -> Request | None:
+    matches = sorted(
+        (best_match(words, profile) for profile in candidates),
+        key=lambda match: match.score,
+        reverse=True,
+    )
+    for match in matches[:3]:
+        if match.score >= _FITS:
+            return _request(text, words, match)
+    return None
+
+
+def _request(text: str, words: Sequence[Token], match: Match) -> Request:
+    arguments = fill(text, words, match)
+    lacking = missing(arguments, match.profile.parameters)
+    return Request(match.profile.tool, arguments, tuple(lacking), match.score)

@@ -1,0 +1,167 @@
+"""What the model writes as arguments fits, is mended, or is answered in words it can mend by."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as bounded
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from assistant.messages import ToolCall
+from assistant.plugins import ToolOutcome, canonical, tool
+from assistant.testing import call_tool
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+class Point(BaseModel):
+    x: int
+    y: int = 0
+
+
+@tool
+def everything(
+    word: str = "",
+    number: int = 0,
+    ratio: float = 0.0,
+    flag: bool = False,
+    words: list[str] | None = None,
+    day: Literal["now", "today"] = "now",
+    point: Point | None = None,
+    either: str | list[int] = "",
+) -> list[Any]:
+    """Says what it was given."""
+    return [word, number, ratio, flag, words, day, point, either]
+
+
+@tool
+def travel(city: Annotated[str, "Where"], days: int) -> str:
+    """Travels."""
+    return f"{days} days in {city}"
+
+
+def given_as(arguments: dict[str, Any] | str) -> Any:
+    outcome = call_tool(everything, arguments)
+    assert outcome.outcome == "ok", outcome.text
+    return outcome.data
+
+
+def wrong(arguments: dict[str, Any] | str) -> str:
+    outcome = call_tool(travel, arguments)
+    assert outcome.outcome == "error"
+    assert outcome.attempts == 0
+    return outcome.text
+
+
+@bounded(max_examples=40)
+@given(
+    st.fixed_dictionaries(
+        {
+            "word": st.text(st.characters(codec="utf-8")),
+            "number": st.integers(),
+            "ratio": st.floats(allow_nan=False, allow_infinity=False),
+            "flag": st.booleans(),
+            "words": st.none() | st.lists(st.text(st.characters(codec="utf-8"))),
+            "day": st.sampled_from(["now", "today"]),
+        }
+    )
+)
+def test_values_that_fit_arrive_as_they_are(values: dict[str, Any]) -> None:
+    names = everything.schema.parameters["properties"]
+    arrived = dict(zip(names, given_as(values), strict=True))
+    assert {name: arrived[name] for name in values} == values
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "arrives"),
+    [
+        ("number", "3", 3),
+        ("ratio", "2.5", 2.5),
+        ("flag", "true", True),
+        ("word", 2024, "2024"),
+        ("words", '["a", "b"]', ["a", "b"]),
+        ("words", None, None),
+        ("point", '{"x": 1}', {"x": 1, "y": 0}),
+        ("number", None, 0),
+        ("word", None, ""),
+        ("word", '["a"]', '["a"]'),
+        ("either", "[1, 2]", "[1, 2]"),
+    ],
+)
+def test_what_models_write_instead_is_understood(name: str, written: Any, arrives: Any) -> None:
+    defaults = dict(zip(everything.schema.parameters["properties"], given_as({}), strict=True))
+    assert given_as({name: written}) == list((defaults | {name: arrives}).values())
+
+
+@pytest.mark.parametrize("text", ["", "  ", "{}", "\n{}\n"])
+def test_no_arguments_are_an_empty_object(text: str) -> None:
+    assert given_as(text)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"city": "Ulm"}, "days is missing"),
+        ({"days": 3}, "city is missing"),
+        ({"city": "Ulm", "days": "many"}, "days: input should be a valid integer"),
+        ({"city": None, "days": 1}, "city: input should be a valid string, not None"),
+        ({"city": "Ulm", "dayz": 1}, "there is no argument 'dayz', did you mean 'days'"),
+        ({"city": ["x" * 500], "days": 1}, "…"),
+        ("[1]", "must be a JSON object"),
+        ('"Ulm"', "must be a JSON object"),
+        ('{"city": "Ulm", ', "are not JSON"),
+        ("{'city': 'Ulm'}", "are not JSON"),
+        ('{"city": "Ulm", "days": NaN}', "are not JSON"),
+        ('{"city": "\\ud800", "days": 1}', "are not JSON"),
+        ('{"city": ' + DEEP + "}", "are not JSON"),
+        ('{"city": "Ulm", "days": ' + "9" * 5000 + "}", "The arguments of travel are"),
+    ],
+)
+def test_what_does_not_fit_is_said_with_what_would(arguments: Any, said: str) -> None:
+    text = wrong(arguments)
+    assert said in text
+    assert text.endswith("It takes city (string, required), days (integer, required).")
+    assert len(text) < 500
+
+
+@bounded(max_examples=60)
+@given(
+    st.text(max_size=40)
+    | st.recursive(
+        st.none() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["word", "number", "words", "point", "q"]), inner, max_size=3
+            )
+        ),
+        max_leaves=6,
+    ).map(json.dumps)
+)
+def test_whatever_is_written_ends_in_an_answer_or_an_error_in_words(text: str) -> None:
+    outcome: ToolOutcome = call_tool(everything, text)
+    assert outcome.outcome in ("ok", "error")
+    assert "unexpectedly" not in outcome.text
+
+
+def call(arguments: str, name: str = "f") -> ToolCall:
+    return ToolCall("1", name, arguments)
+
+
+@bounded(max_examples=50)
+@given(st.dictionaries(st.text(max_size=3), st.integers() | st.lists(st.integers()), max_size=4))
+def test_order_and_layout_do_not_make_another_call(values: dict[str, Any]) -> None:
+    turned = json.dumps(dict(reversed(values.items())), indent=3)
+    assert canonical(call(json.dumps(values))) == canonical(call(turned))
+
+
+def test_other_arguments_or_another_name_make_another_call() -> None:
+    texts = ["", '{"a": 1}', '{"a": 2}', '{"a": "1"}', '{"b": 1}', "{", '{"a": ', DEEP]
+    different = {canonical(call(text)) for text in texts}
+    assert len(different) == len(texts)
+    assert canonical(call("{}")) == canonical(call(" "))
+    assert canonical(call("{}", "g")) != canonical(call("{}", "f"))

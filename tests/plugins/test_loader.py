@@ -1,0 +1,311 @@
+"""Tools come from files, folders and packages; what is broken is reported, the rest loads."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as bounded
+from hypothesis import strategies as st
+
+from assistant.config import PluginSettings, Settings
+from assistant.errors import PluginError, SettingsError
+from assistant.plugins import LoadReport, check_tools, load_tools
+from assistant.testing import call_tool
+
+Write = Callable[[str, str], Path]
+
+GOOD = '''from assistant.plugins import tool
+
+@tool
+def {name}(word: str = "x") -> str:
+    """Says a word."""
+    return word
+'''
+
+
+def load(*paths: Path, entry_points: bool = False, **settings: Any) -> LoadReport:
+    plugins = PluginSettings(folders=paths, entry_points=entry_points)
+    return load_tools(Settings(plugins=plugins, **settings), bundled=False)
+
+
+def only_problem(report: LoadReport) -> PluginError:
+    (problem,) = report.problems
+    return problem
+
+
+def test_a_file_dropped_into_a_folder_is_a_tool(write: Write) -> None:
+    path = write("say.py", GOOD.format(name="say"))
+    report = load(path.parent)
+    assert report.registry.names == ("say",)
+    assert report.problems == ()
+    assert call_tool(path, {"word": "hello"}).text == "hello"
+
+
+def test_a_single_file_may_be_named(write: Write) -> None:
+    write("other.py", GOOD.format(name="other"))
+    assert load(write("say.py", GOOD.format(name="say"))).registry.names == ("say",)
+
+
+def test_folders_of_the_call_come_after_those_of_the_settings(write: Write) -> None:
+    one = write("one/z.py", GOOD.format(name="z"))
+    two = write("two/a.py", GOOD.format(name="a"))
+    settings = Settings(plugins=PluginSettings(folders=(one.parent,), entry_points=False))
+    report = load_tools(settings, extra_folders=[two.parent], bundled=False)
+    assert report.registry.names == ("z", "a")
+
+
+def test_helpers_subfolders_and_other_files_are_left_alone(write: Write) -> None:
+    write("_helper.py", "raise RuntimeError")
+    write("deeper/below.py", "raise RuntimeError")
+    write("notes.txt", "not Python")
+    path = write("say.py", GOOD.format(name="say"))
+    (path.parent / "folder.py").mkdir()
+    report = load(path.parent)
+    assert report.registry.names == ("say",)
+    assert report.problems == ()
+
+
+def test_the_same_file_twice_is_loaded_once(write: Write) -> None:
+    path = write("say.py", GOOD.format(name="say"))
+    report = load(path.parent, path, path.parent / "." / "say.py")
+    assert report.registry.names == ("say",)
+    assert report.problems == ()
+
+
+def test_a_changed_file_is_read_anew_and_nothing_compiled_is_left_beside_it(write: Write) -> None:
+    path = write("say.py", GOOD.format(name="say"))
+    assert load(path).registry.names == ("say",)
+    write("say.py", GOOD.format(name="yas"))  # same size, same second
+    assert load(path).registry.names == ("yas",)
+    assert [file.name for file in path.parent.iterdir()] == ["say.py"]
+
+
+def test_a_file_may_use_everything_that_looks_for_its_module(write: Write) -> None:
+    source = '''from __future__ import annotations
+import dataclasses
+from assistant.plugins import ToolContext, tool
+
+@dataclasses.dataclass
+class Place:
+    name: str
+    height: int = 0
+
+@tool
+def climb(place: Place, context: ToolContext) -> str:
+    """Climbs."""
+    return f"{place.name} {place.height} {context.language}"
+'''
+    outcome = call_tool(write("climb.py", source), {"place": {"name": "K2"}}, language="ur")
+    assert outcome.text == "K2 0 ur"
+
+
+BROKEN = {
+    "1/0\n": (1, "it can't be loaded: ZeroDivisionError: division by zero"),
+    "x = 1\n\nimport no_such_module\n": (3, "ModuleNotFoundError: No module named"),
+    "\n\ndef f(:\n": (3, "not valid Python: "),
+    "import sys\nsys.exit(0)\n": (2, "it ends the program when loaded"),
+    "def f():\n    raise OSError('no disk')\n\nf()\n": (2, "OSError: no disk"),
+    "import json\n\njson.loads('{')\n": (3, "JSONDecodeError"),
+    "exec(compile('def f(:', '<text>', 'exec'))\n": (1, "SyntaxError"),
+    "x = '\\ud800'.encode()\n": (1, "UnicodeEncodeError"),
+    "x = 1\n": (None, "there is no tool in it: mark a function with @tool"),
+    "": (None, "there is no tool in it"),
+    "from assistant.testing import call_tool\n": (None, "there is no tool in it"),
+    "class Odd(BaseException): pass\nraise ExceptionGroup('g', [ValueError('v')])\n"
+    if sys.version_info >= (3, 11)
+    else "raise ValueError\n": (2 if sys.version_info >= (3, 11) else 1, "it can't be loaded"),
+}
+
+
+@pytest.mark.parametrize(("source", "expected"), BROKEN.items())
+def test_a_broken_file_is_reported_by_line_and_the_rest_loads(
+    write: Write, source: str, expected: tuple[int | None, str]
+) -> None:
+    path = write("broken.py", source)
+    write("say.py", GOOD.format(name="say"))
+    modules = set(sys.modules)
+    report = load(path.parent)
+    problem = only_problem(report)
+    line, text = expected
+    assert (problem.path, problem.line) == (path, line)
+    assert text in problem.message
+    assert report.registry.names == ("say",)
+    left = {name for name in set(sys.modules) - modules if name.startswith("assistant_plugin")}
+    assert not any(name.endswith("_broken") for name in left) or line is None
+
+
+def test_bytes_that_are_no_text_are_reported(tmp_path: Path) -> None:
+    path = tmp_path.resolve() / "bytes.py"
+    path.write_bytes(b"x = '\xff\xfe'\n")
+    assert "not valid Python" in only_problem(load(path)).message
+
+
+def test_a_file_that_fails_after_its_tools_gives_none_of_them(write: Write) -> None:
+    report = load(write("late.py", GOOD.format(name="late") + "\n1/0\n"))
+    assert report.registry.names == ()
+    assert only_problem(report).line == 8
+
+
+def test_all_problems_of_all_files_are_reported_at_once(write: Write) -> None:
+    source = '''from assistant.plugins import tool
+
+@tool
+def first(x) -> str:
+    return ""
+
+@tool
+def good() -> str:
+    """Works."""
+    return ""
+
+@tool(side_effect="maybe")
+def second() -> str:
+    """Doc."""
+    return ""
+'''
+    path = write("several.py", source)
+    write("zero.py", "1/0")
+    report = check_tools([path.parent])
+    found = [(problem.path, problem.line) for problem in report.problems]
+    zero = path.parent / "zero.py"
+    assert found == [(path, 3), (path, 3), (path, 12), (zero, 1)]
+    assert report.registry.names == ("good",)
+
+
+def test_a_name_that_is_taken_names_both_places(write: Write) -> None:
+    one = write("a.py", GOOD.format(name="say"))
+    two = write("b.py", GOOD.format(name="say"))
+    report = load(one.parent)
+    assert f"{two}:3: the name 'say' is taken by the tool at {one}:3" in str(only_problem(report))
+    assert report.registry.get("say").path == one  # type: ignore[union-attr]
+
+
+def test_a_function_defined_twice_in_a_file_is_no_silent_loss(write: Write) -> None:
+    path = write("twice.py", GOOD.format(name="say") + GOOD.format(name="say"))
+    assert "is taken by" in str(only_problem(load(path)))
+
+
+def test_a_missing_or_odd_path_is_reported(tmp_path: Path, write: Write) -> None:
+    text = write("notes.txt", "hello")
+    report = load(tmp_path / "nowhere", text)
+    assert [problem.message for problem in report.problems] == [
+        f"{tmp_path / 'nowhere'}: no such file or folder",
+        f"{text}: not a Python file",
+    ]
+
+
+SETTINGS = '''from pydantic import BaseModel
+from assistant.plugins import ToolContext, tool
+
+class Greeting(BaseModel):
+    word: str = "hello"
+
+@tool(settings=Greeting)
+def greet(context: ToolContext) -> str:
+    """Greets."""
+    return context.settings.word
+'''
+
+
+def test_a_tools_settings_are_checked_when_it_is_loaded(write: Write) -> None:
+    path = write("greet.py", SETTINGS)
+    assert load(path).registry.get("greet").settings.word == "hello"  # type: ignore[union-attr]
+    report = load(path, tools={"greet": {"word": "hi"}})
+    assert report.registry.get("greet").settings.word == "hi"  # type: ignore[union-attr]
+    with pytest.raises(SettingsError, match=r"'tools.greet.wrod'; did you mean 'word'\?"):
+        load(path, tools={"greet": {"wrod": "hi"}})
+
+
+def test_settings_for_a_tool_that_is_not_there_are_an_error(write: Write) -> None:
+    path = write("greet.py", SETTINGS)
+    with pytest.raises(SettingsError, match=r"tools.gret: .*no such tool; did you mean 'greet'\?"):
+        load(path, tools={"gret": {"word": "hi"}})
+
+
+@pytest.mark.parametrize("table", ["allow", "deny"])
+def test_a_misspelt_permission_is_an_error(write: Write, table: str) -> None:
+    plugins = PluginSettings.model_validate({table: ("gret",), "entry_points": False})
+    path = write("greet.py", SETTINGS)
+    with pytest.raises(SettingsError, match=rf"plugins.{table}: gret: .*did you mean 'greet'\?"):
+        load_tools(Settings(plugins=plugins), extra_folders=[path], bundled=False)
+
+
+def test_settings_for_a_tool_in_a_broken_file_do_not_stop_the_rest(write: Write) -> None:
+    write("broken.py", "1/0")
+    path = write("greet.py", SETTINGS)
+    report = load(path.parent, tools={"broken": {"word": "hi"}})
+    assert report.registry.names == ("greet",)
+
+
+@pytest.fixture
+def package(write: Write, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Installs a package `my_tools` with the entry point given; its module holds `say`."""
+
+    def install(entry: str, source: str) -> None:
+        root = write("site/my_tools.py", source).parent
+        write("site/my_tools-1.0.dist-info/METADATA", "Name: my-tools\nVersion: 1.0\n")
+        write("site/my_tools-1.0.dist-info/entry_points.txt", f"[assistant.tools]\n{entry}\n")
+        monkeypatch.syspath_prepend(str(root))
+        monkeypatch.delitem(sys.modules, "my_tools", raising=False)
+
+    return install
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "all = my_tools",
+        "one = my_tools:say",
+        "list = my_tools:TOOLS",
+        "a = my_tools\nb = my_tools:say",
+    ],
+)
+def test_installed_packages_bring_tools(package: Callable[[str, str], None], entry: str) -> None:
+    package(entry, GOOD.format(name="say") + "\nTOOLS = [say]\n")
+    report = load(entry_points=True)
+    assert report.registry.names == ("say",)
+    assert report.problems == ()
+    assert load(entry_points=False).registry.names == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "source", "match"),
+    [
+        ("x = my_tools", "1/0", "entry point 'x' of my-tools: my_tools can't be imported: Zero"),
+        ("x = my_tools", "raise SystemExit", "can't be imported: SystemExit"),
+        ("x = my_tools", "y = 1", "my_tools holds no tool"),
+        ("x = my_tools:y", "y = [1]", "my_tools:y holds no tool"),
+        ("x = my_tools:z", "y = 1", "can't be imported: AttributeError"),
+        (
+            "x = my_tools",
+            "from assistant.plugins import tool\n@tool\ndef f(x): 'Doc.'",
+            "'x' has no type",
+        ),
+    ],
+)
+def test_a_broken_package_is_reported(
+    package: Callable[[str, str], None], write: Write, entry: str, source: str, match: str
+) -> None:
+    package(entry, source)
+    path = write("say.py", GOOD.format(name="say"))
+    report = load(path, entry_points=True)
+    assert match in str(only_problem(report))
+    assert report.registry.names == ("say",)
+
+
+@bounded(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    source=st.binary(max_size=60)
+    | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace"))
+)
+def test_whatever_a_file_holds_loading_ends_in_one_report(tmp_path: Path, source: bytes) -> None:
+    path = tmp_path.resolve() / "any.py"
+    path.write_bytes(source)
+    report = load(path)
+    assert report.problems
+    assert all(problem.path == path for problem in report.problems)

@@ -1,0 +1,366 @@
+"""A typed function with a docstring becomes a tool; anything less is refused with file and line."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from assistant.errors import PluginError, SettingsError
+from assistant.plugins import Tool, ToolContext, tool
+
+
+class Color(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Point(BaseModel):
+    x: int
+    y: int = 0
+
+
+class Tree(BaseModel):
+    children: list[Tree] = []
+
+
+@dataclass
+class Opaque:
+    anything: object
+
+
+def parameters(made: Tool) -> dict[str, Any]:
+    return made.schema.parameters["properties"]
+
+
+def test_a_function_with_a_docstring_is_enough() -> None:
+    @tool
+    def roll(sides: int = 6) -> str:
+        """Rolls a die."""
+        return f"1 of {sides}"
+
+    assert isinstance(roll, Tool)
+    assert roll(sides=3) == "1 of 3"
+    assert roll.schema.name == "roll"
+    assert roll.schema.description == "Rolls a die."
+    assert roll.schema.parameters == {
+        "type": "object",
+        "properties": {"sides": {"type": "integer", "default": 6}},
+    }
+    assert roll.side_effect == "once"
+    assert roll.path == Path(__file__)
+    assert roll.line == inspect.getsourcelines(roll.function)[1]
+    assert list(inspect.signature(roll).parameters) == ["sides"]
+
+
+def test_options_are_kept() -> None:
+    class Options(BaseModel):
+        unit: str = "m"
+
+    @tool(
+        name="measure",
+        examples=["how long is it?"],
+        side_effect="none",
+        timeout_s=3,
+        needs_approval=True,
+        settings=Options,
+        lead_in="Let me measure.",
+    )
+    def anything() -> str:
+        """Measures."""
+        return ""
+
+    assert (anything.name, anything.schema.name) == ("measure", "measure")
+    assert anything.schema.examples == anything.examples == ("how long is it?",)
+    assert (anything.side_effect, anything.timeout_s) == ("none", 3)
+    assert anything.needs_approval
+    assert anything.lead_in == "Let me measure."
+    assert anything.settings_model is Options
+
+
+def test_the_text_of_annotated_describes_an_argument() -> None:
+    @tool
+    def f(
+        city: Annotated[str, "Where, in any language"],
+        days: Annotated[int, Field(ge=1, le=7), "How many"] = 1,
+    ) -> str:
+        """Doc."""
+        return city
+
+    assert f.schema.parameters["required"] == ["city"]
+    assert parameters(f) == {
+        "city": {"type": "string", "description": "Where, in any language"},
+        "days": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 7,
+            "default": 1,
+            "description": "How many",
+        },
+    }
+
+
+def test_an_argument_that_may_be_left_out_has_the_plain_type() -> None:
+    @tool
+    def f(days: int | None = None, hours: int | None = 5) -> str:
+        """Doc."""
+        return ""
+
+    assert parameters(f)["days"] == {"type": "integer"}
+    assert parameters(f)["hours"] == {
+        "anyOf": [{"type": "integer"}, {"type": "null"}],
+        "default": 5,
+    }
+
+
+def test_types_with_names_are_written_out_without_titles_and_references() -> None:
+    @tool
+    def f(color: Color, point: Point, day: Literal["now", "today"], title: list[str]) -> str:
+        """Doc."""
+        return ""
+
+    assert parameters(f) == {
+        "color": {"type": "string", "enum": ["red", "blue"]},
+        "point": {
+            "type": "object",
+            "properties": {"x": {"type": "integer"}, "y": {"type": "integer", "default": 0}},
+            "required": ["x"],
+        },
+        "day": {"type": "string", "enum": ["now", "today"]},
+        "title": {"type": "array", "items": {"type": "string"}},
+    }
+
+
+def test_a_type_that_holds_itself_keeps_its_definition() -> None:
+    @tool
+    def f(tree: Tree) -> str:
+        """Doc."""
+        return ""
+
+    children = parameters(f)["tree"]["properties"]["children"]
+    assert children["items"] == {"$ref": "#/$defs/Tree"}
+    assert f.schema.parameters["$defs"]["Tree"]["properties"]["children"]["type"] == "array"
+
+
+def test_arguments_may_be_called_what_pydantic_calls_its_own() -> None:
+    @tool
+    def f(json: str, copy: int, model_config: str, _x: bool, title: str = "t") -> str:
+        """Doc."""
+        return ""
+
+    assert list(parameters(f)) == ["json", "copy", "model_config", "_x", "title"]
+
+
+def test_the_context_is_no_argument_of_the_model() -> None:
+    @tool
+    def f(context: ToolContext, word: str) -> str:
+        """Doc."""
+        return word
+
+    assert list(parameters(f)) == ["word"]
+    assert f.signature.contexts == ("context",)
+
+
+def refused(make: Any, match: str) -> None:
+    with pytest.raises(PluginError, match=match) as caught:
+        make()
+    assert caught.value.path == Path(__file__)
+    assert caught.value.line is not None
+    assert f"{__file__}:{caught.value.line}: " in str(caught.value)
+
+
+def untyped(x) -> str:  # type: ignore[no-untyped-def]
+    """Doc."""
+    return ""
+
+
+def with_args(*words: str) -> str:
+    """Doc."""
+    return ""
+
+
+def with_kwargs(**words: str) -> str:
+    """Doc."""
+    return ""
+
+
+def positional_only(x: str, /) -> str:
+    """Doc."""
+    return ""
+
+
+def without_docstring(x: str) -> str:
+    return ""
+
+
+def unresolved(x: NoSuchType) -> str:  # type: ignore[name-defined]  # noqa: F821
+    """Doc."""
+    return ""
+
+
+def broken_annotation(x: Literal["a"].nothing) -> str:  # type: ignore
+    """Doc."""
+    return ""
+
+
+def wrong_default(days: int = "many") -> str:  # type: ignore[assignment]
+    """Doc."""
+    return ""
+
+
+def wrong_choice(day: Literal["now", "today"] = "never") -> str:  # type: ignore[assignment]
+    """Doc."""
+    return ""
+
+
+def none_default(day: str = None) -> str:  # type: ignore[assignment]  # noqa: RUF013
+    """Doc."""
+    return ""
+
+
+def opaque(thing: threading_lock) -> str:  # type: ignore[valid-type]
+    """Doc."""
+    return ""
+
+
+def optional_context(context: ToolContext | None = None) -> str:
+    """Doc."""
+    return ""
+
+
+def generator() -> Any:
+    """Doc."""
+    yield "a"
+
+
+threading_lock = type("Lock", (), {})
+
+
+@pytest.mark.parametrize(
+    ("function", "match"),
+    [
+        (untyped, "argument 'x' has no type"),
+        (with_args, r"\*words can't be described"),
+        (with_kwargs, r"\*\*words can't be described"),
+        (positional_only, "'x' is positional-only"),
+        (without_docstring, "it has no docstring"),
+        (unresolved, "'NoSuchType' is not defined"),
+        (broken_annotation, "an annotation can't be resolved"),
+        (wrong_default, "the default 'many' does not fit its type: input should be a valid int"),
+        (wrong_choice, "the default 'never' does not fit"),
+        (none_default, r"add `\| None` to the type"),
+        (opaque, "argument 'thing': its type can't be written as JSON"),
+        (optional_context, "annotate it `ToolContext` alone"),
+        (generator, "it yields"),
+        (lambda: "", "the name must be"),
+    ],
+)
+def test_a_function_that_can_not_be_described_is_refused(function: Any, match: str) -> None:
+    refused(lambda: tool(function), match)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"name": "9lives"}, "the name must be"),
+        ({"name": "with space"}, "the name must be"),
+        ({"name": "x" * 65}, "the name must be"),
+        ({"name": "größe"}, "the name must be"),
+        ({"name": 5}, "the name must be"),
+        ({"examples": "one sentence"}, "examples must be a list"),
+        ({"examples": ["good", 5]}, "examples must be a list"),
+        ({"examples": 5}, "examples must be a list"),
+        ({"examples": [" "]}, "examples must be a list"),
+        ({"side_effect": "some"}, "side_effect must be none, idempotent or once, not 'some'"),
+        ({"side_effect": []}, "side_effect must be"),
+        ({"timeout_s": 0}, "timeout_s must be"),
+        ({"timeout_s": float("inf")}, "timeout_s must be"),
+        ({"timeout_s": "5"}, "timeout_s must be"),
+        ({"settings": dict}, "settings must be a class derived from pydantic.BaseModel"),
+        ({"settings": Point(x=1)}, "settings must be a class"),
+        ({"lead_in": 5}, "lead_in must be a sentence"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, Any], match: str) -> None:
+    def word(x: str) -> str:
+        """Doc."""
+        return x
+
+    refused(lambda: tool(**options)(word), match)
+
+
+def test_only_functions_become_tools() -> None:
+    @tool
+    def word(x: str) -> str:
+        """Doc."""
+        return x
+
+    refused(lambda: tool(Point), "goes above a function")  # type: ignore[call-overload]
+    refused(lambda: tool("name"), "options are given by name")  # type: ignore[call-overload]
+    refused(lambda: tool(word), "is above a tool already")
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(PluginError, match=r"no docstring.*side_effect.*'x'.*'y'"):
+
+        @tool(side_effect="bad")  # type: ignore[call-overload]
+        def f(x, y) -> None:  # type: ignore[no-untyped-def]
+            pass
+
+
+class Weather(BaseModel):
+    base_url: str = "https://example.org"
+    cache_s: float = 60.0
+
+
+class Keyed(BaseModel):
+    api_key: str
+
+
+@tool(settings=Weather)
+def weather() -> str:
+    """Doc."""
+    return ""
+
+
+def test_settings_default_and_are_converted() -> None:
+    assert weather.configured().settings == Weather()
+    assert weather.configured({"cache_s": "5"}).settings == Weather(cache_s=5.0)
+    assert weather.settings is None  # the tool itself stays as it is
+
+
+@pytest.mark.parametrize(
+    ("table", "match"),
+    [
+        ({"base_ulr": "x"}, r"unknown setting 'tools.weather.base_ulr'; did you mean 'base_url'\?"),
+        ({"cache_s": "long"}, r"tools.weather.cache_s: input should be a valid number.*'long'"),
+    ],
+)
+def test_a_wrong_settings_table_names_its_key(table: dict[str, Any], match: str) -> None:
+    with pytest.raises(SettingsError, match=match):
+        weather.configured(table)
+
+
+def test_a_setting_without_default_must_be_set() -> None:
+    @tool(settings=Keyed)
+    def keyed() -> str:
+        """Doc."""
+        return ""
+
+    with pytest.raises(SettingsError, match=r"tools.keyed.api_key: must be set$"):
+        keyed.configured()
+
+
+def test_a_settings_table_for_a_tool_without_settings_is_refused() -> None:
+    @tool
+    def plain() -> str:
+        """Doc."""
+        return ""
+
+    with pytest.raises(SettingsError, match="the tool plain has no settings"):
+        plain.configured({"x": 1})
