@@ -103,6 +103,9 @@ class Turn:
                 if message is not None:
                     self._conversation.history.append(message)
                 reason = await self._run_to_end()
+            if self.scope.cancelled_caught and anyio.current_time() >= self.scope.deadline:
+                self.queue.put_nowait(Failed("The turn took longer than it may (max_turn_s)."))
+                reason = "failed"
         finally:
             self.queue.put_nowait(self._ended(reason))
             self.queue.close()

@@ -10,9 +10,10 @@ from fastapi import FastAPI
 from assistant.assistant import Assistant
 from assistant.config import Settings, load_settings
 from assistant.server.handlers import install_handlers
-from assistant.server.routes import models
+from assistant.server.parts import install_parts
+from assistant.server.routes import health, models, sessions, tools
 
-ROUTERS = (models.router,)
+ROUTERS = (models.router, health.router, sessions.router, tools.router)
 
 
 def create_app(settings: Settings | None = None, *, assistant: Assistant | None = None) -> FastAPI:
@@ -28,13 +29,14 @@ def create_app(settings: Settings | None = None, *, assistant: Assistant | None 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with made:
+        async with made, parts.running(made):
             yield
 
     app = FastAPI(title="Voice assistant", lifespan=lifespan)
     app.state.settings = settings
     app.state.assistant = made
     install_handlers(app)
+    parts = install_parts(app, settings.server)
     for router in ROUTERS:
         app.include_router(router)
     return app
