@@ -35,45 +35,24 @@ class Metrics:
     """The figures of one app."""
 
     def __init__(self) -> None:
-        own = self.registry = CollectorRegistry()
-        self.turns = Counter(
-            "assistant_turns", "Turns by how they ended.", ["outcome"], registry=own
+        self.registry = CollectorRegistry()
+        self.turns = self._counter("turns", "Turns by how they ended.", "outcome")
+        self.tools = self._counter("tool_calls", "Tool calls.", "tool", "outcome")
+        self.tool_seconds = self._histogram("tool_seconds", "Time of a tool call.", "tool")
+        self.turn_seconds = self._histogram("turn_seconds", "Time of a turn.")
+        self.segments = self._histogram(
+            "turn_segment_seconds", "Parts of a turn's time; they add up to it.", "segment"
         )
-        self.tools = Counter(
-            "assistant_tool_calls",
-            "Tool calls by tool and outcome.",
-            ["tool", "outcome"],
-            registry=own,
-        )
-        self.tool_seconds = Histogram(
-            "assistant_tool_seconds",
-            "Time of a tool call.",
-            ["tool"],
-            buckets=_SECONDS,
-            registry=own,
-        )
-        self.turn_seconds = Histogram(
-            "assistant_turn_seconds", "Time of a turn.", buckets=_SECONDS, registry=own
-        )
-        self.segments = Histogram(
-            "assistant_turn_segment_seconds",
-            "Time of a turn by segment; a turn's segments add up to its time.",
-            ["segment"],
-            buckets=_SECONDS,
-            registry=own,
-        )
-        self.first_audio = Histogram(
-            "assistant_first_audio_seconds",
-            "From the request to the first sound.",
-            buckets=_SECONDS,
-            registry=own,
-        )
-        self.audio_in = Counter(
-            "assistant_audio_in_seconds", "Sound that was received.", registry=own
-        )
-        self.audio_out = Counter(
-            "assistant_audio_out_seconds", "Sound that was spoken.", registry=own
-        )
+        self.first_audio = self._histogram("first_audio_seconds", "From the request to sound.")
+        self.audio_in = self._counter("audio_in_seconds", "Sound that was received.")
+        self.audio_out = self._counter("audio_out_seconds", "Sound that was spoken.")
+
+    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
+        return Counter(f"assistant_{name}", help_text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, help_text: str, *labels: str) -> Histogram:
+        name = f"assistant_{name}"
+        return Histogram(name, help_text, labels, buckets=_SECONDS, registry=self.registry)
 
     def gauge(self, name: str, help_text: str, value: Callable[[], float]) -> None:
         """A figure that is looked up when it is asked for."""

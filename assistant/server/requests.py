@@ -64,10 +64,11 @@ class _Answer:
     async def run(self) -> None:
         try:
             await self._app(self._scope, self._receive, self._send)
-        except (ClientDisconnect, Stalled) as error:
-            logger.info("The client is gone: %s", error or "it hung up")
-            if isinstance(error, Stalled):
-                raise  # so that the server cuts the connection
+        except ClientDisconnect:
+            pass  # nobody reads an answer
+        except Stalled as stalled:
+            logger.warning("Given up: %s", stalled)
+            raise  # the server cuts the connection then
         except Exception:  # a defect of ours: logged once, and nothing of it goes out
             logger.exception("The request failed unexpectedly")
             if self._status:

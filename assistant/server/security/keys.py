@@ -43,8 +43,8 @@ class ApiKey(BaseModel):
     scopes: frozenset[Scope] = frozenset(ORDINARY)
     tools: frozenset[str] | None = None
     voices: frozenset[str] | None = None
-    requests_per_minute: int | None = Field(None, ge=1)
-    concurrent_turns: int | None = Field(None, ge=1)
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    concurrent_turns: int | None = Field(default=None, ge=1)
 
 
 EVERYBODY = ApiKey(id="", name="everybody", sha256=_NOBODY, scopes=frozenset(SCOPES))

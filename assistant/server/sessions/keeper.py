@@ -83,9 +83,12 @@ class SessionKeeper:
             for kept in list(self._live.values()):
                 if kept.turn is not None:
                     await kept.turn.stop()
-            self._tasks.cancel_scope.cancel()
+        self._tasks.cancel_scope.cancel()
+        try:
             await self._tasks.__aexit__(None, None, None)
-            await self._in_thread(self._store.close)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._in_thread(self._store.close)
 
     async def create(self, access: Access, **values: Any) -> KeptSession:
         """A new session of this caller; `values` are fields of SessionRecord.

@@ -46,7 +46,7 @@ class SqliteStore:
         self._path = settings.file
         self._max_bytes = settings.max_bytes
         self._lock = threading.Lock()
-        self._file_lock = filelock.FileLock(f"{settings.file}.lock")
+        self._file_lock = filelock.FileLock(f"{settings.file}.lock", thread_local=False)
         self._db: sqlite3.Connection
 
     def open(self) -> None:

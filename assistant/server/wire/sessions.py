@@ -26,15 +26,15 @@ from assistant.server.sessions.store import SessionRecord
 class NewSession(BaseModel):
     """What is not given is as in the server's settings."""
 
-    system_prompt: str | None = Field(None, max_length=50_000)
-    voice: str | None = Field(None, max_length=200)
-    language: str | None = Field(None, max_length=35)
+    system_prompt: str | None = Field(default=None, max_length=50_000)
+    voice: str | None = Field(default=None, max_length=200)
+    language: str | None = Field(default=None, max_length=35)
     """BCP 47 tag of the answers."""
-    tools: list[str] | None = Field(None, max_length=500)
+    tools: list[str] | None = Field(default=None, max_length=500)
     """Only these tools; none in an empty list."""
     speak: bool = True
     """False: the answers are text only."""
-    metadata: dict[str, str] = Field({}, max_length=16)
+    metadata: dict[str, str] = Field(default={}, max_length=16)
     """Kept with the session and given back, such as a customer's number."""
 
 
@@ -84,7 +84,7 @@ class AudioInput(BaseModel):
 
     data: str
     format: str = "wav"
-    sample_rate: int = Field(24_000, ge=8_000, le=192_000)
+    sample_rate: int = Field(default=24_000, ge=8_000, le=192_000)
     """Of `pcm16` (little-endian, mono); a file knows its own."""
 
 
@@ -93,7 +93,9 @@ class TurnRequest(BaseModel):
 
     text: str | None = None
     audio: AudioInput | None = None
-    audio_url: str | None = Field(None, description="data:, http: or https: URL of a sound file")
+    audio_url: str | None = Field(
+        default=None, description="data:, http: or https: URL of a sound file"
+    )
     stream: bool = True
     """False: one answer at the end instead of events."""
     interrupt: bool = False
