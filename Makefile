@@ -12,7 +12,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 .PHONY: demo test format docs clean
 
 demo: $(VENV)/demo.stamp
-	$(BIN)/assistant ask --audio examples/deep_voice_and_tokyo.wav --out demo-answer.wav
+	$(BIN)/assistant ask --audio examples/speak_in_a_deep_male_voice.wav --out demo-answer.wav
 
 test: $(VENV)/test.stamp
 	$(BIN)/ruff check .

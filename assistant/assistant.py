@@ -29,7 +29,7 @@ class Assistant:
 
     `engine`: one that is made already, instead of the one that the settings name. `tools`: tools
     of the program itself, besides those that the settings find. Entering raises AssistantError:
-    the engine can't start, a setting is wrong. Tool files that can't be loaded are in `problems`.
+    the engine can't start, a setting or the voice library is wrong. Tool files that can't be loaded are in `problems`.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class Assistant:
         self.problems: tuple[PluginError, ...] = ()
         self.registry: Registry
         self.dispatcher: Dispatcher
-        self.library = library or VoiceLibrary(self.settings.library)
+        self.library: VoiceLibrary
+        self._own_library = library
         self._engine = engine
         self._own_tools = tuple(tools)
         self._tasks: TaskGroup | None = None
@@ -62,6 +63,7 @@ class Assistant:
         return self
 
     def _load(self) -> None:
+        self.library = self._own_library or VoiceLibrary.from_settings(self.settings.library)
         report = load_tools(self.settings)
         for tool in self._own_tools:
             report.registry.add(tool)

@@ -17,6 +17,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from pydantic_core import to_jsonable_python
+
 from assistant.audio import OUTPUT_RATE, Pcm16
 from assistant.messages import Outcome, ToolCall
 
@@ -171,4 +173,6 @@ def to_json(event: Event, *, with_samples: bool = False) -> dict[str, Any]:
             raw = event.samples.astype("<i2", copy=False).tobytes()
             value["samples"] = base64.b64encode(raw).decode("ascii")
         return value
-    return {"type": event.type, **dataclasses.asdict(event)}
+    fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    # What a tool gives as data may be anything; nothing of it is worth an error here.
+    return {"type": event.type, **to_jsonable_python(fields, fallback=str)}

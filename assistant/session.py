@@ -144,6 +144,7 @@ class Session:
                 await turn.finished.wait()
             self._turn = None
 
+<<<<<<< HEAD
     @property
     def busy(self) -> bool:
         """Whether a turn is running."""
@@ -154,6 +155,16 @@ class Session:
         if self._turn is not None:
             self._turn.scope.cancel()
             await self._turn.finished.wait()
+=======
+    async def cancel(self) -> bool:
+        """Stops the turn that runs; returns once the history is consistent. False: none ran."""
+        turn = self._turn
+        if turn is None:
+            return False
+        turn.scope.cancel()
+        await turn.finished.wait()
+        return True
+>>>>>>> main
 
     def _begin(self, message: UserMessage | None, options: _Options) -> Turn:
         if self._turn is not None:

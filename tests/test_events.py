@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from typing import get_args
 
 import numpy as np
@@ -33,6 +34,11 @@ def test_nested_values_are_plain_json() -> None:
     assert json.loads(json.dumps(to_json(ended)))["latency"]["first_audio"] is None
     assert to_json(finished)["data"] == {"degrees": [1, 2]}
     assert next(iter(to_json(finished))) == "type"
+
+
+def test_data_that_json_can_not_hold_becomes_text() -> None:
+    value = to_json(ToolCallFinished("call_1", "a", "ok", 0.1, "", {"lock": threading.Lock()}))
+    assert "lock" in json.dumps(value)
 
 
 def test_events_can_not_be_changed() -> None:

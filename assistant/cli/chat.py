@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -28,11 +26,12 @@ from assistant.cli.render import Renderer
 from assistant.config import Settings
 from assistant.errors import AssistantError
 from assistant.events import AudioChunk
+from assistant.plugins.threads import Threads
 from assistant.session import Session
 
 HELP = (
     "Type a question. /audio FILE asks with a recording, /voice ID changes the voice, "
-    "/quit ends. Ctrl-C stops an answer."
+    "/quit ends. Ctrl-C stops an answer, or else the conversation."
 )
 
 
@@ -58,25 +57,27 @@ async def _converse(settings: Settings, folders: list[Path] | None, out: Path | 
     console = Console()
     async with Assistant(settings) as assistant:
         refuse_bad_plugins(assistant, folders)
-        conversation = Conversation(assistant.session(), console, out)
+        session = assistant.session()
         console.print(HELP, style="dim")
-        while (line := await _read_line()) is not None:
-            if line in ("/quit", "/exit"):
-                break
-            if line:
-                await conversation.say(line)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_obey_ctrl_c, session, tasks.cancel_scope)
+            await Conversation(session, console, out).run()
+            tasks.cancel_scope.cancel()
 
 
-async def _read_line() -> str | None:
-    """A line of the user; None at the end of the input. Ctrl-C here leaves the program."""
+async def _obey_ctrl_c(session: Session, conversation: anyio.CancelScope) -> None:
+    """Stops the answer that is being made; where there is none, the conversation."""
+    with anyio.open_signal_receiver(signal.SIGINT) as signals:
+        async for _ in signals:
+            if not await session.cancel():
+                conversation.cancel()
 
-    def read() -> str | None:
-        try:
-            return input("you     ").strip()
-        except EOFError:
-            return None
 
-    return await anyio.to_thread.run_sync(read, abandon_on_cancel=True)
+def _read_line() -> str | None:
+    try:
+        return input("you     ").strip()
+    except EOFError:
+        return None
 
 
 class Conversation:
@@ -88,6 +89,16 @@ class Conversation:
         self._player = None if out is not None else find_player()
         self._folder = out or Path()
         self._number = 0
+
+    async def run(self) -> None:
+        """Turn by turn, to the end of the input or /quit."""
+        # A thread that is no daemon would hold the program until one more line is typed.
+        threads = Threads(1)
+        while (line := await threads.call("input", _read_line, lambda: None)) is not None:
+            if line in ("/quit", "/exit"):
+                return
+            if line:
+                await self.say(line)
 
     async def say(self, line: str) -> None:
         """One line of the user. A mistake in it is told, and the conversation goes on."""
@@ -106,11 +117,10 @@ class Conversation:
     async def _turn(self, question: str | Path) -> None:
         renderer = Renderer(self._console)
         pieces: list[Pcm16] = []
-        async with _stopped_by_ctrl_c(self._session):
-            async for event in self._session.ask(question):
-                renderer.event(event)
-                if isinstance(event, AudioChunk):
-                    pieces.append(event.samples)
+        async for event in self._session.ask(question):
+            renderer.event(event)
+            if isinstance(event, AudioChunk):
+                pieces.append(event.samples)
         if pieces:
             await self._sound(pieces, renderer)
 
@@ -122,16 +132,3 @@ class Conversation:
         path = self._folder / f"answer-{self._number:03}.wav"
         write_wav(path, pieces)
         renderer.saved(path, sum(map(len, pieces)) / 24_000)
-
-
-@asynccontextmanager
-async def _stopped_by_ctrl_c(session: Session) -> AsyncIterator[None]:
-    async def watch() -> None:
-        with anyio.open_signal_receiver(signal.SIGINT) as signals:
-            async for _ in signals:
-                await session.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch)
-        yield
-        tasks.cancel_scope.cancel()

@@ -63,7 +63,7 @@ def _packages() -> list[Finding]:
     """One finding for the base install, one for each extra; both read from our own metadata."""
     missing: dict[str, list[str]] = {"": []}
     present: dict[str, list[str]] = {"": []}
-    for line in requires(PACKAGE) or ():
+    for line in _requirements():
         requirement = Requirement(line)
         extra = _extra_of(requirement)
         if extra == "dev" or not _applies(requirement, extra):
@@ -75,6 +75,13 @@ def _packages() -> list[Finding]:
         except PackageNotFoundError:
             missing[extra].append(requirement.name)
     return [_package(extra, present[extra], missing[extra]) for extra in missing]
+
+
+def _requirements() -> list[str]:
+    try:
+        return requires(PACKAGE) or []
+    except PackageNotFoundError:  # run from the sources without an install
+        return []
 
 
 def _package(extra: str, present: list[str], missing: list[str]) -> Finding:
@@ -96,7 +103,7 @@ def _applies(requirement: Requirement, extra: str) -> bool:
 
 def _voices(settings: Settings) -> Finding:
     try:
-        count = len(VoiceLibrary(settings.library))
+        count = len(VoiceLibrary.from_settings(settings.library))
     except AssistantError as error:
         return Finding("voices", False, str(error), "assistant voices list")
     return Finding("voices", True, f"{count} clips, own ones in {settings.library.folder}")

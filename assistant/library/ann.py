@@ -1,10 +1,10 @@
 """The approximate FAISS index for large libraries.
 
-Inverted lists with product quantization in 4 bits, scanned with SIMD (F. André et al., "Cache
-locality is not enough: high-performance nearest neighbor search with product quantization fast
-scan", VLDB 2015; FAISS: IndexIVFPQFastScan). It is only asked for candidates, whose exact
-products the caller takes: the quantization errors then cost little recall. Against HNSW it builds
-many times faster and takes half the memory; see benchmarks/audio_search.py.
+Inverted lists (J. Sivic and A. Zisserman, "Video Google", ICCV 2003) of vectors at 8 bits a place;
+FAISS: IndexIVFScalarQuantizer. It is only asked for candidates, whose exact products the caller
+takes, so that the rounding costs no recall. Measured against it, see benchmarks/audio_search.py:
+product quantization at 4 bits is smaller, but its errors are larger than the differences between
+descriptions that are alike.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ import numpy.typing as npt
 
 from assistant.audio import Float32
 
-_CANDIDATES = 1_000
-_PROBED_SHARE = 0.04
-_LISTS_PER_ROOT = 4  # lists = 4 sqrt(n), FAISS's own guideline
+_LISTS_PER_ROOT = 8  # lists = 8 sqrt(n)
 _TRAINING_PER_LIST = 40  # FAISS wants 39 and more
+_CANDIDATES = 50
 _ROUNDS = 10  # of k-means
 _BATCH = 50_000
 _SEED = 1_234
@@ -29,13 +28,18 @@ _SEED = 1_234
 def build_accelerator(
     vectors: Float32, on_progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Any:
-    """A trained and filled FAISS index over `vectors`, shape (n, dim), dim even."""
+    """A trained and filled FAISS index over `vectors`, shape (n, dim)."""
     import faiss
 
     n, dim = vectors.shape
-    lists = max(1, int(_LISTS_PER_ROOT * n**0.5))
-    index = faiss.IndexIVFPQFastScan(
-        faiss.IndexFlatIP(dim), dim, lists, dim // 2, 4, faiss.METRIC_INNER_PRODUCT
+    lists = max(1, min(int(_LISTS_PER_ROOT * n**0.5), n // _TRAINING_PER_LIST))
+    index = faiss.IndexIVFScalarQuantizer(
+        faiss.IndexFlatIP(dim),
+        dim,
+        lists,
+        faiss.ScalarQuantizer.QT_8bit,
+        faiss.METRIC_INNER_PRODUCT,
+        False,
     )
     index.cp.niter = _ROUNDS
     index.cp.seed = _SEED
@@ -58,16 +62,22 @@ def candidates(index: Any, query: Float32, limit: int) -> npt.NDArray[np.intp]:
     """Rows that are likely among the nearest, in no order that matters; more than `limit`."""
     import faiss
 
-    probes = faiss.SearchParametersIVF(nprobe=max(16, int(index.nlist * _PROBED_SHARE)))
-    count = min(int(index.ntotal), max(_CANDIDATES, 10 * limit))
+    probes = faiss.SearchParametersIVF()
+    probes.nprobe = _probes(int(index.nlist))
+    count = min(int(index.ntotal), max(_CANDIDATES, 2 * limit))
     _, rows = index.search(query[None, :], count, params=probes)
     return cast(npt.NDArray[np.intp], rows[0][rows[0] >= 0])
+
+
+def _probes(lists: int) -> int:
+    """How many lists are looked into: set for a recall of 0.97 and more at every size."""
+    return min(lists, 64 + lists // 64)
 
 
 def to_bytes(index: Any) -> bytes:
     import faiss
 
-    return cast(bytes, faiss.serialize_index(index).tobytes())
+    return faiss.serialize_index(index).tobytes()
 
 
 def from_bytes(content: bytes) -> Any:

@@ -65,11 +65,12 @@ def load_checked(folder: Path) -> Checked:
 
 def save_checked(checked: Checked, folder: Path) -> None:
     """Raises LibraryError when the folder can't be written to."""
+    # Copies: other threads may look at further files meanwhile.
     content: dict[str, Any] = {
         "format": _FORMAT,
-        "sums": checked.sums,
-        "traits": {key: asdict(traits) for key, traits in checked.traits.items()},
-        "prints": checked.prints,
+        "sums": dict(checked.sums),
+        "traits": {key: asdict(traits) for key, traits in dict(checked.traits).items()},
+        "prints": dict(checked.prints),
     }
     write_atomic(state_folder(folder) / "checked.json", json.dumps(content).encode())
     checked.changed = False
@@ -77,14 +78,14 @@ def save_checked(checked: Checked, folder: Path) -> None:
 
 def check_files(manifest: Manifest, checked: Checked) -> list[str]:
     """Every problem of the clips' files, one line each."""
-    root = manifest.folder.resolve()
-    return [problem for e in manifest.entries if (problem := _file_problem(root, e, checked))]
+    folder = manifest.folder
+    return [problem for e in manifest.entries if (problem := _file_problem(folder, e, checked))]
 
 
-def _file_problem(root: Path, entry: Entry, checked: Checked) -> str:
-    path = root / entry.file
+def _file_problem(folder: Path, entry: Entry, checked: Checked) -> str:
+    path = folder / entry.file
     try:
-        if not path.resolve().is_relative_to(root):
+        if not path.resolve().is_relative_to(folder.resolve()):
             return f"voice {entry.id!r}: {entry.file} leads out of the folder"
         if not path.is_file():
             return f"voice {entry.id!r}: no such file: {entry.file}"
@@ -100,6 +101,6 @@ def traits_of(manifest: Manifest, entry: Entry, checked: Checked) -> VoiceTraits
     if entry.traits:
         return entry.traits
     try:
-        return checked.traits_of(manifest.folder.resolve() / entry.file)
+        return checked.traits_of(manifest.folder / entry.file)
     except (AudioError, OSError) as error:
         raise LibraryError(f"{manifest.path}: voice {entry.id!r}: {error}") from error

@@ -54,15 +54,15 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
     """One writer at a time, over all processes. A killed process leaves no lock behind.
 
-    Raises LibraryError when another process holds the lock for a minute, or the folder can't be
+    Raises LibraryError when another process holds the lock all that time, or the folder can't be
     written to.
     """
     try:
         state_folder(folder).mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(state_folder(folder) / "lock", timeout=LOCK_TIMEOUT_S):
+        with filelock.FileLock(state_folder(folder) / "lock", timeout=timeout_s):
             yield
     except filelock.Timeout:
         raise LibraryError(

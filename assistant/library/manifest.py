@@ -71,7 +71,7 @@ def _check_file(value: str) -> str:
 class Entry(BaseModel):
     """One clip, as the manifest has it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     id: Annotated[str, AfterValidator(check_id)]
     file: Annotated[str, AfterValidator(_check_file)]
@@ -142,7 +142,7 @@ def read_manifest(folder: Path) -> tuple[Manifest, list[str]]:
 def _rows(path: Path) -> list[Any]:
     text = path.read_text("utf-8-sig")
     if path.name == LINES_NAME:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [_json(line, number) for number, line in _numbered(text)]
     table = tomllib.loads(text)
     if unknown := sorted(set(table) - {"voices"}):
         raise ValueError(f"unknown key {unknown[0]!r}; clips are [[voices]] tables")
@@ -150,6 +150,18 @@ def _rows(path: Path) -> list[Any]:
     if not isinstance(rows, list):
         raise ValueError("voices must be [[voices]] tables")
     return rows
+
+
+def _numbered(text: str) -> list[tuple[int, str]]:
+    # Not splitlines: a JSON text may hold U+2028 and the like as they are.
+    return [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+
+
+def _json(line: str, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"line {number}: {error}") from None
 
 
 def _entries(rows: list[Any]) -> tuple[list[Entry], list[str]]:

@@ -58,7 +58,7 @@ def _frames(samples: Float32) -> npt.NDArray[np.float64]:
     if len(samples) < length:
         return np.zeros((0, length))
     windows = np.lib.stride_tricks.sliding_window_view(samples, length)[::hop]
-    return windows - windows.mean(axis=1, keepdims=True, dtype=np.float64)
+    return np.asarray(windows - windows.mean(axis=1, keepdims=True, dtype=np.float64))
 
 
 def _normalised_difference(frames: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

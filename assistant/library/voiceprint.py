@@ -20,7 +20,7 @@ from assistant.library.spectrum import MEL_BANDS, Spectrum, spectrum_of
 _COEFFICIENTS = 16
 _SEED = 2_007
 _WIDTH = 9.0
-"""Statistics this far apart (in the units of `statistics`) are 0.6 alike: sentences of one voice."""
+"""In units of `statistics`; two sentences of one voice are about 7 apart, two voices 20."""
 
 
 class Voiceprint:
@@ -66,7 +66,7 @@ def statistics(sound: Sound) -> Float32:
 def _cepstrum(spectrum: Spectrum) -> npt.NDArray[np.floating]:
     bands = np.arange(MEL_BANDS)[:, None] + 0.5
     cosines = np.cos(np.pi * bands * np.arange(1, _COEFFICIENTS + 1) / MEL_BANDS)
-    return spectrum.log_mel @ (cosines * np.sqrt(2.0 / MEL_BANDS))
+    return np.asarray(spectrum.log_mel @ (cosines * np.sqrt(2.0 / MEL_BANDS)))
 
 
 def _pitch_statistics(pitch: PitchTrack, n: int, active: npt.NDArray[np.bool_]) -> list[float]:

@@ -37,7 +37,7 @@ def remove_entries(manifest: Manifest, ids: Collection[str]) -> Manifest:
     entries = tuple(entry for entry in manifest.entries if entry.id not in ids)
     text = manifest.path.read_text("utf-8-sig")
     if manifest.path.name == LINES_NAME:
-        lines = [line for line in text.splitlines() if line.strip()]
+        lines = [line for line in text.split("\n") if line.strip()]
         changed = "".join(f"{line}\n" for line in lines if json.loads(line)["id"] not in ids)
     else:
         changed = _without_tables(text, ids)

@@ -7,6 +7,7 @@ import os
 import signal
 from pathlib import Path
 
+import anyio
 import pytest
 
 from assistant.audio import read_sound
@@ -46,8 +47,6 @@ def test_ctrl_c_stops_the_answer_and_not_the_conversation(
     cli, typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def press() -> None:
-        import anyio
-
         os.kill(os.getpid(), signal.SIGINT)
         await anyio.sleep_forever()
 
