@@ -10,9 +10,17 @@ from fastapi import FastAPI
 from assistant.assistant import Assistant
 from assistant.config import Settings, load_settings
 from assistant.server.handlers import install_handlers
-from assistant.server.routes import models
+from assistant.server.recall import Recall
+from assistant.server.routes import chat, generate, models, speech, transcriptions
+from assistant.server.text_streams import TextStreams
 
-ROUTERS = (models.router,)
+ROUTERS = (
+    chat.router,
+    speech.router,
+    transcriptions.router,
+    models.router,
+    generate.router,
+)
 
 
 def create_app(settings: Settings | None = None, *, assistant: Assistant | None = None) -> FastAPI:
@@ -34,6 +42,8 @@ def create_app(settings: Settings | None = None, *, assistant: Assistant | None 
     app = FastAPI(title="Voice assistant", lifespan=lifespan)
     app.state.settings = settings
     app.state.assistant = made
+    app.state.recall = Recall()
+    app.state.text_streams = TextStreams()
     install_handlers(app)
     for router in ROUTERS:
         app.include_router(router)

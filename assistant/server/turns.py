@@ -17,7 +17,7 @@ from assistant.assistant import Assistant
 from assistant.audio import DEFAULT_VOICE
 from assistant.errors import LibraryError
 from assistant.events import Event, Failed, TurnStarted
-from assistant.server.wire.errors import ApiError
+from assistant.server.answers import failure
 from assistant.session import Session
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ async def begin(request: Request, turn: AsyncGenerator[Event, None]) -> AsyncGen
     for event in first:
         if isinstance(event, Failed):
             await turn.aclose()
-            raise ApiError(event.message, status=500)
+            raise failure(event)
     return _joined(first, turn)
 
 

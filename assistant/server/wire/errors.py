@@ -29,6 +29,12 @@ class DetailBody(BaseModel):
     detail: str
 
 
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorBody, "description": "What is wrong."} for status in ("4XX", "5XX")
+}
+"""For the API's description of what lies under /v1."""
+
+
 class ApiError(Exception):
     """An answer that is an error. `message` is one line for people; `param` names the field."""
 
