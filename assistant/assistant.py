@@ -78,11 +78,12 @@ class Assistant:
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> bool | None:
+    ) -> None:
         assert self._tasks is not None
         self._tasks.cancel_scope.cancel()
         try:
-            return await self._tasks.__aexit__(kind, error, trace)
+            # The group isn't told of an error in the block: it would wrap it in another one.
+            await self._tasks.__aexit__(None, None, None)
         finally:
             self._tasks = None
             with anyio.CancelScope(shield=True):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from assistant import Assistant, Session, Settings, Sound, ToolContext, ToolError, ToolResult, tool
 from assistant.audio import Voice
 from assistant.engines.base import Finish, Speech
-from assistant.errors import AssistantError, AudioError, EngineError
+from assistant.errors import AssistantError, AudioError, EngineError, LibraryError
 from assistant.events import Event, Transcript
 from assistant.messages import (
     AssistantMessage,
@@ -484,6 +484,16 @@ async def test_a_sound_that_can_not_be_used_is_an_error_before_the_turn(
             [event async for event in session.ask(tmp_path / "none.wav")]
         assert session.history == []
         assert (await turn(session))[-1].reason == "completed"
+
+
+async def test_an_error_in_the_block_of_an_assistant_comes_out_as_it_is(
+    settings: Settings,
+) -> None:
+    engine = ScriptedEngine()
+    with pytest.raises(LibraryError, match="nobody"):
+        async with open_assistant(settings, engine) as assistant:
+            assistant.session(voice="nobody")
+    assert engine.closed
 
 
 async def test_a_session_of_a_closed_assistant_says_so(settings: Settings) -> None:

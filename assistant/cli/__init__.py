@@ -8,7 +8,7 @@ import sys
 import typer
 from rich.console import Console
 
-from assistant.cli import ask, chat, doctor, tools, voices
+from assistant.cli import ask, chat, doctor, say, tools, voices
 from assistant.errors import AssistantError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command("ask")(ask.ask)
 app.command("chat")(chat.chat)
+app.command("say")(say.say)
 app.add_typer(tools.app, name="tools", help="List, check and run tools.")
 app.add_typer(voices.app, name="voices", help="List, search, add and remove voice clips.")
 app.command("doctor")(doctor.doctor)

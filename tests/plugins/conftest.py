@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from anyio.lowlevel import checkpoint
+
+from assistant.config import PluginSettings
+from assistant.messages import ToolCall
+from assistant.plugins import Caller, Dispatcher, Registry, Tool, ToolOutcome
+
+CALLER = Caller(session_id="s", turn_id="t")
+
+Run = Callable[..., Awaitable[ToolOutcome]]
 
 
 @pytest.fixture
@@ -24,3 +34,34 @@ def write(tmp_path: Path) -> Callable[[str, str], Path]:
         return path.resolve()
 
     return write_file
+
+
+@pytest.fixture
+def run() -> Run:
+    """Runs a call to its outcome, the only one that is reported."""
+
+    async def run_call(
+        dispatcher: Dispatcher, call: ToolCall, caller: Caller = CALLER
+    ) -> ToolOutcome:
+        reports: list[ToolOutcome] = []
+        await dispatcher.run(call, caller, reports.append)
+        (outcome,) = reports
+        return outcome
+
+    return run_call
+
+
+@pytest.fixture
+def outcome_of(run: Run) -> Run:
+    """Calls a tool without arguments, under these plugin settings; tries follow without a wait."""
+
+    async def call_it(made: Tool, caller: Caller = CALLER, **settings: Any) -> ToolOutcome:
+        sleep = settings.pop("sleep", no_wait)
+        dispatcher = Dispatcher(Registry([made]), PluginSettings(**settings), sleep=sleep)
+        return await run(dispatcher, ToolCall("call-1", made.name), caller)
+
+    return call_it
+
+
+async def no_wait(seconds: float) -> None:
+    await checkpoint()

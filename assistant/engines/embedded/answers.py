@@ -5,17 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from assistant.engines.embedded.phrases import (
-    ASK,
-    CAN_DO,
-    DONE,
-    FAILED,
-    NO_TOOL,
-    NO_TOOLS,
-    TIMEOUT,
-    phrase,
-)
-from assistant.engines.embedded.profiles import Parameter
+from assistant.engines.embedded.phrases import phrase
+from assistant.engines.embedded.parameters import Parameter
 from assistant.messages import ToolMessage, ToolSchema
 
 _TOLD = 5  # tools named in one answer: more can't be remembered
@@ -30,8 +21,8 @@ def told(results: Sequence[ToolMessage], language: str) -> str:
 def _told_one(result: ToolMessage, language: str) -> str:
     text = result.text.strip()
     if result.outcome == "ok":
-        return _as_sentence(text) if text else phrase(DONE, language)
-    opening = phrase(TIMEOUT if result.outcome == "timeout" else FAILED, language)
+        return _as_sentence(text) if text else phrase("done", language)
+    opening = phrase("timeout" if result.outcome == "timeout" else "failed", language)
     return f"{opening} {_as_sentence(text)}".strip()
 
 
@@ -44,18 +35,18 @@ def _as_sentence(text: str) -> str:
 def no_tool(tools: Sequence[ToolSchema], language: str) -> str:
     """That nothing fits, and what there is instead."""
     if not tools:
-        return phrase(NO_TOOLS, language)
-    return f"{phrase(NO_TOOL, language)} {can_do(tools, language)}"
+        return phrase("no_tools", language)
+    return f"{phrase('no_tool', language)} {can_do(tools, language)}"
 
 
 def can_do(tools: Sequence[ToolSchema], language: str) -> str:
     """The tools by name, and something to say to one of them."""
     if not tools:
-        return phrase(NO_TOOLS, language)
+        return phrase("no_tools", language)
     names = [tool.name.replace("_", " ") for tool in tools[:_TOLD]]
-    said = phrase(CAN_DO, language, ", ".join(names))
+    said = phrase("can_do", language, ", ".join(names))
     example = _example(tools, language)
-    return f"{said} {phrase(CAN_DO, language, example, index=1)}" if example else said
+    return f"{said} {phrase('for_example', language, example)}" if example else said
 
 
 def _example(tools: Sequence[ToolSchema], language: str) -> str:
@@ -67,4 +58,4 @@ def _example(tools: Sequence[ToolSchema], language: str) -> str:
 
 
 def ask_for(parameter: Parameter, language: str) -> str:
-    return phrase(ASK, language, parameter.name.replace("_", " "))
+    return phrase("ask", language, parameter.name.replace("_", " "))

@@ -10,33 +10,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from assistant.engines.embedded.lexicon import word_class
 from assistant.engines.embedded.matching import Match
-from assistant.engines.embedded.profiles import Parameter, enum_values, kind_of
+from assistant.engines.embedded.parameters import (
+    Parameter,
+    enum_values,
+    is_day,
+    is_fillable,
+    is_language,
+    kind_of,
+    takes_words,
+)
 from assistant.engines.embedded.recognisers import Found, days, languages, numbers
 from assistant.engines.embedded.spans import free_spans, whole
 from assistant.engines.embedded.words import Token, tokens
 
-_YES = frozenset(
-    ["yes", "yeah", "yep", "sure", "true", "on", "ja", "oui", "si", "sí", "是", "好", "对"]
-)
-_NO = frozenset(
-    [
-        "no",
-        "nope",
-        "not",
-        "without",
-        "never",
-        "false",
-        "off",
-        "dont",
-        "don't",
-        "nein",
-        "non",
-        "不",
-        "否",
-        "没",
-    ]
-)
+_YES, _NO = word_class("yes"), word_class("no")
+_OPPOSITES = {"on": "off", "open": "close", "start": "stop", "lock": "unlock", "enabl": "disabl"}
 
 
 @dataclass
@@ -81,12 +71,6 @@ def missing(arguments: dict[str, Any], parameters: Sequence[Parameter]) -> list[
     return [p for p in parameters if p.required and p.name not in arguments]
 
 
-def is_day(parameter: Parameter) -> bool:
-    return bool(parameter.words & {"day", "dat", "date", "when", "tim", "time"}) or (
-        sum(word in parameter.about for word in ("today", "tomorrow", "weekday", "date")) >= 2
-    )
-
-
 def _fill_typed(
     filling: Filling, parameters: Sequence[Parameter], *, answering: bool = False
 ) -> None:
@@ -127,7 +111,10 @@ def _fill_boolean(filling: Filling, parameter: Parameter, answering: bool) -> No
             filling.take(parameter, token.word in _YES, index, index + 1)
             return
         if token.norm in parameter.words:
-            filling.take(parameter, not near & _NO, index, index + 1)
+            filling.take(parameter, not near & _NO - {token.word}, index, index + 1)
+            return
+        if token.norm in {_OPPOSITES.get(word) for word in parameter.words}:
+            filling.take(parameter, False, index, index + 1)
             return
 
 
@@ -136,12 +123,12 @@ def _fill_known_text(filling: Filling, parameter: Parameter) -> None:
     found: Iterator[Found] = iter(())
     if is_day(parameter):
         found = days(filling.words)
-    elif "languag" in parameter.words:
+    elif is_language(parameter):
         found = languages(filling.words)
     for value in found:
         if filling.is_free(value):
             first = value.first
-            if first and filling.words[first - 1].word in ("into", "in", "to", "on", "for", "auf"):
+            if first and filling.words[first - 1].word in word_class("before_known"):
                 first -= 1
             filling.take(parameter, value.value, first, value.end)
             return
@@ -152,24 +139,28 @@ def _fill_number(filling: Filling, parameter: Parameter, *, only_named: bool) ->
     named = [number for number in free if _near_name(number, filling.words, parameter)]
     for number in named or ([] if only_named else free):
         value = float(number.value)
-        if kind_of(parameter.schema) == "integer":
-            if not value.is_integer():
-                continue
-            filling.take(parameter, int(value), number.first, number.end)
-        else:
-            value = int(value) if value.is_integer() else value
-            filling.take(parameter, value, number.first, number.end)
-        return
+        if value.is_integer() or kind_of(parameter.schema) == "number":
+            exact = int(value) if value.is_integer() else value
+            end = number.end + _named_after(number, filling.words, parameter)
+            filling.take(parameter, exact, number.first, end)
+            return
 
 
 def _near_name(number: Found, words: Sequence[Token], parameter: Parameter) -> bool:
-    near = words[max(number.first - 2, 0) : number.first], words[number.end : number.end + 1]
-    return any(token.norm in parameter.words for side in near for token in side)
+    before = words[max(number.first - 2, 0) : number.first]
+    named = any(token.norm in parameter.words for token in before)
+    return named or _named_after(number, words, parameter)
+
+
+def _named_after(number: Found, words: Sequence[Token], parameter: Parameter) -> bool:
+    """ "three results", "ten minutes" """
+    return any(token.norm in parameter.words for token in words[number.end : number.end + 1])
 
 
 def _fill_text(filling: Filling, parameters: Sequence[Parameter], match: Match) -> None:
-    wanted = [p for p in parameters if kind_of(p.schema) in ("string", "array")]
-    wanted = [p for p in wanted if p.required or not (is_day(p) or "languag" in p.words)]
+    wanted = list(filter(is_fillable, parameters))
+    if not any(p.required for p in match.profile.parameters):
+        wanted = list(filter(takes_words, parameters))
     wanted.sort(key=lambda p: not p.required)
     spans = free_spans(filling.text, filling.words, filling.taken, match, wanted)
     for parameter, value in spans:

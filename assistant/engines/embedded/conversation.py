@@ -13,13 +13,7 @@ from assistant.engines.embedded import answers
 from assistant.engines.embedded.arguments import fill_answer
 from assistant.engines.embedded.hearing import Heard, Hearing
 from assistant.engines.embedded.languages import detect
-from assistant.engines.embedded.phrases import (
-    NOT_HEARD,
-    UNCLEAR,
-    lead_in,
-    phrase,
-    small_talk,
-)
+from assistant.engines.embedded.phrases import lead_in, phrase, small_talk
 from assistant.engines.embedded.planner import Request, plan
 from assistant.engines.embedded.speaking import speak
 from assistant.engines.parser import ToolCallParser, format_call, new_call_id
@@ -94,12 +88,12 @@ def _say(text: str, request: EngineRequest, state: State, stop: threading.Event)
 def _requests(text: str, heard: Heard, request: EngineRequest, state: State) -> Sequence[Request]:
     """What the user asks for; an answer to our question completes what was asked before."""
     about, state.about = state.about, None
+    if small_talk(text):
+        return ()
     if about and state.asked == _last_said(request.messages):
         completed = _completed(about, text, request.tools)
         if completed:
             return (completed,)
-    if small_talk(text):
-        return ()
     return plan(text, request.tools, certain=heard.clear)
 
 
@@ -171,9 +165,9 @@ def _ask(request: EngineRequest, state: State, before: str, stop: threading.Even
 def _without_tools(text: str, understood: bool, request: EngineRequest, state: State) -> str:
     language = request.language or state.language
     if not understood:
-        return phrase(UNCLEAR, language)
+        return phrase("unclear", language)
     if not text.strip():
-        return phrase(NOT_HEARD, language)
+        return phrase("not_heard", language)
     topic = small_talk(text)
     if topic and topic != "can_do":
         return phrase(topic, language)

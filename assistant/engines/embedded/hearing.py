@@ -88,7 +88,7 @@ def _decode(recogniser: Any, samples: Pcm16) -> tuple[str, float]:
     if best is None or not best.hypstr.strip():
         return "", 0.0
     seconds = len(samples) / SAMPLE_RATE
-    # `prob` is the posterior among the other word sequences: it falls with the length, weigh it low.
+    # `prob`, the posterior among other word sequences, falls with the length: it weighs little.
     return best.hypstr.strip(), _log(best.best_score) + 0.03 * min(_log(best.prob), 0.0) * seconds
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assistant.engines.embedded.profiles import GLUE, ONCE, QUESTION, Anchor, Profile, kind_of
+from assistant.engines.embedded.parameters import kind_of
+from assistant.engines.embedded.profiles import GLUE, ONCE, QUESTION, Anchor, Profile
 from assistant.engines.embedded.recognisers import numbers
 from assistant.engines.embedded.words import COURTESY, QUESTION_WORDS, Token, is_cjk, similar
 
@@ -35,14 +36,33 @@ class Match:
 def best_match(words: Sequence[Token], profile: Profile) -> Match:
     """The tool's nearest example, or its bag of words where that is nearer."""
     weights = _weights(words, profile)
-    total = sum(weights)
-    best = Match(profile, _bag_score(words, profile, total))
+    best = Match(profile, _bag_score(words, profile, sum(weights)))
     for example in profile.examples:
         matched, pairs = align(words, example)
-        score = _damped(matched, total, sum(anchor.weight for anchor in example))
+        score = _damped(matched, *_totals(weights, example, pairs))
         if score > best.score or (not best.example and score == best.score):
             best = Match(profile, score, example, pairs)
     return best
+
+
+def _totals(
+    weights: Sequence[float], example: Sequence[Anchor], pairs: Pairs
+) -> tuple[float, float]:
+    """The weights of all words of the utterance and of the example.
+
+    A word of the example that the utterance lacks counts half where it is none of the tool's own:
+    another argument may stand in its place.
+    """
+    in_utterance, in_example = dict(pairs), {j for _, j in pairs}
+    utterance = sum(
+        max(weight, example[in_utterance[i]].weight) if i in in_utterance else weight
+        for i, weight in enumerate(weights)
+    )
+    wanted = sum(
+        anchor.weight * (0.5 if j not in in_example and anchor.weight == ONCE else 1.0)
+        for j, anchor in enumerate(example)
+    )
+    return utterance, wanted
 
 
 def _damped(matched: float, utterance: float, example: float) -> float:
@@ -54,10 +74,9 @@ def _damped(matched: float, utterance: float, example: float) -> float:
 
 def _weights(words: Sequence[Token], profile: Profile) -> list[float]:
     """What each word of the utterance must be accounted for."""
-    kinds = {kind_of(parameter.schema) for parameter in profile.parameters}
-    strange = _FILLS if "string" in kinds or "array" in kinds else _STRANGE
+    strange = _FILLS if profile.open else _STRANGE
     weights = [_word_weight(token, profile, strange) for token in words]
-    if kinds & {"integer", "number"}:
+    if {kind_of(parameter.schema) for parameter in profile.parameters} & {"integer", "number"}:
         for number in numbers(words):
             weights[number.first : number.end] = [0.0] * (number.end - number.first)
     return weights
@@ -71,15 +90,23 @@ def _word_weight(token: Token, profile: Profile, strange: float) -> float:
     if not token.content:
         return GLUE
     if is_cjk(token.word):
-        return ONCE / 4
+        return _FILLS
     return profile.vocabulary.get(token.norm, strange)
 
 
 def _bag_score(words: Sequence[Token], profile: Profile, total: float) -> float:
     """Only the tool's own words count, each once; its name stands for the example."""
     said = {token.norm for token in words if token.content}
-    matched = sum(profile.vocabulary.get(norm, 0.0) for norm in said)
+    matched = sum(_known(norm, profile.vocabulary) for norm in said)
     return _damped(matched, total, max(profile.name_weight, 1.0)) if matched >= 1.0 else 0.0
+
+
+def _known(norm: str, vocabulary: dict[str, float]) -> float:
+    """The weight of a word of the tool's own, less where it only resembles one."""
+    exact = vocabulary.get(norm)
+    if exact is not None:
+        return exact
+    return max((weight * similar(norm, word) for word, weight in vocabulary.items()), default=0.0)
 
 
 def align(words: Sequence[Token], example: Sequence[Anchor]) -> tuple[float, Pairs]:

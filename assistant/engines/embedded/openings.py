@@ -6,56 +6,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from assistant.engines.embedded.lexicon import word_class
 from assistant.engines.embedded.matching import Match
-from assistant.engines.embedded.profiles import GLUE, SLOT, Anchor, Profile
-from assistant.engines.embedded.words import COURTESY, QUESTION_WORDS, Token, is_cjk, similar
+from assistant.engines.embedded.parameters import is_place, takes_words
+from assistant.engines.embedded.profiles import ONCE, SLOT, Anchor, Profile
+from assistant.engines.embedded.words import COURTESY, QUESTION_WORDS, Token, similar
 
-_ABOUT_US = frozenset(
-    [
-        "you",
-        "your",
-        "yours",
-        "yourself",
-        "me",
-        "my",
-        "mine",
-        "i",
-        "we",
-        "us",
-        "our",
-        "你",
-        "您",
-        "我",
-        "du",
-        "dein",
-        "tu",
-        "ton",
-    ]
-)
 _CJK_QUESTION = ("谁", "什么", "哪", "多少", "怎么", "为什么", "几", "多长", "多高", "多大")
+_ARTICLES = ("a", "an", "the")
 
 
 def opening_match(words: Sequence[Token], tools: Sequence[Profile]) -> Match | None:
     """The tool with the example whose opening is the utterance's."""
     asked = [token for token in words if token.word not in COURTESY]
-    if not any(token.content for token in asked) or _personal(asked):
+    if not any(token.content for token in asked) or _is_personal(asked):
         return None
-    best: tuple[int, Match] | None = None
-    for tool in tools:
-        if not tool.open:
-            continue
-        for example in tool.examples:
-            length = _common_opening(asked, example)
-            if length and (best is None or length > best[0]):
-                best = length, Match(tool, 0.0, example)
-    return best[1] if best else _cjk_question(asked, tools)
+    openings = [
+        (_common_opening(asked, example), Match(tool, 0.0, example))
+        for tool in tools
+        if _takes_any_words(tool)
+        for example in tool.examples
+    ]
+    length, match = max(openings, key=lambda opening: opening[0], default=(0, None))
+    if match and length > 1:
+        return match
+    return _general(openings) if _is_question(asked) else None
 
 
-def _personal(asked: Sequence[Token]) -> bool:
-    """About the assistant or the user: no search can tell ("who are you", "what is my name")."""
-    return any(token.word in _ABOUT_US for token in asked[1:] if token.word != "me") or (
-        asked[-1].word == "me"
-    )
+def _takes_any_words(tool: Profile) -> bool:
+    return any(p.required and takes_words(p) and not is_place(p) for p in tool.parameters)
+
+
+def _is_personal(asked: Sequence[Token]) -> bool:
+    return asked[-1].word == "me" or any(token.word in word_class("about_us") for token in asked)
+
+
+def _is_question(asked: Sequence[Token]) -> bool:
+    text = "".join(token.word for token in asked)
+    return asked[0].word in QUESTION_WORDS or any(word in text for word in _CJK_QUESTION)
 
 
 def _common_opening(asked: Sequence[Token], example: Sequence[Anchor]) -> int:
@@ -68,20 +56,20 @@ def _common_opening(asked: Sequence[Token], example: Sequence[Anchor]) -> int:
         if anchor.weight == SLOT or not similar(token.norm, anchor.token.norm):
             break
         common += 1
-    if not common or common >= len(asked):
-        return 0
-    if asked[0].word in QUESTION_WORDS:
-        return common
-    full = common < len(example) and example[common].weight in (SLOT, GLUE)
-    return common if full and common >= 2 else 0
+    if common >= len(asked) or not common or asked[0].word in QUESTION_WORDS:
+        return common if common < len(asked) else 0
+    following = [anchor for anchor in example[common:] if anchor.token.word not in _ARTICLES]
+    return common if common >= 2 and following and following[0].weight in (SLOT, ONCE) else 0
 
 
-def _cjk_question(asked: Sequence[Token], tools: Sequence[Profile]) -> Match | None:
-    text = "".join(token.word for token in asked)
-    if not any(word in text for word in _CJK_QUESTION):
-        return None
-    for tool in tools:
-        for example in tool.examples:
-            if tool.open and is_cjk(example[0].token.word):
-                return Match(tool, 0.0, example)
-    return None
+def _general(openings: Sequence[tuple[int, Match]]) -> Match | None:
+    """A tool that answers questions of several kinds answers the other kinds too."""
+    kinds: dict[str, set[str]] = {}
+    first: dict[str, Match] = {}
+    for _, match in openings:
+        name, opening = match.profile.tool.name, match.example[0].token.word
+        if opening in QUESTION_WORDS:
+            kinds.setdefault(name, set()).add(opening)
+            first.setdefault(name, match)
+    most = max(kinds, key=lambda name: len(kinds[name]), default=None)
+    return first[most] if most and len(kinds[most]) > 1 else None

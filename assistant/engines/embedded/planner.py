@@ -13,12 +13,14 @@ from typing import Any
 from assistant.engines.embedded.arguments import fill, missing
 from assistant.engines.embedded.matching import Match, best_match
 from assistant.engines.embedded.openings import opening_match
-from assistant.engines.embedded.profiles import Parameter, Profile, profiles
+from assistant.engines.embedded.parameters import Parameter
+from assistant.engines.embedded.profiles import Profile, profiles
 from assistant.engines.embedded.words import COURTESY, QUESTION_WORDS, Token, tokens
 from assistant.messages import ToolSchema
 
 _FITS = 0.4  # a lower score is no request for the tool
 _CERTAIN = 0.45  # what every part needs, where an utterance is taken for several requests
+_STRONG = 0.6  # a part that lacks an argument must fit so well
 _PART_COST = 0.08  # one request is the better reading unless several fit clearly better
 _SHORTLIST = 12  # tools that are tried on every part
 _MAX_WORDS = 120  # of an utterance that is looked at: the rest is no request

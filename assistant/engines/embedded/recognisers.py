@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from assistant.engines.embedded.words import Token
+from assistant.engines.embedded.lexicon import word_class
+from assistant.engines.embedded.words import Token, similar
 
 _UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
 _UNITS += " fifteen sixteen seventeen eighteen nineteen"
@@ -17,78 +18,24 @@ _SMALL["dozen"] = 12
 _SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000}
 _CJK_DIGITS = {char: number for number, char in enumerate("零一二三四五六七八九十")} | {"两": 2}
 
-_WEEKDAYS = (
-    "monday|tuesday|wednesday|thursday|friday|saturday|sunday|montag|dienstag|mittwoch|donnerstag"
-    "|freitag|samstag|sonntag|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|lunes|martes"
-    "|miércoles|jueves|viernes|sábado|domingo"
-)
-_MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
+
+def _any_of(name: str) -> str:
+    return "|".join(sorted(word_class(name), key=len, reverse=True))
+
+
 _DAY = re.compile(
     rf"""(?: (?:the\ )?day\ (?:after\ tomorrow|before\ yesterday)
-    | (?:this|next|last|on|coming)\ (?:{_WEEKDAYS}|week(?:end)?|month|year) | (?:{_WEEKDAYS})
+    | (?:this|next|last|on|coming)\ (?:{_any_of("weekday")}|week(?:end)?|month|year)
+    | {_any_of("weekday")} | {_any_of("day")} | right\ now | at\ the\ moment | the\ weekend
     | in\ (?:\d+|a|{"|".join(_SMALL)})\ (?:day|week|hour|minute)s?
-    | (?:{_MONTHS})\ (?:the\ )?\d{{1,2}}(?:st|nd|rd|th)? | \d{{1,2}}(?:st|nd|rd|th)?\ (?:of\ )?(?:{_MONTHS})
-    | today | tomorrow | tonight | yesterday | right\ now | now | currently | at\ the\ moment
-    | this\ (?:morning|afternoon|evening) | the\ weekend
-    | heute | morgen | übermorgen | gestern | jetzt | demain | aujourd'hui | après-demain | mañana | hoy
+    | (?:{_any_of("month")})\ (?:the\ )?\d{{1,2}}(?:st|nd|rd|th)?
+    | \d{{1,2}}(?:st|nd|rd|th)?\ (?:of\ )?(?:{_any_of("month")})
+    | this\ (?:morning|afternoon|evening)
     )(?:\ (?:morning|afternoon|evening|night|at\ noon))?""",
     re.VERBOSE,
 )
 _CJK_DAY = re.compile(
-    "今天|明天|后天|大后天|昨天|现在|今晚|明晚|周末|这周末?|下周末?|(?:这|下)?(?:周|星期)[一二三四五六日天]"
-)
-
-LANGUAGES = frozenset(
-    [
-        "english",
-        "german",
-        "french",
-        "spanish",
-        "italian",
-        "portuguese",
-        "dutch",
-        "polish",
-        "swedish",
-        "danish",
-        "norwegian",
-        "finnish",
-        "turkish",
-        "czech",
-        "romanian",
-        "hungarian",
-        "russian",
-        "ukrainian",
-        "greek",
-        "arabic",
-        "hebrew",
-        "persian",
-        "hindi",
-        "bengali",
-        "tamil",
-        "thai",
-        "vietnamese",
-        "indonesian",
-        "malay",
-        "korean",
-        "japanese",
-        "chinese",
-        "mandarin",
-        "cantonese",
-        "latin",
-        "swahili",
-        "urdu",
-        "punjabi",
-        "deutsch",
-        "français",
-        "español",
-        "italiano",
-        "中文",
-        "英文",
-        "英语",
-        "日语",
-        "法语",
-        "德语",
-    ]
+    "今天|明天|大后天|后天|昨天|现在|今晚|明晚|(?:这|下)?(?:周|星期)[一二三四五六日天末]|[这下]周"
 )
 
 
@@ -182,13 +129,20 @@ def days(words: Sequence[Token]) -> Iterator[Found]:
 
 
 def languages(words: Sequence[Token]) -> Iterator[Found]:
-    """Names of languages."""
-    for index, token in enumerate(words):
-        pair = token.word + (words[index + 1].word if index + 1 < len(words) else "")
-        if token.word in LANGUAGES:
-            yield Found(token.word, index, index + 1)
-        elif pair in LANGUAGES:
-            yield Found(pair, index, index + 2)
+    """Names of languages, also a little misspelt."""
+    known = word_class("language")
+    for index in range(len(words)):
+        for length in (1, 2, 3, 4):  # a name in Chinese has a token for each character
+            said = "".join(word.word for word in words[index : index + length])
+            name = said if said in known else _misspelt(said, known) if length == 1 else ""
+            if name:
+                yield Found(name, index, index + length)
+                break
+
+
+def _misspelt(word: str, known: frozenset[str]) -> str:
+    near = (name for name in sorted(known) if len(name) > 5 and similar(word, name))
+    return next(near, "")
 
 
 def _joined(words: Sequence[Token]) -> tuple[str, dict[int, int]]:

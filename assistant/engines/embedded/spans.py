@@ -3,11 +3,12 @@ great wall", "new york" in "what's the weather like in new york today"."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 
+from assistant.engines.embedded.lexicon import word_class
 from assistant.engines.embedded.matching import Match
-from assistant.engines.embedded.profiles import OFTEN, SLOT, Anchor, Parameter
+from assistant.engines.embedded.parameters import Parameter, is_place, is_query
+from assistant.engines.embedded.profiles import CJK, CJK_ONCE, OFTEN, SLOT, Anchor
 from assistant.engines.embedded.recognisers import days
 from assistant.engines.embedded.words import (
     COURTESY,
@@ -17,71 +18,6 @@ from assistant.engines.embedded.words import (
     similar,
     span_text,
 )
-
-_PLACE = re.compile(r"\b(?:city|town|place|location|country|address|where|region|time zone)\b")
-_QUERY = frozenset(["query", "question", "search", "topic", "keyword"])
-_BEFORE_PLACE = frozenset(
-    [
-        "in",
-        "at",
-        "for",
-        "near",
-        "of",
-        "between",
-        "from",
-        "around",
-        "to",
-        "over",
-        "für",
-        "à",
-        "en",
-        "在",
-    ]
-)
-_INSIDE_NAME = frozenset(
-    [
-        "of",
-        "the",
-        "and",
-        "de",
-        "la",
-        "le",
-        "el",
-        "los",
-        "las",
-        "del",
-        "di",
-        "da",
-        "do",
-        "an",
-        "am",
-        "y",
-    ]
-)
-_ASKING = frozenset(
-    ["can", "could", "would", "will", "you", "i", "we", "want", "need", "like", "to", "d", "me"]
-)
-_BEFORE_ANSWER = frozenset(
-    [
-        "it",
-        "is",
-        "its",
-        "in",
-        "for",
-        "at",
-        "to",
-        "on",
-        "of",
-        "i",
-        "mean",
-        "meant",
-        "about",
-        "that",
-        "would",
-        "be",
-    ]
-)
-_BEFORE_TEXT = frozenset(["to", "that", "about", "for", "of", "saying", "is", "zu", "关于"])
 
 Spans = Iterator[tuple[Parameter, str]]
 
@@ -95,7 +31,7 @@ def free_spans(
 ) -> Spans:
     """Each argument with its words; those for which nothing is left are not given."""
     free = [i for i in range(len(words)) if i not in taken]
-    places = [parameter for parameter in parameters if _is_place(parameter)]
+    places = [parameter for parameter in parameters if is_place(parameter)]
     texts = [parameter for parameter in parameters if parameter not in places]
     used: set[int] = set()
     for parameter, span in zip(places, _places(words, free, match, places), strict=False):
@@ -113,13 +49,9 @@ def free_spans(
 def whole(text: str, words: Sequence[Token]) -> str:
     """All of an answer to a question, without "it is", "in" and the like before it."""
     kept = _without_courtesy(words, range(len(words)))
-    while kept and words[kept[0]].word in _BEFORE_ANSWER:
+    while kept and words[kept[0]].word in word_class("before_answer"):
         kept = kept[1:]
     return span_text(text, _tokens(words, kept))
-
-
-def _is_place(parameter: Parameter) -> bool:
-    return bool(_PLACE.search(parameter.about))
 
 
 def _tokens(words: Sequence[Token], span: Sequence[int]) -> list[Token]:
@@ -135,37 +67,59 @@ def _places(
     timed = {i for found in days(words) for i in range(found.first, found.end)}
     usable = set(free) - timed
     known = match.profile.vocabulary
-    found = False
-    for span in _after_prepositions(words, usable, known):
-        found = True
+    spans = (
+        list(_after(word_class("place_in"), words, usable, known))
+        or list(_after(word_class("place_to"), words, usable, known))
+        or _names_beside(words, usable, match)[:1]
+    )
+    for span in spans:
         yield from _two(words, span) if len(parameters) > 1 else [span]
-    if not found:
-        matched = {i for i, _ in match.pairs}
-        rest = [i for i in _runs(sorted(usable - matched)) if _is_name(words, i, known)]
-        yield from sorted(rest, key=len, reverse=True)[:1]
 
 
-def _after_prepositions(
-    words: Sequence[Token], usable: set[int], known: dict[str, float]
+def _names_beside(words: Sequence[Token], usable: set[int], match: Match) -> list[list[int]]:
+    """What the nearest example doesn't have; in Chinese also what only that example has."""
+    known = match.profile.vocabulary
+    for weakest in (0.0, CJK):
+        matched = {i for i, j in match.pairs if match.example[j].weight >= weakest}
+        runs = _runs(sorted(usable - matched))
+        names = [run for run in runs if _is_short_name(words, run) and _is_name(words, run, known)]
+        if names:
+            return names
+        if not any(is_cjk(words[i].word) for i in usable):
+            break
+    return []
+
+
+def _is_short_name(words: Sequence[Token], span: Sequence[int]) -> bool:
+    glue = [
+        i for i in span if not words[i].content and words[i].word not in word_class("inside_name")
+    ]
+    return not glue and len(span) <= 6 and words[span[0]].content
+
+
+def _after(
+    prepositions: frozenset[str], words: Sequence[Token], usable: set[int], known: dict[str, float]
 ) -> Iterator[list[int]]:
     i = 0
     while i < len(words):
-        if words[i].word in _BEFORE_PLACE and i in usable:
-            span = _name_from(words, i + 1, usable)
+        if words[i].word in prepositions and i in usable:
+            span = _name_from(words, i + 1, usable, known)
             if span and _is_name(words, span, known):
                 yield span
                 i = span[-1]
         i += 1
 
 
-def _name_from(words: Sequence[Token], start: int, usable: set[int]) -> list[int]:
+def _name_from(
+    words: Sequence[Token], start: int, usable: set[int], known: dict[str, float]
+) -> list[int]:
     """The words from `start` that may be one name."""
     span: list[int] = []
     for i in range(start, len(words)):
         token = words[i]
         if i not in usable or (token.word in COURTESY and token.word != "and"):
             break
-        if not token.content and token.word not in _INSIDE_NAME:
+        if not token.content and token.word not in word_class("inside_name"):
             break
         span.append(i)
     while span and not words[span[-1]].content:
@@ -191,46 +145,45 @@ def _rest(
     words: Sequence[Token], free: Sequence[int], match: Match, parameters: Sequence[Parameter]
 ) -> Iterator[list[int]]:
     """What follows the words that ask for the tool."""
-    query = bool(parameters[0].words & _QUERY) or "search" in parameters[0].about
-    start = _lead(words, match, keep_questions=query)
-    if start is None:
-        return
-    end = len(words) if query else len(words) - _tail(words[start:], match)
-    rest = [i for i in range(start, end) if i in set(free)]
-    runs = sorted(_runs(rest), key=len, reverse=True)
-    if runs:
-        yield _trimmed(words, runs[0])
+    query = is_query(parameters[0])
+    for start in _leads(words, match, query=query):
+        end = len(words) if query else len(words) - _tail(words[start:], match)
+        runs = _runs([i for i in free if start <= i < end])
+        span = _trimmed(words, max(runs, key=len, default=[]))
+        if any(words[i].content for i in span):
+            yield span
+            return
 
 
 def _trimmed(words: Sequence[Token], span: Sequence[int]) -> list[int]:
-    kept = _without_courtesy(words, span)
-    while len(kept) > 1 and words[kept[0]].word in _BEFORE_TEXT:
+    kept = _without_courtesy(words, span) or list(span)
+    while len(kept) > 1 and words[kept[0]].word in word_class("before_text"):
         kept = kept[1:]
     return kept
 
 
-def _lead(words: Sequence[Token], match: Match, *, keep_questions: bool) -> int | None:
-    """How many words at the beginning only ask for the tool."""
+def _leads(words: Sequence[Token], match: Match, *, query: bool) -> Iterator[int]:
+    """How many words at the beginning may only ask for the tool, the best guess first.
+
+    Of a `query` too much is better than too little, and a question is one as a whole.
+    """
     start = _courtesy_end(words)
-    if start < len(words) and keep_questions and words[start].word in QUESTION_WORDS:
-        return start
-    leads = [
-        _common_lead(words[start:], example, keep_questions) for example in match.profile.examples
-    ]
-    longest = max(leads, default=0)
-    if longest:
-        return start + longest
+    if query and start < len(words) and words[start].word in QUESTION_WORDS:
+        yield start
+    examples = match.profile.examples
+    leads = {lead for example in examples for lead in _common(words[start:], example, query)}
+    yield from (start + lead for lead in sorted(leads, reverse=True))
     known = match.profile.vocabulary
-    while start < len(words) and (
-        (not words[start].content and words[start].word not in QUESTION_WORDS)
-        or similar_to_any(words[start].norm, known)
-    ):
+    while start < len(words) and _asks(words[start], known):
         start += 1
-    return start if start < len(words) else None
+    yield start
 
 
-def similar_to_any(norm: str, known: dict[str, float]) -> bool:
-    return norm in known or any(similar(norm, word) for word in known)
+def _asks(token: Token, known: dict[str, float]) -> bool:
+    """True for a word that belongs to the tool, or to no argument."""
+    if not token.content:
+        return token.word not in QUESTION_WORDS
+    return token.norm in known or any(similar(token.norm, word) for word in known)
 
 
 def _courtesy_end(words: Sequence[Token]) -> int:
@@ -239,7 +192,7 @@ def _courtesy_end(words: Sequence[Token]) -> int:
     while index < len(words) and words[index].word in COURTESY:
         index += 1
     polite = index
-    while polite < len(words) and words[polite].word in _ASKING:
+    while polite < len(words) and words[polite].word in word_class("asking"):
         polite += 1
     if polite - index >= 2:
         index = polite
@@ -248,17 +201,18 @@ def _courtesy_end(words: Sequence[Token]) -> int:
     return index
 
 
-def _common_lead(words: Sequence[Token], example: Sequence[Anchor], questions: bool) -> int:
-    """The common beginning up to a word that leads on to an argument."""
-    common = 0
-    for index, (token, anchor) in enumerate(zip(words, example, strict=False)):
+def _common(words: Sequence[Token], example: Sequence[Anchor], query: bool) -> Iterator[int]:
+    """The lengths of the common beginning after which an argument may follow."""
+    asked = query  # True once the tool's own words were met: other words are an argument's then
+    for index, (token, anchor) in enumerate(zip(words[:-1], example, strict=False), 1):
         if anchor.weight == SLOT or not similar(token.norm, anchor.token.norm):
             break
-        if questions and token.word in QUESTION_WORDS:
+        if query and token.word in QUESTION_WORDS:
             break
-        if not token.content or anchor.weight >= OFTEN or is_cjk(token.word):
-            common = index + 1
-    return common if common < len(words) else 0
+        own = anchor.weight >= OFTEN
+        if not asked or own or not token.content or is_cjk(token.word):
+            yield index
+        asked = asked or own
 
 
 def _tail(words: Sequence[Token], match: Match) -> int:
@@ -267,7 +221,7 @@ def _tail(words: Sequence[Token], match: Match) -> int:
     count = 0
     while count < min(len(words), len(example)) - 1:
         anchor = example[-1 - count]
-        if anchor.weight == SLOT or words[-1 - count].norm != anchor.token.norm:
+        if anchor.weight in (SLOT, CJK_ONCE) or words[-1 - count].norm != anchor.token.norm:
             break
         count += 1
     return count

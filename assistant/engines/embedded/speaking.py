@@ -63,7 +63,8 @@ def _sentence(
 def _resampled(samples: Pcm16, rate: int) -> Pcm16:
     # In float and clipped: resampling overshoots, and int16 would wrap around.
     resampled = soxr.resample(samples.astype(np.float32), rate, OUTPUT_RATE)
-    return np.clip(np.round(resampled), -32768, 32767).astype(np.int16)
+    pcm: Pcm16 = np.clip(np.round(resampled), -32768, 32767).astype(np.int16)
+    return pcm
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,4 @@
-"""The words of an utterance: where they stand, how they are compared, how much they weigh."""
+"""The words of an utterance: where they stand, and how they are compared."""
 
 from __future__ import annotations
 
@@ -7,247 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from assistant.engines.embedded.lexicon import word_class
+
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+(?:[.,:]\d+)*(?:['’][^\W\d_]+)?")
-_BREAK = re.compile(r"[.!?;。！？；]\s*|[,，、]\s*|\n")
-
-QUESTION_WORDS = frozenset(
-    [
-        "who",
-        "whom",
-        "whose",
-        "what",
-        "which",
-        "when",
-        "where",
-        "why",
-        "how",
-        "wer",
-        "was",
-        "welche",
-        "wann",
-        "wo",
-        "warum",
-        "wie",
-        "qui",
-        "que",
-        "quoi",
-        "quel",
-        "quelle",
-        "quand",
-        "comment",
-        "pourquoi",
-        "quien",
-        "quién",
-        "qué",
-        "cuál",
-        "cuándo",
-        "dónde",
-        "cómo",
-    ]
-)
-PREPOSITIONS = frozenset(
-    [
-        "in",
-        "at",
-        "for",
-        "near",
-        "of",
-        "on",
-        "about",
-        "to",
-        "into",
-        "from",
-        "between",
-        "over",
-        "around",
-        "with",
-        "by",
-        "as",
-        "saying",
-        "that",
-        "named",
-        "called",
-        "für",
-        "über",
-        "nach",
-        "bei",
-        "von",
-        "zu",
-        "à",
-        "de",
-        "du",
-        "des",
-        "sur",
-        "pour",
-        "en",
-        "sobre",
-        "para",
-        "por",
-        "a",
-        "al",
-        "del",
-        "dans",
-    ]
-)
-_FUNCTION_WORDS = (
-    QUESTION_WORDS
-    | PREPOSITIONS
-    | frozenset(
-        [
-            "a",
-            "an",
-            "the",
-            "and",
-            "or",
-            "but",
-            "so",
-            "is",
-            "are",
-            "am",
-            "was",
-            "were",
-            "be",
-            "been",
-            "do",
-            "does",
-            "did",
-            "can",
-            "could",
-            "will",
-            "would",
-            "shall",
-            "should",
-            "may",
-            "might",
-            "must",
-            "have",
-            "has",
-            "had",
-            "i",
-            "me",
-            "my",
-            "you",
-            "your",
-            "we",
-            "us",
-            "our",
-            "he",
-            "she",
-            "it",
-            "its",
-            "they",
-            "them",
-            "this",
-            "that",
-            "these",
-            "those",
-            "there",
-            "here",
-            "some",
-            "any",
-            "please",
-            "just",
-            "also",
-            "then",
-            "up",
-            "out",
-            "not",
-            "no",
-            "yes",
-            "der",
-            "die",
-            "das",
-            "ein",
-            "eine",
-            "einen",
-            "ist",
-            "sind",
-            "ich",
-            "du",
-            "es",
-            "und",
-            "mir",
-            "le",
-            "la",
-            "les",
-            "un",
-            "une",
-            "est",
-            "je",
-            "tu",
-            "il",
-            "et",
-            "el",
-            "los",
-            "las",
-            "una",
-            "es",
-            "yo",
-            "y",
-            "mi",
-        ]
-    )
-    | frozenset("的了吗呢是在请我你他她它一下个和有吧啊呀")
-)
+_BREAK = re.compile(r"[.!?;,，、。！？；\n]")
 _EXPANSIONS = {"'s": "is", "'re": "are", "'m": "am", "'ll": "will", "'ve": "have", "'d": "would"}
-_CONTRACTED = frozenset(
-    [
-        "what",
-        "who",
-        "where",
-        "when",
-        "how",
-        "why",
-        "that",
-        "there",
-        "it",
-        "he",
-        "she",
-        "here",
-        "let",
-        "i",
-        "you",
-        "we",
-        "they",
-    ]
-)
-COURTESY = frozenset(
-    [
-        "please",
-        "kindly",
-        "hey",
-        "hi",
-        "hello",
-        "okay",
-        "ok",
-        "well",
-        "so",
-        "now",
-        "and",
-        "then",
-        "also",
-        "just",
-        "uh",
-        "um",
-        "oh",
-        "ah",
-        "yes",
-        "yeah",
-        "thanks",
-        "thank",
-        "bitte",
-        "und",
-        "dann",
-        "s'il",
-        "por",
-        "favor",
-        "请",
-        "麻烦",
-        "那",
-        "然后",
-    ]
-)
+
+QUESTION_WORDS = word_class("question")
+PREPOSITIONS = word_class("preposition")
+COURTESY = word_class("courtesy")
+_WITHOUT_CONTENT = QUESTION_WORDS | PREPOSITIONS | word_class("function")
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,22 +32,21 @@ class Token:
 
     @property
     def content(self) -> bool:
-        return self.word not in _FUNCTION_WORDS
+        """False for words that only hold a sentence together."""
+        return self.word not in _WITHOUT_CONTENT
 
 
 @lru_cache(maxsize=8192)
 def tokens(text: str) -> tuple[Token, ...]:
     """The words of the text; a contraction ("what's") gives two with the same place."""
     found: list[Token] = []
-    after_break = False
-    previous_end = 0
+    end = 0
     for match in _TOKEN.finditer(text):
-        gap = text[previous_end : match.start()]
-        after_break = bool(_BREAK.search(gap)) and bool(found)
-        previous_end = match.end()
-        for index, word in enumerate(_parts(match.group().lower().replace("’", "'"))):
-            breaks = after_break and index == 0
-            found.append(Token(stem(word), match.start(), match.end(), word, breaks))
+        breaks = bool(found) and bool(_BREAK.search(text, end, match.start()))
+        end = match.end()
+        for word in _parts(match.group().lower().replace("’", "'")):
+            found.append(Token(stem(word), match.start(), end, word, breaks))
+            breaks = False
     return tuple(found)
 
 
@@ -285,7 +54,7 @@ def _parts(word: str) -> list[str]:
     head, mark, tail = word.rpartition("'")
     if not mark:
         return [word]
-    if head in _CONTRACTED and mark + tail in _EXPANSIONS:
+    if head in word_class("contracted") and mark + tail in _EXPANSIONS:
         return [head, _EXPANSIONS[mark + tail]]
     return [head if tail == "s" else word]
 
@@ -293,11 +62,11 @@ def _parts(word: str) -> list[str]:
 @lru_cache(maxsize=8192)
 def stem(word: str) -> str:
     """The word without its English ending; the same for all forms of most words."""
-    if len(word) < 4 or not word.isascii() or word in _FUNCTION_WORDS:
+    if len(word) < 4 or not word.isascii() or word in _WITHOUT_CONTENT:
         return word
-    for ending, keep in (("ies", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", "")):
+    for ending, kept in (("ies", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", "")):
         if word.endswith(ending) and not word.endswith("ss") and len(word) - len(ending) >= 3:
-            return _undoubled(word[: -len(ending)] + keep)
+            return _undoubled(word[: -len(ending)] + kept)
     return word.removesuffix("e") if len(word) > 4 else word
 
 
@@ -325,8 +94,7 @@ def similar(a: str, b: str) -> float:
         return 1.0
     if min(len(a), len(b)) < 4 or a[0] != b[0] or abs(len(a) - len(b)) > 2:
         return 0.0
-    distance = _edit_distance(a, b)
-    return 0.75 if distance <= max(len(a), len(b)) // 4 else 0.0
+    return 0.75 if _edit_distance(a, b) <= max(len(a), len(b)) // 4 else 0.0
 
 
 def _edit_distance(a: str, b: str) -> int:

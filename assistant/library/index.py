@@ -1,0 +1,150 @@
+"""Nearest vectors by inner product, exact while there are few and approximate when there are many.
+
+A `VectorIndex` never changes: adding makes a new one that shares what it can, so that a search
+that is under way sees one state from start to end, without a lock.
+
+    VectorIndex = main block   (vectors, and a FAISS index that finds candidates among them)
+                + tail block   (what was added since; searched exactly)
+
+Candidates of the approximate search are ranked again by their exact products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.audio import Float32
+from assistant.library.ann import build_accelerator, candidates
+
+EXACT_LIMIT = 20_000
+"""Vectors that are searched exactly; see benchmarks/audio_search.py for the time this takes."""
+KEY_BYTES = 16
+Keys = npt.NDArray[np.void]
+"""Shape (n,), KEY_BYTES each: names of rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """`keys` of shape (n,), `vectors` of shape (n, dim), and an index over them or None."""
+
+    keys: Keys
+    vectors: Float32
+    accelerator: Any = None
+
+    def search(self, query: Float32, limit: int) -> tuple[npt.NDArray[np.intp], Float32]:
+        """Rows and products of the nearest, best first; `query` of shape (dim,)."""
+        if self.accelerator is not None:
+            rows = candidates(self.accelerator, query, limit)
+            products = self.vectors[rows] @ query
+        else:
+            products = self.vectors @ query
+            rows = np.arange(len(products))
+        return _best(rows, np.asarray(products, dtype=np.float32), limit)
+
+
+def _best(
+    rows: npt.NDArray[np.intp], products: Float32, limit: int
+) -> tuple[npt.NDArray[np.intp], Float32]:
+    if limit < len(rows):
+        kept = np.argpartition(-products, limit)[:limit]
+        rows, products = rows[kept], products[kept]
+    order = np.argsort(-products, kind="stable")
+    return rows[order], products[order]
+
+
+def empty_block(dim: int) -> Block:
+    return Block(np.zeros(0, dtype=f"V{KEY_BYTES}"), np.zeros((0, dim), dtype=np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class VectorIndex:
+    """An unchanging set of vectors of length 1, each under a key."""
+
+    main: Block
+    tail: Block
+
+    @classmethod
+    def empty(cls, dim: int) -> VectorIndex:
+        return cls(empty_block(dim), empty_block(dim))
+
+    def __len__(self) -> int:
+        return len(self.main.keys) + len(self.tail.keys)
+
+    @property
+    def dim(self) -> int:
+        return int(self.tail.vectors.shape[1])
+
+    @cached_property
+    def keys(self) -> frozenset[bytes]:
+        return frozenset(self.main.keys.tolist()) | frozenset(self.tail.keys.tolist())
+
+    def search(self, query: Float32, limit: int) -> list[tuple[bytes, float]]:
+        """The keys of the `limit` nearest vectors with their products, best first."""
+        found = [
+            (key, product)
+            for block in (self.main, self.tail)
+            for key, product in _named(block, query, limit)
+        ]
+        return sorted(found, key=lambda pair: -pair[1])[:limit]
+
+    def vectors_of(self, keys: Iterable[bytes]) -> dict[bytes, Float32]:
+        """The vectors of those keys that are there."""
+        wanted = frozenset(keys)
+        return {
+            key: block.vectors[row]
+            for block in (self.main, self.tail)
+            for row, key in enumerate(block.keys.tolist())
+            if key in wanted
+        }
+
+    def with_rows(
+        self,
+        keys: Iterable[bytes],
+        vectors: Float32,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> VectorIndex:
+        """The index with more rows, shape (n, dim); an approximate one once they are many."""
+        added = np.array(list(keys), dtype=f"V{KEY_BYTES}")
+        tail = Block(
+            np.concatenate([self.tail.keys, added]), np.vstack([self.tail.vectors, vectors])
+        )
+        if len(tail.keys) <= EXACT_LIMIT:
+            return VectorIndex(self.main, tail)
+        return _merged(self.main, tail, on_progress)
+
+    def only(
+        self,
+        keys: frozenset[bytes],
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> VectorIndex:
+        """The index without the rows of other keys."""
+        blocks = []
+        for block in (self.main, self.tail):
+            kept = np.array([key in keys for key in block.keys.tolist()], dtype=np.bool_)
+            blocks.append(Block(block.keys[kept], block.vectors[kept]))
+        whole = Block(
+            np.concatenate([block.keys for block in blocks]),
+            np.vstack([block.vectors for block in blocks]),
+        )
+        start = VectorIndex.empty(self.dim)
+        return start.with_rows(whole.keys.tolist(), whole.vectors, on_progress)
+
+
+def _named(block: Block, query: Float32, limit: int) -> list[tuple[bytes, float]]:
+    if not len(block.keys):
+        return []
+    rows, products = block.search(query, limit)
+    return list(zip(block.keys[rows].tolist(), products.tolist(), strict=True))
+
+
+def _merged(main: Block, tail: Block, on_progress: Callable[[int, int], None]) -> VectorIndex:
+    vectors = np.vstack([main.vectors, tail.vectors]) if len(main.keys) else tail.vectors
+    keys = np.concatenate([main.keys, tail.keys])
+    accelerator = build_accelerator(vectors, on_progress)
+    return VectorIndex(Block(keys, vectors, accelerator), empty_block(vectors.shape[1]))

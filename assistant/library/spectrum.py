@@ -1,0 +1,88 @@
+"""What a sound is made of, frame by frame: power and mel bands. The base of all measures here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.audio import Float32, Sound
+
+RATE = 16_000
+FRAMES_PER_S = 100
+MEL_BANDS = 40
+_FFT = 512  # 32 ms
+_LOWEST_HZ, _HIGHEST_HZ = 80.0, 7_600.0
+_ACTIVE_DB = 30.0
+"""Frames further than this below the loud ones are pauses."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """`power` of shape (n, 257): of each frame, by frequency, 0 to 8 kHz."""
+
+    power: Float32
+
+    @cached_property
+    def loudness_db(self) -> Float32:
+        """Of each frame, shape (n,): RMS relative to full scale."""
+        # Parseval, with the window's own energy taken out.
+        total = self.power.sum(axis=1) * 2.0 / (_FFT * (_window() ** 2).sum())
+        return np.asarray(10.0 * np.log10(np.maximum(total, 1e-12)), dtype=np.float32)
+
+    @cached_property
+    def active(self) -> npt.NDArray[np.bool_]:
+        """Which frames are sound and no pause, shape (n,)."""
+        if not len(self.power):
+            return np.zeros(0, dtype=np.bool_)
+        loud = np.percentile(self.loudness_db, 95)
+        return np.asarray(self.loudness_db > max(loud - _ACTIVE_DB, -70.0))
+
+    @cached_property
+    def log_mel(self) -> Float32:
+        """Shape (n, MEL_BANDS), natural logarithm of the power."""
+        return np.asarray(np.log(self.power @ _mel_filters() + 1e-8), dtype=np.float32)
+
+    @cached_property
+    def centroid_hz(self) -> Float32:
+        """The spectrum's centre of gravity in each frame, shape (n,)."""
+        magnitude = np.sqrt(self.power)
+        return np.asarray(
+            magnitude @ frequencies() / np.maximum(magnitude.sum(axis=1), 1e-9), dtype=np.float32
+        )
+
+
+def spectrum_of(sound: Sound) -> Spectrum:
+    """A sound shorter than a frame is one frame, filled up with silence."""
+    samples = sound.resampled(RATE).samples
+    samples = np.pad(samples, (0, max(0, _FFT - len(samples))))
+    frames = np.lib.stride_tricks.sliding_window_view(samples, _FFT)[:: RATE // FRAMES_PER_S]
+    spectrum = np.fft.rfft(frames * _window(), axis=1)
+    return Spectrum((spectrum.real**2 + spectrum.imag**2).astype(np.float32))
+
+
+@lru_cache(maxsize=1)
+def frequencies() -> Float32:
+    return np.fft.rfftfreq(_FFT, 1.0 / RATE).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _window() -> Float32:
+    return np.hanning(_FFT).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _mel_filters() -> Float32:
+    """Triangles on the mel scale of O'Shaughnessy (1987), shape (257, MEL_BANDS)."""
+
+    def mel(hz: float) -> float:
+        return float(2595.0 * np.log10(1.0 + hz / 700.0))
+
+    corners = np.linspace(mel(_LOWEST_HZ), mel(_HIGHEST_HZ), MEL_BANDS + 2)
+    hz = 700.0 * (10.0 ** (corners / 2595.0) - 1.0)
+    below, peak, above = hz[:-2], hz[1:-1], hz[2:]
+    bins = frequencies()[:, None]
+    rising, falling = (bins - below) / (peak - below), (above - bins) / (above - peak)
+    return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
