@@ -50,9 +50,7 @@ class RequestIds:
 class _Answer:
     """One request on its way through the app."""
 
-    def __init__(
-        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, made: str
-    ) -> None:
+    def __init__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, made: str) -> None:
         self._app = app
         self._scope = scope
         self._receive = receive

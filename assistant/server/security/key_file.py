@@ -1,13 +1,13 @@
 """The file of API keys. TOML, to be read and mended by people:
 
-    [keys.3f2a9c01]
-    name = "help desk"
-    sha256 = "..."
-    scopes = ["chat", "sessions"]
-    tools = ["weather"]             # left out: all of them
-    voices = ["default", "slt"]     # left out: all of them
-    requests_per_minute = 60        # left out: no limit
-    concurrent_turns = 4            # left out: no limit
+[keys.3f2a9c01]
+name = "help desk"
+sha256 = "..."
+scopes = ["chat", "sessions"]
+tools = ["weather"]             # left out: all of them
+voices = ["default", "slt"]     # left out: all of them
+requests_per_minute = 60        # left out: no limit
+concurrent_turns = 4            # left out: no limit
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ def add_key(
         "concurrent_turns": concurrent_turns,
     }
     # JSON's strings, lists and numbers are TOML's too, as long as nothing is written as \uD83D\uDE00.
-    lines = [f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in values.items() if v is not None]
+    lines = [
+        f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in values.items() if v is not None
+    ]
     _append(path, f"[keys.{key_id}]\n" + "\n".join(lines) + "\n\n")
     return token
 
@@ -133,5 +135,3 @@ def _append(path: Path, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise SettingsError(f"{path}: can't be written: {error.strerror}") from error
-
-

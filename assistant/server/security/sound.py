@@ -21,16 +21,16 @@ MAX_RATE, MIN_RATE = 384_000, 1_000
 _BLOCK = 65_536
 
 
-async def decode_sound(
-    data: bytes, *, max_seconds: float, raw_rate: int | None = None
-) -> Sound:
+async def decode_sound(data: bytes, *, max_seconds: float, raw_rate: int | None = None) -> Sound:
     """Any file that soundfile reads, as mono; with `raw_rate` 16 bit little-endian mono samples.
 
     Raises AudioError: not sound, empty, longer than `max_seconds`, or more samples than that
     length has at the usual rates.
     """
-    work = partial(_decode, data, max_seconds) if raw_rate is None else partial(
-        _decode_raw, data, raw_rate, max_seconds
+    work = (
+        partial(_decode, data, max_seconds)
+        if raw_rate is None
+        else partial(_decode_raw, data, raw_rate, max_seconds)
     )
     return await anyio.to_thread.run_sync(work)
 
