@@ -194,7 +194,7 @@ def render(recipe: Recipe, folder: Path) -> Entry:
 def main() -> None:
     if "--commands" in sys.argv:
         for recipe in RECIPES:
-            print(shlex.join(command_of(recipe, Path(f"{recipe.id}.wav"))))
+            sys.stdout.write(shlex.join(command_of(recipe, Path(f"{recipe.id}.wav"))) + "\n")
         return
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "voices")
     folder.mkdir(exist_ok=True)

@@ -1,0 +1,25 @@
+"""Voice clips: a library of them, found by words or by sound.
+
+manifest.py   the list of a folder's clips          checks.py    their files
+measure.py    pitch, pace, loudness, brightness     describe.py  the same in words
+embedding.py  vectors of texts                      voiceprint.py  vectors of voices
+index.py      nearest vectors (FAISS when many)     shelf.py     kept in step with the clips
+ranking.py    how well a voice fits a request       library.py   all of it together
+"""
+
+from assistant.library.describe import describe
+from assistant.library.embedding import Embedder
+from assistant.library.intake import AddReport
+from assistant.library.library import VoiceLibrary
+from assistant.library.measure import measure
+from assistant.library.sources import ClipInfo, Refusal
+
+__all__ = [
+    "AddReport",
+    "ClipInfo",
+    "Embedder",
+    "Refusal",
+    "VoiceLibrary",
+    "describe",
+    "measure",
+]

@@ -1,4 +1,4 @@
-"""Vectors of texts and sounds: what is alike lies close. The protocol, and the lexical embedding."""
+"""Vectors of texts and sounds, alike things close: the protocol, and the lexical embedding."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ class LexicalEmbedder:
     into `dim` places (K. Weinberger et al., "Feature Hashing for Large Scale Multitask
     Learning", ICML 2009). There are no IDF weights, see vocabulary.STOP.
 
-    384 places: the ten nearest of 20,000 descriptions agree with those of unhashed features to
-    PLACEHOLDER, at 256 to PLACEHOLDER, at 512 to PLACEHOLDER (benchmarks/audio_search.py).
+    256 places are enough: of the ten descriptions that are nearest by unhashed features, among
+    20,000 made ones, 0.99 are among the first 50 by the vectors (0.96 with 128 places, 0.99 with
+    512), and the first 200 are ranked again by ranking.py.
     """
 
     name = "lexical"

@@ -1,7 +1,7 @@
 """An index on disk. What is missing, stale or damaged is not loaded, and then built again.
 
-    index/NAME.main.npy  NAME.main.keys.npy  NAME.main.faiss  NAME.tail.npy  NAME.tail.keys.npy
-    index/NAME.json      format, embedder, and the sha256 of each of the files; written last
+index/NAME.main.npy  NAME.main.keys.npy  NAME.main.faiss  NAME.tail.npy  NAME.tail.keys.npy
+index/NAME.json      format, embedder, and the sha256 of each of the files; written last
 """
 
 from __future__ import annotations

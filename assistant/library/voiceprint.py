@@ -20,7 +20,7 @@ from assistant.library.spectrum import MEL_BANDS, Spectrum, spectrum_of
 _COEFFICIENTS = 16
 _SEED = 2_007
 _WIDTH = 9.0
-"""Statistics this far apart (in the units of `statistics`) are 0.6 alike: sentences of one voice."""
+"""In units of `statistics`; two sentences of one voice are about 7 apart, two voices 20."""
 
 
 class Voiceprint:

@@ -12,9 +12,7 @@ from assistant.library.vocabulary import CONCEPT_OF, NOT, STOP, WORDS
 
 _CHINESE = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _TOKEN = re.compile(rf"[{_CHINESE}]+|[^\W_{_CHINESE}]+(?:['-][^\W_{_CHINESE}]+)*")
-_CHINESE_WORDS = frozenset(
-    word for word in (*CONCEPT_OF, *STOP, *NOT) if ord(word[0]) >= 0x3400
-)
+_CHINESE_WORDS = frozenset(word for word in (*CONCEPT_OF, *STOP, *NOT) if ord(word[0]) >= 0x3400)
 _LONGEST_CHINESE = max(map(len, _CHINESE_WORDS))
 
 

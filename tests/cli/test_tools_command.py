@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 from typer.testing import CliRunner
 
 from assistant.audio import Voice, VoiceMatch
@@ -59,7 +58,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def invoke(*words: object) -> Result:
+def invoke(*words: object) -> Any:
     return CliRunner().invoke(tools.app, [str(word) for word in words])
 
 

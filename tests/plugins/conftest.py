@@ -9,9 +9,17 @@ from typing import Any
 import pytest
 from anyio.lowlevel import checkpoint
 
-from assistant.config import PluginSettings
+from assistant.config import PluginSettings, Settings
 from assistant.messages import ToolCall
-from assistant.plugins import Caller, Dispatcher, Registry, Tool, ToolOutcome
+from assistant.plugins import (
+    Caller,
+    Dispatcher,
+    LoadReport,
+    Registry,
+    Tool,
+    ToolOutcome,
+    load_tools,
+)
 
 CALLER = Caller(session_id="s", turn_id="t")
 
@@ -34,6 +42,17 @@ def write(tmp_path: Path) -> Callable[[str, str], Path]:
         return path.resolve()
 
     return write_file
+
+
+@pytest.fixture
+def load() -> Callable[..., LoadReport]:
+    """Loads the tools of these paths alone; keywords are settings."""
+
+    def load_paths(*paths: Path, entry_points: bool = False, **settings: Any) -> LoadReport:
+        plugins = PluginSettings(folders=paths, entry_points=entry_points)
+        return load_tools(Settings(plugins=plugins, **settings), bundled=False)
+
+    return load_paths
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -18,6 +17,7 @@ from assistant.plugins import LoadReport, check_tools, load_tools
 from assistant.testing import call_tool
 
 Write = Callable[[str, str], Path]
+Load = Callable[..., LoadReport]
 
 GOOD = '''from assistant.plugins import tool
 
@@ -28,17 +28,12 @@ def {name}(word: str = "x") -> str:
 '''
 
 
-def load(*paths: Path, entry_points: bool = False, **settings: Any) -> LoadReport:
-    plugins = PluginSettings(folders=paths, entry_points=entry_points)
-    return load_tools(Settings(plugins=plugins, **settings), bundled=False)
-
-
 def only_problem(report: LoadReport) -> PluginError:
     (problem,) = report.problems
     return problem
 
 
-def test_a_file_dropped_into_a_folder_is_a_tool(write: Write) -> None:
+def test_a_file_dropped_into_a_folder_is_a_tool(write: Write, load: Load) -> None:
     path = write("say.py", GOOD.format(name="say"))
     report = load(path.parent)
     assert report.registry.names == ("say",)
@@ -46,7 +41,7 @@ def test_a_file_dropped_into_a_folder_is_a_tool(write: Write) -> None:
     assert call_tool(path, {"word": "hello"}).text == "hello"
 
 
-def test_a_single_file_may_be_named(write: Write) -> None:
+def test_a_single_file_may_be_named(write: Write, load: Load) -> None:
     write("other.py", GOOD.format(name="other"))
     assert load(write("say.py", GOOD.format(name="say"))).registry.names == ("say",)
 
@@ -59,7 +54,7 @@ def test_folders_of_the_call_come_after_those_of_the_settings(write: Write) -> N
     assert report.registry.names == ("z", "a")
 
 
-def test_helpers_subfolders_and_other_files_are_left_alone(write: Write) -> None:
+def test_helpers_subfolders_and_other_files_are_left_alone(write: Write, load: Load) -> None:
     write("_helper.py", "raise RuntimeError")
     write("deeper/below.py", "raise RuntimeError")
     write("notes.txt", "not Python")
@@ -70,14 +65,16 @@ def test_helpers_subfolders_and_other_files_are_left_alone(write: Write) -> None
     assert report.problems == ()
 
 
-def test_the_same_file_twice_is_loaded_once(write: Write) -> None:
+def test_the_same_file_twice_is_loaded_once(write: Write, load: Load) -> None:
     path = write("say.py", GOOD.format(name="say"))
     report = load(path.parent, path, path.parent / "." / "say.py")
     assert report.registry.names == ("say",)
     assert report.problems == ()
 
 
-def test_a_changed_file_is_read_anew_and_nothing_compiled_is_left_beside_it(write: Write) -> None:
+def test_a_changed_file_is_read_anew_and_nothing_compiled_is_left_beside_it(
+    write: Write, load: Load
+) -> None:
     path = write("say.py", GOOD.format(name="say"))
     assert load(path).registry.names == ("say",)
     write("say.py", GOOD.format(name="yas"))  # same size, same second
@@ -124,7 +121,7 @@ BROKEN = {
 
 @pytest.mark.parametrize(("source", "expected"), BROKEN.items())
 def test_a_broken_file_is_reported_by_line_and_the_rest_loads(
-    write: Write, source: str, expected: tuple[int | None, str]
+    write: Write, source: str, expected: tuple[int | None, str], load: Load
 ) -> None:
     path = write("broken.py", source)
     write("say.py", GOOD.format(name="say"))
@@ -139,13 +136,13 @@ def test_a_broken_file_is_reported_by_line_and_the_rest_loads(
     assert not any(name.endswith("_broken") for name in left) or line is None
 
 
-def test_bytes_that_are_no_text_are_reported(tmp_path: Path) -> None:
+def test_bytes_that_are_no_text_are_reported(tmp_path: Path, load: Load) -> None:
     path = tmp_path.resolve() / "bytes.py"
     path.write_bytes(b"x = '\xff\xfe'\n")
     assert "not valid Python" in only_problem(load(path)).message
 
 
-def test_a_file_that_fails_after_its_tools_gives_none_of_them(write: Write) -> None:
+def test_a_file_that_fails_after_its_tools_gives_none_of_them(write: Write, load: Load) -> None:
     report = load(write("late.py", GOOD.format(name="late") + "\n1/0\n"))
     assert report.registry.names == ()
     assert only_problem(report).line == 8
@@ -177,7 +174,7 @@ def second() -> str:
     assert report.registry.names == ("good",)
 
 
-def test_a_name_that_is_taken_names_both_places(write: Write) -> None:
+def test_a_name_that_is_taken_names_both_places(write: Write, load: Load) -> None:
     one = write("a.py", GOOD.format(name="say"))
     two = write("b.py", GOOD.format(name="say"))
     report = load(one.parent)
@@ -185,12 +182,12 @@ def test_a_name_that_is_taken_names_both_places(write: Write) -> None:
     assert report.registry.get("say").path == one  # type: ignore[union-attr]
 
 
-def test_a_function_defined_twice_in_a_file_is_no_silent_loss(write: Write) -> None:
+def test_a_function_defined_twice_in_a_file_is_no_silent_loss(write: Write, load: Load) -> None:
     path = write("twice.py", GOOD.format(name="say") + GOOD.format(name="say"))
     assert "is taken by" in str(only_problem(load(path)))
 
 
-def test_a_missing_or_odd_path_is_reported(tmp_path: Path, write: Write) -> None:
+def test_a_missing_or_odd_path_is_reported(tmp_path: Path, write: Write, load: Load) -> None:
     text = write("notes.txt", "hello")
     report = load(tmp_path / "nowhere", text)
     assert [problem.message for problem in report.problems] == [
@@ -204,7 +201,9 @@ def test_a_missing_or_odd_path_is_reported(tmp_path: Path, write: Write) -> None
     source=st.binary(max_size=60)
     | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace"))
 )
-def test_whatever_a_file_holds_loading_ends_in_one_report(tmp_path: Path, source: bytes) -> None:
+def test_whatever_a_file_holds_loading_ends_in_one_report(
+    tmp_path: Path, source: bytes, load: Load
+) -> None:
     path = tmp_path.resolve() / "any.py"
     path.write_bytes(source)
     report = load(path)

@@ -5,34 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from assistant.config import PluginSettings, Settings
-from assistant.errors import PluginError, SettingsError
+from assistant.errors import SettingsError
 from assistant.plugins import LoadReport, load_tools
 
 Write = Callable[[str, str], Path]
+Load = Callable[..., LoadReport]
 
-GOOD = '''from assistant.plugins import tool
-
-@tool
-def {name}(word: str = "x") -> str:
-    """Says a word."""
-    return word
-'''
-
-
-def load(*paths: Path, entry_points: bool = False, **settings: Any) -> LoadReport:
-    plugins = PluginSettings(folders=paths, entry_points=entry_points)
-    return load_tools(Settings(plugins=plugins, **settings), bundled=False)
-
-
-def only_problem(report: LoadReport) -> PluginError:
-    (problem,) = report.problems
-    return problem
-
+SAY = "from assistant.plugins import tool\n@tool\ndef say(word: str) -> str: 'Says.'; return word\n"
 
 SETTINGS = '''from pydantic import BaseModel
 from assistant.plugins import ToolContext, tool
@@ -47,7 +30,7 @@ def greet(context: ToolContext) -> str:
 '''
 
 
-def test_a_tools_settings_are_checked_when_it_is_loaded(write: Write) -> None:
+def test_a_tools_settings_are_checked_when_it_is_loaded(write: Write, load: Load) -> None:
     path = write("greet.py", SETTINGS)
     assert load(path).registry.get("greet").settings.word == "hello"  # type: ignore[union-attr]
     report = load(path, tools={"greet": {"word": "hi"}})
@@ -56,7 +39,7 @@ def test_a_tools_settings_are_checked_when_it_is_loaded(write: Write) -> None:
         load(path, tools={"greet": {"wrod": "hi"}})
 
 
-def test_settings_for_a_tool_that_is_not_there_are_an_error(write: Write) -> None:
+def test_settings_for_a_tool_that_is_not_there_are_an_error(write: Write, load: Load) -> None:
     path = write("greet.py", SETTINGS)
     with pytest.raises(SettingsError, match=r"tools.gret: .*no such tool; did you mean 'greet'\?"):
         load(path, tools={"gret": {"word": "hi"}})
@@ -70,7 +53,9 @@ def test_a_misspelt_permission_is_an_error(write: Write, table: str) -> None:
         load_tools(Settings(plugins=plugins), extra_folders=[path], bundled=False)
 
 
-def test_settings_for_a_tool_in_a_broken_file_do_not_stop_the_rest(write: Write) -> None:
+def test_settings_for_a_tool_in_a_broken_file_do_not_stop_the_rest(
+    write: Write, load: Load
+) -> None:
     write("broken.py", "1/0")
     path = write("greet.py", SETTINGS)
     report = load(path.parent, tools={"broken": {"word": "hi"}})
@@ -100,8 +85,10 @@ def package(write: Write, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
         "a = my_tools\nb = my_tools:say",
     ],
 )
-def test_installed_packages_bring_tools(package: Callable[[str, str], None], entry: str) -> None:
-    package(entry, GOOD.format(name="say") + "\nTOOLS = [say]\n")
+def test_installed_packages_bring_tools(
+    package: Callable[[str, str], None], entry: str, load: Load
+) -> None:
+    package(entry, SAY + "\nTOOLS = [say]\n")
     report = load(entry_points=True)
     assert report.registry.names == ("say",)
     assert report.problems == ()
@@ -124,10 +111,16 @@ def test_installed_packages_bring_tools(package: Callable[[str, str], None], ent
     ],
 )
 def test_a_broken_package_is_reported(
-    package: Callable[[str, str], None], write: Write, entry: str, source: str, match: str
+    package: Callable[[str, str], None],
+    write: Write,
+    entry: str,
+    source: str,
+    match: str,
+    load: Load,
 ) -> None:
     package(entry, source)
-    path = write("say.py", GOOD.format(name="say"))
+    path = write("say.py", SAY)
     report = load(path, entry_points=True)
-    assert match in str(only_problem(report))
+    assert match in str(report.problems[0])
+    assert len(report.problems) == 1
     assert report.registry.names == ("say",)

@@ -1,0 +1,175 @@
+"""Takes new clips into a folder, and refuses what is no use as a voice."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from assistant.audio import Sound, Voice, read_sound, write_wav
+from assistant.config import describe
+from assistant.errors import AudioError, LibraryError
+from assistant.library.checks import MAX_SECONDS, Checked
+from assistant.library.files import locked, write_atomic
+from assistant.library.manifest import Entry, Manifest, read_manifest
+from assistant.library.measure import measure, speech_problem
+from assistant.library.progress import tracked
+from assistant.library.sources import ClipInfo, Refusal, Source, expand
+from assistant.library.writing import add_entries
+
+MIN_SECONDS = 1.0
+_BATCH = 50  # so many clips are lost at most when the process is killed
+
+
+@dataclass(frozen=True, slots=True)
+class AddReport:
+    added: tuple[Voice, ...]
+    refused: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    """A clip that may be taken: as it will be written, and its entry without id and file."""
+
+    source: Source
+    wav: bytes
+    entry: Entry
+
+
+class Intake:
+    """One run of `add` into `folder`; ids and sounds of all `folders` count as taken."""
+
+    def __init__(self, folder: Path, folders: Sequence[Path], checked: Checked) -> None:
+        self._folder = folder
+        self._folders = folders
+        self._checked = checked
+        self._added: list[Voice] = []
+        self._refused: list[Refusal] = []
+
+    def run(self, paths: Sequence[Path], info: ClipInfo) -> AddReport:
+        """Raises LibraryError when the folder can't be written to, or its manifest is broken."""
+        waiting: list[_Clip] = []
+        for source in tracked(expand(paths, info), "Adding voices"):
+            looked = source if isinstance(source, Refusal) else examine(source)
+            if isinstance(looked, Refusal):
+                self._refused.append(looked)
+            else:
+                waiting.append(looked)
+            if len(waiting) >= _BATCH:
+                self._take(waiting)
+                waiting = []
+        if waiting:
+            self._take(waiting)
+        return AddReport(tuple(self._added), tuple(self._refused))
+
+    def _take(self, clips: Sequence[_Clip]) -> None:
+        """Writes clips and manifest. Under the lock the manifests are read anew: others add too."""
+        with locked(self._folder):
+            manifests = [self._read(folder) for folder in self._folders]
+            own = next(m for m in manifests if m.folder == self._folder)
+            ids = {entry.id.casefold() for m in manifests for entry in m.entries}
+            sounds = self._sounds(manifests)
+            new: list[Entry] = []
+            for clip in clips:
+                entry = self._placed(clip, ids, sounds)
+                if entry:
+                    new.append(entry)
+                    write_atomic(self._folder / entry.file, clip.wav)
+            if new:
+                add_entries(own, new)
+        self._added += [entry.voice(self._folder, entry.traits) for entry in new]
+
+    def _placed(self, clip: _Clip, ids: set[str], sounds: dict[str, str]) -> Entry | None:
+        """The entry with its id and file; None, and a refusal, when either is there already."""
+        digest = clip.entry.sha256
+        wanted = clip.source.info.id
+        if digest in sounds:
+            self._refuse(clip, f"already there, as {sounds[digest]!r}")
+            return None
+        if wanted and wanted.casefold() in ids:
+            self._refuse(clip, f"the id {wanted!r} is taken")
+            return None
+        voice_id = wanted or _free_id(clip.source.path.stem, ids)
+        ids.add(voice_id.casefold())
+        sounds[digest] = voice_id
+        return clip.entry.model_copy(update={"id": voice_id, "file": f"{voice_id}.wav"})
+
+    def _refuse(self, clip: _Clip, reason: str) -> None:
+        self._refused.append(Refusal(clip.source.name, reason))
+
+    def _read(self, folder: Path) -> Manifest:
+        manifest, problems = read_manifest(folder)
+        if problems:
+            raise LibraryError(f"{manifest.path}: {'; '.join(problems)}")
+        return manifest
+
+    def _sounds(self, manifests: Sequence[Manifest]) -> dict[str, str]:
+        """Of each sound that is there (by the sha256 of its plain WAV form) the id."""
+        found: dict[str, str] = {}
+        for manifest in manifests:
+            for entry in manifest.entries:
+                try:
+                    found[self._print(manifest.folder / entry.file)] = entry.id
+                except (OSError, AudioError):
+                    continue  # reported by whoever uses that clip
+        return found
+
+    def _print(self, path: Path) -> str:
+        digest = self._checked.sha256(path)
+        if digest not in self._checked.prints:
+            wav = plain_wav(read_sound(path, max_seconds=MAX_SECONDS))
+            self._checked.prints[digest] = hashlib.sha256(wav).hexdigest()
+            self._checked.changed = True
+        return self._checked.prints[digest]
+
+
+def examine(source: Source) -> _Clip | Refusal:
+    """Reads and measures a clip. Refuses what can't be read, or is of no use as a voice."""
+    try:
+        sound = read_sound(source.path, max_seconds=MAX_SECONDS)
+    except AudioError as error:
+        return Refusal(source.name, _without_path(error.message, source.path))
+    if reason := _unfit(sound):
+        return Refusal(source.name, reason)
+    wav = plain_wav(sound)
+    about = {name: getattr(source.info, name) for name in ClipInfo.__slots__ if name != "id"}
+    about |= {"sha256": hashlib.sha256(wav).hexdigest(), "traits": measure(sound)}
+    voice_id = source.info.id or "new"
+    try:
+        entry = Entry.model_validate({"id": voice_id, "file": f"{voice_id}.wav", **about})
+    except ValidationError as error:
+        return Refusal(source.name, describe(error, Entry).replace("value error, ", ""))
+    return _Clip(source, wav, entry)
+
+
+def _unfit(sound: Sound) -> str:
+    if sound.seconds < MIN_SECONDS:
+        return f"too short: {sound.seconds:.2f} seconds; at least {MIN_SECONDS:.0f} is needed"
+    return speech_problem(sound)
+
+
+def plain_wav(sound: Sound) -> bytes:
+    """16 bit mono WAV: the same samples give the same bytes, whatever file they came in."""
+    buffer = io.BytesIO()
+    write_wav(buffer, [sound.to_pcm16()], sound.sample_rate)
+    return buffer.getvalue()
+
+
+def _without_path(message: str, path: Path) -> str:
+    return message.removeprefix(f"{path}: ")
+
+
+def _free_id(stem: str, ids: set[str]) -> str:
+    """An id made of a file's name that nobody has yet."""
+    plain = re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFKC", stem)).strip("-_")[:50]
+    start = plain if plain and plain.casefold() != "default" else f"voice-{plain}".strip("-")
+    candidate, number = start, 2
+    while candidate.casefold() in ids:
+        candidate, number = f"{start}-{number}", number + 1
+    return candidate

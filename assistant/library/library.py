@@ -1,0 +1,195 @@
+"""The voice library: finds clips by words or by sound, adds and removes them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from assistant.audio import DEFAULT_VOICE, Sound, Voice, VoiceMatch, read_sound
+from assistant.config import LibrarySettings, bundled
+from assistant.errors import LibraryError, did_you_mean
+from assistant.library.checks import MAX_SECONDS, load_checked, save_checked
+from assistant.library.embedding import Embedder, LexicalEmbedder
+from assistant.library.files import locked
+from assistant.library.index import VectorIndex
+from assistant.library.intake import AddReport, Intake
+from assistant.library.manifest import check_language, read_manifest
+from assistant.library.ranking import score, text_of
+from assistant.library.shelf import Shelf, key_of
+from assistant.library.snapshot import Item, Snapshot, signature_of, take_snapshot
+from assistant.library.sources import ClipInfo
+from assistant.library.voiceprint import Voiceprint
+from assistant.library.words import wording
+from assistant.library.writing import remove_entries
+
+_RANK_ALL = 500
+"""Up to here every voice is ranked; in larger libraries the candidates of the index are."""
+_log = logging.getLogger(__name__)
+
+
+class VoiceLibrary:
+    """The clips of a folder of the user's, and of a read-only bundled one.
+
+    Safe to use from many threads, and by many processes at once: a search works on a snapshot
+    that nobody changes, and one writer at a time changes the folder. Changes of other processes
+    are seen at the next call.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        bundled: Path | None = None,
+        text_embedder: Embedder[str] | None = None,
+        sound_embedder: Embedder[Sound] | None = None,
+    ) -> None:
+        """Raises one LibraryError that names everything that is wrong with the manifests.
+
+        `folder` need not exist; the first `add` makes it.
+        """
+        self.folder = folder.absolute()
+        self._folders = [self.folder, *([bundled.absolute()] if bundled else [])]
+        self._lock = threading.Lock()
+        self._checked = load_checked(self.folder)
+        self._snapshot = take_snapshot(self._folders, self._checked)
+        self._keep_checked()
+        self._texts = Shelf("text", text_embedder or LexicalEmbedder(), self.folder)
+        self._sounds = Shelf("sound", sound_embedder or Voiceprint(), self.folder)
+        self._found: tuple[Snapshot, VectorIndex, dict[bytes, Item]] | None = None
+
+    @classmethod
+    def from_settings(cls, settings: LibrarySettings) -> VoiceLibrary:
+        """Raises LibraryError."""
+        return cls(settings.folder, bundled=bundled("voices") if settings.bundled else None)
+
+    def __iter__(self) -> Iterator[Voice]:
+        return iter([item.voice for item in self._current().items.values()])
+
+    def __len__(self) -> int:
+        return len(self._current().items)
+
+    def get(self, voice_id: str) -> Voice:
+        """The voice of that id; the engine's own for "default". Raises LibraryError."""
+        if voice_id == DEFAULT_VOICE:
+            return Voice()
+        items = self._current().items
+        if voice_id not in items:
+            known = [*items, DEFAULT_VOICE]
+            hint = did_you_mean(voice_id, known) or "`assistant voices list` shows what there is"
+            raise LibraryError(f"no voice has the id {voice_id!r}", hint=hint)
+        return items[voice_id].voice
+
+    def search(self, text: str, *, language: str = "", limit: int = 5) -> list[VoiceMatch]:
+        """The voices that fit the words best, best first; empty when nothing fits at all.
+
+        `language`, a BCP 47 tag, prefers voices of that language. Raises LibraryError for a bad
+        tag.
+        """
+        try:
+            check_language(language)
+        except ValueError as error:
+            raise LibraryError(f"language {language!r}: {error}") from None
+        request = wording(text)
+        index, items = self._text_index()
+        query = self._texts.embedder.embed([text])[0]
+        count = len(items) if len(items) <= _RANK_ALL else max(200, 20 * limit)
+        matches = [
+            VoiceMatch(item.voice, round(value, 4))
+            for key, product in index.search(query, count + len(index) - len(items))
+            if (item := items.get(key))
+            and (value := score(request, item.entry, item.voice.traits, product, language)) > 0.0
+        ]
+        return sorted(matches, key=lambda match: -match.score)[:limit]
+
+    def search_like(self, sound: Sound, limit: int = 5) -> list[VoiceMatch]:
+        """The voices that sound most like the one in the clip, best first."""
+        items = self._current().items
+        keys = {key_of(item.entry.id, self._sha256(item)): item for item in items.values()}
+        index = self._sounds.index_of({key: partial(_sound_of, item) for key, item in keys.items()})
+        query = self._sounds.embedder.embed([sound])[0]
+        found = index.search(query, limit + len(index) - len(keys))
+        return [
+            VoiceMatch(keys[key].voice, round(min(1.0, max(0.0, product)), 4))
+            for key, product in found
+            if key in keys
+        ][:limit]
+
+    def add(self, sources: Sequence[Path], info: ClipInfo | None = None) -> AddReport:
+        """Adds clips from files, folders, and lists (.csv, .jsonl); `info` holds for all of them.
+
+        A clip that can't be taken is refused with the reason, in the report; the others are
+        added. Raises LibraryError when the folder can't be written to.
+        """
+        self._current()
+        intake = Intake(self.folder, self._folders, self._checked)
+        report = intake.run(sources, info or ClipInfo())
+        self._current()
+        return report
+
+    def remove(self, voice_id: str) -> None:
+        """Removes a clip of the user's folder, and its file. Raises LibraryError."""
+        self.get(voice_id)
+        with locked(self.folder):
+            manifest, problems = read_manifest(self.folder)
+            if problems:
+                raise LibraryError(f"{manifest.path}: {'; '.join(problems)}")
+            gone = [entry for entry in manifest.entries if entry.id == voice_id]
+            if not gone:
+                raise LibraryError(f"the voice {voice_id!r} can't be removed: it is not yours")
+            left = remove_entries(manifest, {voice_id})
+            if gone[0].file not in {entry.file for entry in left.entries}:
+                (self.folder / gone[0].file).unlink(missing_ok=True)
+        self._current()
+
+    def _current(self) -> Snapshot:
+        """The snapshot, taken anew when a manifest has changed."""
+        if self._snapshot.signature == signature_of(self._folders):
+            return self._snapshot
+        with self._lock:
+            signature = signature_of(self._folders)
+            if self._snapshot.signature != signature:
+                self._snapshot = self._retaken()
+            return self._snapshot
+
+    def _retaken(self) -> Snapshot:
+        try:
+            snapshot = take_snapshot(self._folders, self._checked)
+        except LibraryError as error:
+            # Broken while we run, by another hand: go on with what was good.
+            _log.warning("the voice library changed and can't be read: %s", error)
+            return Snapshot(self._snapshot.items, signature_of(self._folders))
+        self._keep_checked()
+        return snapshot
+
+    def _keep_checked(self) -> None:
+        if self._checked.changed and self.folder.is_dir():
+            try:
+                save_checked(self._checked, self.folder)
+            except LibraryError as error:
+                _log.warning("what is known of the clips is not saved: %s", error)
+
+    def _text_index(self) -> tuple[VectorIndex, dict[bytes, Item]]:
+        snapshot, known = self._current(), self._found
+        if known and known[0] is snapshot:
+            return known[1], known[2]
+        items = {
+            key_of(item.entry.id, text_of(item.entry)): item for item in snapshot.items.values()
+        }
+        wanted: dict[bytes, Callable[[], str]] = {
+            key: partial(text_of, item.entry) for key, item in items.items()
+        }
+        index = self._texts.index_of(wanted)
+        self._found = (snapshot, index, items)
+        return index, items
+
+    def _sha256(self, item: Item) -> str:
+        assert item.voice.path
+        return item.entry.sha256 or self._checked.sha256(item.voice.path)
+
+
+def _sound_of(item: Item) -> Sound:
+    assert item.voice.path
+    return read_sound(item.voice.path, max_seconds=MAX_SECONDS)
