@@ -44,7 +44,7 @@ class Assistant:
         self.problems: tuple[PluginError, ...] = ()
         self.registry: Registry
         self.dispatcher: Dispatcher
-        self.library = library or VoiceLibrary(self.settings.library)
+        self.library = library or VoiceLibrary.from_settings(self.settings.library)
         self._engine = engine
         self._own_tools = tuple(tools)
         self._tasks: TaskGroup | None = None
