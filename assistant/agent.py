@@ -27,7 +27,7 @@ from anyio.abc import TaskGroup
 from assistant.audio import Voice
 from assistant.clock import TurnClock
 from assistant.engines.base import Engine, EngineOutput, EngineRequest, Finish, Speech
-from assistant.errors import AssistantError, AudioError, EngineError, LibraryError
+from assistant.errors import AssistantError, AudioError, EngineError, LibraryError, UnsupportedError
 from assistant.events import (
     AudioChunk,
     Failed,
@@ -103,6 +103,9 @@ class Turn:
                 if message is not None:
                     self._conversation.history.append(message)
                 reason = await self._run_to_end()
+            if self.scope.cancelled_caught and anyio.current_time() >= self.scope.deadline:
+                self.queue.put_nowait(Failed("The turn took longer than it may (max_turn_s)."))
+                reason = "failed"
         finally:
             self.queue.put_nowait(self._ended(reason))
             self.queue.close()
@@ -123,7 +126,7 @@ class Turn:
         try:
             await self._rounds()
         except AssistantError as error:
-            fault: Fault = "input" if isinstance(error, AudioError) else "engine"
+            fault: Fault = "input" if isinstance(error, AudioError | UnsupportedError) else "engine"
             self.queue.put_nowait(Failed(str(error), fault))
             return "failed"
         except Exception:

@@ -18,7 +18,7 @@ from assistant.engines.base import Engine
 from assistant.errors import AssistantError, PluginError
 from assistant.library import VoiceLibrary
 from assistant.messages import ToolSchema
-from assistant.plugins import Approve, Dispatcher, Registry, Tool, load_tools
+from assistant.plugins import Approve, Dispatcher, Registry, Tool, VoiceSearch, load_tools
 from assistant.session import Session
 
 logger = logging.getLogger(__name__)
@@ -100,13 +100,14 @@ class Assistant:
         approve: Approve | None = None,
         speak: bool = True,
         client_tools: Iterable[ToolSchema] = (),
+        voices: VoiceSearch | None = None,
     ) -> Session:
         """A new conversation. What is not given is as in the settings.
 
         `voice`: id of a clip. `allow`, `deny`: names of tools. `approve`: asked before a tool runs
         that needs approval; without it such a tool is denied. `client_tools`: tools that the
-        caller runs; a call of one ends the turn (`TurnEnded.calls`). Raises LibraryError:
-        unknown voice.
+        caller runs; a call of one ends the turn (`TurnEnded.calls`). `voices`: what this session
+        and its tools see of the library, instead of all of it. Raises LibraryError: unknown voice.
         """
         settings = self.settings
         return Session(
@@ -119,6 +120,7 @@ class Assistant:
             approve=approve,
             speak=speak,
             client_tools=client_tools,
+            voices=voices,
         )
 
     def _voice(self, voice_id: str) -> Voice:

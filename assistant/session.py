@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ from assistant.agent import Turn
 from assistant.audio import Sound, Voice, read_sound
 from assistant.config import Sampling
 from assistant.engines.base import EngineRequest, Task
-from assistant.errors import AssistantError, AudioError
+from assistant.errors import AssistantError, AudioError, LibraryError
 from assistant.events import Event, ToolProgress
 from assistant.messages import (
     Message,
@@ -28,7 +27,7 @@ from assistant.messages import (
     UserMessage,
     open_calls,
 )
-from assistant.plugins import Approve, Caller, ToolOutcome
+from assistant.plugins import Approve, Caller, ToolOutcome, VoiceSearch
 from assistant.queue import EventQueue
 
 if TYPE_CHECKING:
@@ -59,6 +58,7 @@ class Session:
         approve: Approve | None = None,
         speak: bool = True,
         client_tools: Iterable[ToolSchema] = (),
+        voices: VoiceSearch | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex
         self.history: list[Message] = []
@@ -69,6 +69,7 @@ class Session:
         self.max_tool_rounds = assistant.settings.max_tool_rounds
         self._assistant = assistant
         self._normal_voice = voice
+        self._voices = assistant.library if voices is None else voices
         self._allow = None if allow is None else frozenset(allow)
         self._deny = frozenset(deny)
         self._approve = approve
@@ -76,7 +77,19 @@ class Session:
         self._client_tools = {schema.name: schema for schema in client_tools}
         self._turn: Turn | None = None
         self._options = _Options()
-        self._numbers = itertools.count(1)
+        self.turns = 0
+
+    def resume(
+        self, session_id: str, history: Iterable[Message], *, voice: str, turns: int
+    ) -> None:
+        """Goes on with a conversation from before: `turns` is how many it had, `voice` the id of
+        the one that it had come to, which may be gone by now. For a session without a history.
+        """
+        self.id = session_id
+        self.history.extend(history)
+        self.turns = turns
+        with suppress(LibraryError):
+            self.voice = self.find_voice(voice)
 
     async def ask(
         self,
@@ -131,6 +144,11 @@ class Session:
                 await turn.finished.wait()
             self._turn = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether a turn is running."""
+        return self._turn is not None
+
     async def cancel(self) -> None:
         """Stops the turn that runs, if any; returns once the history is consistent."""
         if self._turn is not None:
@@ -145,7 +163,9 @@ class Session:
         self._options = options
         for call in open_calls(self.history):
             self.history.append(ToolMessage(call, "cancelled", "The client gave no result."))
-        turn = Turn(f"turn_{next(self._numbers)}", self._assistant.engine, self._state, self)
+        self.turns += 1
+        turn = Turn(f"turn_{self.turns}", self._assistant.engine, self._state, self)
+        turn.scope.deadline = anyio.current_time() + self._assistant.settings.max_turn_s
         self._assistant.start(turn.run, message)
         self._turn = turn
         return turn
@@ -203,7 +223,7 @@ class Session:
             turn_id=turn_id,
             language=self.language,
             voice=self.voice,
-            voices=self._assistant.library,
+            voices=self._voices,
             allow=self._allow,
             deny=self._deny,
             approve=self._approve,
@@ -215,4 +235,4 @@ class Session:
         """The voice of that id; the default's is the one that the session began with."""
         if voice_id == Voice().id:
             return self._normal_voice
-        return self._assistant.library.get(voice_id)
+        return self._voices.get(voice_id)

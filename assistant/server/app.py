@@ -10,17 +10,21 @@ from fastapi import FastAPI
 from assistant.assistant import Assistant
 from assistant.config import Settings, load_settings
 from assistant.server.handlers import install_handlers
+from assistant.server.parts import install_parts
 from assistant.server.recall import Recall
-from assistant.server.routes import chat, generate, models, speech, transcriptions
+from assistant.server.routes import (
+    chat,
+    generate,
+    health,
+    models,
+    sessions,
+    speech,
+    tools,
+    transcriptions,
+)
 from assistant.server.text_streams import TextStreams
 
-ROUTERS = (
-    chat.router,
-    speech.router,
-    transcriptions.router,
-    models.router,
-    generate.router,
-)
+ROUTES = (chat, speech, transcriptions, models, generate, health, sessions, tools)
 
 
 def create_app(settings: Settings | None = None, *, assistant: Assistant | None = None) -> FastAPI:
@@ -36,7 +40,7 @@ def create_app(settings: Settings | None = None, *, assistant: Assistant | None 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with made:
+        async with made, parts.running(made):
             yield
 
     app = FastAPI(title="Voice assistant", lifespan=lifespan)
@@ -45,6 +49,7 @@ def create_app(settings: Settings | None = None, *, assistant: Assistant | None 
     app.state.recall = Recall()
     app.state.text_streams = TextStreams()
     install_handlers(app)
-    for router in ROUTERS:
-        app.include_router(router)
+    parts = install_parts(app, settings.server)
+    for module in ROUTES:
+        app.include_router(module.router)
     return app

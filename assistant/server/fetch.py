@@ -11,6 +11,7 @@ import base64
 import binascii
 import ipaddress
 import re
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
@@ -56,7 +57,7 @@ def _inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 async def resolve(host: str, port: int) -> Sequence[Address]:
     """The addresses of a name, by the system's resolver. Raises OSError."""
-    found = await anyio.getaddrinfo(host, port, type=anyio.abc.socket.SOCK_STREAM)
+    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [ipaddress.ip_address(entry[4][0]) for entry in found]
 
 
@@ -85,10 +86,8 @@ def _from_data_url(url: str, limits: FetchLimits) -> bytes:
         raise AudioError("the data: URL has no comma, so no data")
     if len(body) > 3 * limits.max_bytes:
         raise _too_large(limits)
-    if not head.lower().endswith(";base64"):
-        data = unquote_to_bytes(body)
-    else:
-        data = decode_base64(body)
+    packed = head.lower().endswith(";base64")
+    data = decode_base64(body) if packed else unquote_to_bytes(body)
     if len(data) > limits.max_bytes:
         raise _too_large(limits)
     return data

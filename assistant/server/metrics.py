@@ -20,7 +20,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from assistant.events import (
     AudioChunk,
     Event,
-    TextDelta,
     ToolCallFinished,
     ToolCallStarted,
     TurnEnded,
@@ -36,34 +35,45 @@ class Metrics:
     """The figures of one app."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        name = "assistant_"
-        own = {"registry": self.registry}
-        self.turns = Counter(name + "turns", "Turns by how they ended.", ["outcome"], **own)
+        own = self.registry = CollectorRegistry()
+        self.turns = Counter(
+            "assistant_turns", "Turns by how they ended.", ["outcome"], registry=own
+        )
         self.tools = Counter(
-            name + "tool_calls", "Tool calls by tool and outcome.", ["tool", "outcome"], **own
+            "assistant_tool_calls",
+            "Tool calls by tool and outcome.",
+            ["tool", "outcome"],
+            registry=own,
         )
         self.tool_seconds = Histogram(
-            name + "tool_seconds", "Time of a tool call.", ["tool"], buckets=_SECONDS, **own
+            "assistant_tool_seconds",
+            "Time of a tool call.",
+            ["tool"],
+            buckets=_SECONDS,
+            registry=own,
         )
         self.turn_seconds = Histogram(
-            name + "turn_seconds", "Time of a turn.", buckets=_SECONDS, **own
+            "assistant_turn_seconds", "Time of a turn.", buckets=_SECONDS, registry=own
         )
         self.segments = Histogram(
-            name + "turn_segment_seconds",
+            "assistant_turn_segment_seconds",
             "Time of a turn by segment; a turn's segments add up to its time.",
             ["segment"],
             buckets=_SECONDS,
-            **own,
+            registry=own,
         )
         self.first_audio = Histogram(
-            name + "first_audio_seconds",
+            "assistant_first_audio_seconds",
             "From the request to the first sound.",
             buckets=_SECONDS,
-            **own,
+            registry=own,
         )
-        self.audio_in = Counter(name + "audio_in_seconds", "Sound that was received.", **own)
-        self.audio_out = Counter(name + "audio_out_seconds", "Sound that was spoken.", **own)
+        self.audio_in = Counter(
+            "assistant_audio_in_seconds", "Sound that was received.", registry=own
+        )
+        self.audio_out = Counter(
+            "assistant_audio_out_seconds", "Sound that was spoken.", registry=own
+        )
 
     def gauge(self, name: str, help_text: str, value: Callable[[], float]) -> None:
         """A figure that is looked up when it is asked for."""
@@ -102,7 +112,7 @@ class TurnMeter:
                 self._outcome = "cancelled"  # unless an end is seen
                 self._enter("model")
             case AudioChunk():
-                if self._metrics and not self._spoken:
+                if not self._spoken:
                     self._metrics.first_audio.observe(self._now() - self._started)
                 self._enter("speech")
                 self._metrics.audio_out.inc(event.seconds)
@@ -113,8 +123,6 @@ class TurnMeter:
                 self._tool_ended(event)
             case TurnEnded():
                 self._outcome = event.reason
-            case TextDelta():
-                return
 
     @property
     def _spoken(self) -> bool:

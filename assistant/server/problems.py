@@ -24,6 +24,10 @@ def not_found(message: str) -> ApiError:
     return ApiError(message, status=404)
 
 
+def conflict(message: str) -> ApiError:
+    return ApiError(message, status=409, headers={"Retry-After": "1"})
+
+
 def too_large(message: str) -> ApiError:
     return ApiError(message, status=413)
 

@@ -13,9 +13,11 @@ import time
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.server.handlers import answer_error
+from assistant.server.streaming import Stalled
 from assistant.server.wire.errors import ApiError
 
 logger = logging.getLogger(__name__)
@@ -62,6 +64,10 @@ class _Answer:
     async def run(self) -> None:
         try:
             await self._app(self._scope, self._receive, self._send)
+        except (ClientDisconnect, Stalled) as error:
+            logger.info("The client is gone: %s", error or "it hung up")
+            if isinstance(error, Stalled):
+                raise  # so that the server cuts the connection
         except Exception:  # a defect of ours: logged once, and nothing of it goes out
             logger.exception("The request failed unexpectedly")
             if self._status:

@@ -17,7 +17,10 @@ from assistant.assistant import Assistant
 from assistant.audio import DEFAULT_VOICE
 from assistant.errors import LibraryError
 from assistant.events import Event, Failed, TurnStarted
+from assistant.plugins import VoiceSearch
 from assistant.server.answers import failure
+from assistant.server.parts import the_parts
+from assistant.server.security.access import access_of
 from assistant.session import Session
 
 T = TypeVar("T")
@@ -36,20 +39,47 @@ def open_session(
     `voice`: id of a clip; clients send the names of other services' voices unasked, so an unknown
     one is the server's default.
     """
-    assistant = the_assistant(connection)
-    return assistant.session(voice=known_voice(assistant, voice), **options)
+    assistant, access = the_assistant(connection), access_of(connection)
+    voices = access.voices(assistant.library)
+    options["allow"] = access.tools(options.get("allow"))
+    return assistant.session(voice=known_voice(voices, voice), voices=voices, **options)
 
 
-def known_voice(assistant: Assistant, voice: str | None) -> str | None:
+def known_voice(voices: VoiceSearch, voice: str | None) -> str | None:
     if voice is None or voice == DEFAULT_VOICE:
         return None
     try:
-        return assistant.library.get(voice).id
+        return voices.get(voice).id
     except LibraryError:
         return None
 
 
+async def admitted(
+    connection: HTTPConnection, turn: AsyncGenerator[Event, None]
+) -> AsyncGenerator[Event, None]:
+    """The events of the turn, which begins when the queue has a place for it, and is counted.
+
+    Raises ApiError: 429, 503, see TurnGate.
+    """
+    parts = the_parts(connection)
+    meter = parts.metrics.turn()
+    try:
+        async with parts.gate.turn(access_of(connection).key), aclosing(turn):
+            async for event in turn:
+                meter.see(event)
+                yield event
+    finally:
+        meter.finish()
+
+
 async def begin(request: Request, turn: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+    """`first_output` of a turn that goes through the queue."""
+    return await first_output(request, admitted(request, turn))
+
+
+async def first_output(
+    request: Request, turn: AsyncGenerator[Event, None]
+) -> AsyncGenerator[Event, None]:
     """Starts a turn and waits for its first output, so that what fails before is an error status.
 
     Gives the whole turn's events. The turn is cancelled when the client goes away meanwhile, and

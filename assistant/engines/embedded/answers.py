@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from assistant.engines.embedded.phrases import phrase
 from assistant.engines.embedded.parameters import Parameter
+from assistant.engines.embedded.phrases import phrase
 from assistant.messages import ToolMessage, ToolSchema
 
 _TOLD = 5  # tools named in one answer: more can't be remembered

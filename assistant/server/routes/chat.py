@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from assistant.server.chat import Chat
 from assistant.server.handlers import CompactJson
+from assistant.server.security.access import require
 from assistant.server.streaming import Stream
 from assistant.server.turns import begin, the_assistant, unless_gone
 from assistant.server.wire import sse
@@ -16,7 +17,9 @@ from assistant.server.wire.chat_request import ChatRequest
 from assistant.server.wire.chat_schema import ChatCompletion
 from assistant.server.wire.errors import ERRORS
 
-router = APIRouter(prefix="/v1", tags=["chat"], responses=ERRORS)
+router = APIRouter(
+    prefix="/v1", tags=["chat"], dependencies=[Depends(require("chat"))], responses=ERRORS
+)
 _STREAM: dict[str, Any] = {"content": {sse.MEDIA_TYPE: {"schema": {"type": "string"}}}}
 
 

@@ -7,17 +7,18 @@ from contextlib import aclosing
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Depends, Form, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from assistant.audio import Sound
 from assistant.config import Settings
+from assistant.events import Event
 from assistant.server.answers import collect
-from assistant.server.security.access import access_of
+from assistant.server.security.access import access_of, require
 from assistant.server.streaming import Stream
 from assistant.server.text_streams import TextStream, TextStreams
-from assistant.server.turns import begin, open_session, the_assistant, unless_gone
+from assistant.server.turns import admitted, begin, open_session, the_assistant, unless_gone
 from assistant.server.uploads import read_inside, read_upload
 from assistant.server.wire import generate
 from assistant.server.wire.errors import DetailBody
@@ -26,7 +27,12 @@ from assistant.server.wire.sound import FORMATS, encode
 from assistant.server.wire.speech import audio_bytes
 
 _ERROR = {"model": DetailBody, "description": "What is wrong."}
-router = APIRouter(prefix="/generate", tags=["generate"], responses={"4XX": _ERROR, "5XX": _ERROR})
+router = APIRouter(
+    prefix="/generate",
+    tags=["generate"],
+    dependencies=[Depends(require("audio"))],
+    responses={"4XX": _ERROR, "5XX": _ERROR},
+)
 _WAV = FORMATS["wav"]
 _SOUND: dict[int | str, dict[str, Any]] = {
     200: {"content": {_WAV.content_type: {"schema": {"type": "string", "format": "binary"}}}}
@@ -96,8 +102,12 @@ async def _speak(
 ) -> AsyncGenerator[bytes, None]:
     session = open_session(request, allow=())
     streams: TextStreams = request.app.state.text_streams
+
+    def read(sentence: str) -> AsyncGenerator[Event, None]:
+        return admitted(request, session.ask(sentence, task="read"))
+
     try:
-        async with aclosing(stream.speak(partial(session.ask, task="read"))) as pieces:
+        async with aclosing(stream.speak(read)) as pieces:
             async for piece in pieces:
                 yield piece
     finally:

@@ -6,10 +6,11 @@ from contextlib import aclosing
 from functools import partial
 
 import anyio
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from assistant.server.answers import collect
+from assistant.server.security.access import require
 from assistant.server.streaming import Stream
 from assistant.server.turns import begin, open_session, the_assistant, unless_gone
 from assistant.server.wire import sse
@@ -17,7 +18,9 @@ from assistant.server.wire.errors import ERRORS
 from assistant.server.wire.sound import FORMATS, encode
 from assistant.server.wire.speech import SpeechRequest, audio_bytes, audio_events
 
-router = APIRouter(prefix="/v1", tags=["audio"], responses=ERRORS)
+router = APIRouter(
+    prefix="/v1", tags=["audio"], dependencies=[Depends(require("audio"))], responses=ERRORS
+)
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _SOUND = {form.content_type: _BINARY for form in FORMATS.values()}
 _EVENTS = {sse.MEDIA_TYPE: {"schema": {"type": "string"}}}

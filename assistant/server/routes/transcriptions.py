@@ -15,6 +15,7 @@ from assistant.audio import Sound
 from assistant.events import Event, Failed, TextDelta
 from assistant.server.answers import collect, failure
 from assistant.server.handlers import CompactJson
+from assistant.server.security.access import require
 from assistant.server.streaming import Stream
 from assistant.server.turns import begin, open_session, the_assistant, unless_gone
 from assistant.server.uploads import read_upload
@@ -24,7 +25,9 @@ from assistant.server.wire.text import SpecialTokenFilter, without_special_token
 from assistant.server.wire.transcription import ResponseFormat, Transcription
 
 _TEXTS = {name: {"schema": {"type": "string"}} for name in ("text/plain", sse.MEDIA_TYPE)}
-router = APIRouter(prefix="/v1/audio", tags=["audio"], responses=ERRORS)
+router = APIRouter(
+    prefix="/v1/audio", tags=["audio"], dependencies=[Depends(require("audio"))], responses=ERRORS
+)
 
 
 @dataclass(frozen=True, slots=True)

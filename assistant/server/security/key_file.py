@@ -119,7 +119,7 @@ def add_key(
         "requests_per_minute": requests_per_minute,
         "concurrent_turns": concurrent_turns,
     }
-    # JSON's strings, lists and numbers are TOML's too, as long as nothing is written as \uD83D\uDE00.
+    # JSON's strings, lists and numbers are TOML's too, but for its escapes of surrogate pairs.
     lines = [
         f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in values.items() if v is not None
     ]

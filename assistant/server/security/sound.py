@@ -1,6 +1,6 @@
-"""Sound that a stranger sent: decoded piece by piece, so that a small file can't become a large one.
+"""Sound that a stranger sent, decoded piece by piece, so that a small file stays a small one.
 
-A FLAC file of 70 kB may hold ten minutes of silence in eight channels at 655 kHz: 12 GB as samples.
+A FLAC file of 70 kB may hold ten minutes of silence of eight channels at 655 kHz: 12 GB of samples.
 """
 
 from __future__ import annotations

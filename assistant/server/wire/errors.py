@@ -75,4 +75,6 @@ def describe_invalid(problems: Sequence[Any]) -> tuple[str, str | None]:
     field = ".".join(where) or None
     if first.get("type") == "json_invalid":
         return "The body is not valid JSON.", None
+    if first.get("type") == "model_attributes_type" and not field:
+        return "The body must be a JSON object, with Content-Type: application/json.", None
     return f"{field}: {first['msg']}" if field else str(first["msg"]), field
