@@ -27,7 +27,7 @@ from anyio.abc import TaskGroup
 from assistant.audio import Voice
 from assistant.clock import TurnClock
 from assistant.engines.base import Engine, EngineOutput, EngineRequest, Finish, Speech
-from assistant.errors import AssistantError, AudioError, EngineError, LibraryError
+from assistant.errors import AssistantError, AudioError, EngineError, LibraryError, UnsupportedError
 from assistant.events import (
     AudioChunk,
     Failed,
@@ -126,7 +126,7 @@ class Turn:
         try:
             await self._rounds()
         except AssistantError as error:
-            fault: Fault = "input" if isinstance(error, AudioError) else "engine"
+            fault: Fault = "input" if isinstance(error, AudioError | UnsupportedError) else "engine"
             self.queue.put_nowait(Failed(str(error), fault))
             return "failed"
         except Exception:

@@ -63,7 +63,7 @@ class Assistant:
         return self
 
     def _load(self) -> None:
-        self.library = self._own_library or VoiceLibrary.from_settings(self.settings.library)
+        self.library = self._own_library or VoiceLibrary(self.settings.library)
         report = load_tools(self.settings)
         for tool in self._own_tools:
             report.registry.add(tool)

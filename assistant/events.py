@@ -107,7 +107,8 @@ class VoiceChanged:
 class Failed:
     """The turn could not be finished; one line for people.
 
-    `fault`: what was at fault, the user's input (a sound that can't be used) or the engine.
+    `fault`: what was at fault, what came in (a sound that can't be used,
+    a task that the engine can't do) or the engine.
     """
 
     type: ClassVar[Literal["failed"]] = "failed"

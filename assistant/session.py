@@ -144,18 +144,6 @@ class Session:
                 await turn.finished.wait()
             self._turn = None
 
-<<<<<<< HEAD
-    @property
-    def busy(self) -> bool:
-        """Whether a turn is running."""
-        return self._turn is not None
-
-    async def cancel(self) -> None:
-        """Stops the turn that runs, if any; returns once the history is consistent."""
-        if self._turn is not None:
-            self._turn.scope.cancel()
-            await self._turn.finished.wait()
-=======
     async def cancel(self) -> bool:
         """Stops the turn that runs; returns once the history is consistent. False: none ran."""
         turn = self._turn
@@ -164,7 +152,6 @@ class Session:
         turn.scope.cancel()
         await turn.finished.wait()
         return True
->>>>>>> main
 
     def _begin(self, message: UserMessage | None, options: _Options) -> Turn:
         if self._turn is not None:

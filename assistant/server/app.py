@@ -11,9 +11,20 @@ from assistant.assistant import Assistant
 from assistant.config import Settings, load_settings
 from assistant.server.handlers import install_handlers
 from assistant.server.parts import install_parts
-from assistant.server.routes import health, models, sessions, tools
+from assistant.server.recall import Recall
+from assistant.server.routes import (
+    chat,
+    generate,
+    health,
+    models,
+    sessions,
+    speech,
+    tools,
+    transcriptions,
+)
+from assistant.server.text_streams import TextStreams
 
-ROUTERS = (models.router, health.router, sessions.router, tools.router)
+ROUTES = (chat, speech, transcriptions, models, generate, health, sessions, tools)
 
 
 def create_app(settings: Settings | None = None, *, assistant: Assistant | None = None) -> FastAPI:
@@ -35,8 +46,10 @@ def create_app(settings: Settings | None = None, *, assistant: Assistant | None 
     app = FastAPI(title="Voice assistant", lifespan=lifespan)
     app.state.settings = settings
     app.state.assistant = made
+    app.state.recall = Recall()
+    app.state.text_streams = TextStreams()
     install_handlers(app)
     parts = install_parts(app, settings.server)
-    for router in ROUTERS:
-        app.include_router(router)
+    for module in ROUTES:
+        app.include_router(module.router)
     return app

@@ -18,9 +18,9 @@ from assistant.audio import DEFAULT_VOICE
 from assistant.errors import LibraryError
 from assistant.events import Event, Failed, TurnStarted
 from assistant.plugins import VoiceSearch
+from assistant.server.answers import failure
 from assistant.server.parts import the_parts
 from assistant.server.security.access import access_of
-from assistant.server.wire.errors import ApiError
 from assistant.session import Session
 
 T = TypeVar("T")
@@ -97,7 +97,7 @@ async def first_output(
     for event in first:
         if isinstance(event, Failed):
             await turn.aclose()
-            raise ApiError(event.message, status=500)
+            raise failure(event)
     return _joined(first, turn)
 
 

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from assistant.server.turns import the_assistant
-from assistant.server.wire.errors import ErrorBody
+from assistant.server.wire.errors import ERRORS
 
-router = APIRouter(prefix="/v1", tags=["models"], responses={"4XX": {"model": ErrorBody}})
+router = APIRouter(prefix="/v1", tags=["models"], responses=ERRORS)
 _STARTED = int(time.time())
 
 

@@ -84,8 +84,7 @@ class KeptTurn:
         """Cancels the turn; returns once it is stored, and its reader gets the rest."""
         self._stopped = True
         self._waiting.cancel()
-        await self._session.cancel()
-        if not self._session.busy:  # it has not begun, or is over
+        if not await self._session.cancel():  # it has not begun, or is over
             self._scope.cancel()
         await self.over.wait()
 

@@ -29,6 +29,12 @@ class DetailBody(BaseModel):
     detail: str
 
 
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorBody, "description": "What is wrong."} for status in ("4XX", "5XX")
+}
+"""For the API's description of what lies under /v1."""
+
+
 class ApiError(Exception):
     """An answer that is an error. `message` is one line for people; `param` names the field."""
 
@@ -69,4 +75,6 @@ def describe_invalid(problems: Sequence[Any]) -> tuple[str, str | None]:
     field = ".".join(where) or None
     if first.get("type") == "json_invalid":
         return "The body is not valid JSON.", None
+    if first.get("type") == "model_attributes_type" and not field:
+        return "The body must be a JSON object, with Content-Type: application/json.", None
     return f"{field}: {first['msg']}" if field else str(first["msg"]), field
