@@ -38,7 +38,7 @@ def test_an_installed_wheel_finds_its_tools_and_voices(wheel: Path, tmp_path: Pa
         "s = c.Settings(library=c.LibrarySettings(folder='own'))\n"
         "print(c.__file__)\n"
         "print(*sorted(tool.name for tool in p.load_tools(s).registry))\n"
-        "print(l.VoiceLibrary.from_settings(s.library).get('slt').path)\n"
+        "print(l.VoiceLibrary(s.library).get('slt').path)\n"
     )
     run = subprocess.run(
         [sys.executable, "-c", code],

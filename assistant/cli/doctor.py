@@ -103,7 +103,7 @@ def _applies(requirement: Requirement, extra: str) -> bool:
 
 def _voices(settings: Settings) -> Finding:
     try:
-        count = len(VoiceLibrary.from_settings(settings.library))
+        count = len(VoiceLibrary(settings.library))
     except AssistantError as error:
         return Finding("voices", False, str(error), "assistant voices list")
     return Finding("voices", True, f"{count} clips, own ones in {settings.library.folder}")
