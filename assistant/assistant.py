@@ -29,7 +29,8 @@ class Assistant:
 
     `engine`: one that is made already, instead of the one that the settings name. `tools`: tools
     of the program itself, besides those that the settings find. Entering raises AssistantError:
-    the engine can't start, a setting or the voice library is wrong. Tool files that can't be loaded are in `problems`.
+    the engine can't start, a setting or the voice library is wrong. Tool files that can't be
+    loaded are in `problems`.
     """
 
     def __init__(

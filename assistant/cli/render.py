@@ -22,6 +22,13 @@ from assistant.events import (
 _STYLES = {"heard": "cyan", "tool": "yellow", "voice": "magenta", "failed": "red", "saved": "green"}
 
 
+def printable(text: str) -> str:
+    """The text without control characters: a web page's text may not steer the terminal."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+
+
 class Renderer:
     """Prints each event as it comes. Text of others is shown as it is: no markup in it counts."""
 
@@ -57,12 +64,12 @@ class Renderer:
             self._console.print(Text("answer  ", style="bold green"), end="")
             text = text.lstrip()
         self._in_answer = True
-        self._console.print(Text(text), end="", soft_wrap=True)
+        self._console.print(Text(printable(text)), end="", soft_wrap=True)
 
     def _line(self, label: str, text: str) -> None:
         self._end_answer()
         style = _STYLES.get(label, "dim")
-        line = Text.assemble((f"{label:<8}", f"bold {style}"), text)
+        line = Text.assemble((f"{label:<8}", f"bold {style}"), printable(text))
         self._console.print(line, soft_wrap=True)
 
     def _end_answer(self) -> None:

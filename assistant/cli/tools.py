@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from assistant.cli.options import SettingsFile, ToolFolders
+from assistant.cli.render import printable
 from assistant.config import Settings, load_settings
 from assistant.errors import AssistantError, PluginError, did_you_mean
+from assistant.library import VoiceLibrary
 from assistant.messages import ToolCall, ToolSchema
 from assistant.plugins import (
     Caller,
@@ -23,7 +26,6 @@ from assistant.plugins import (
     Registry,
     Tool,
     ToolOutcome,
-    VoiceSearch,
     check_tools,
     load_tools,
 )
@@ -31,19 +33,12 @@ from assistant.plugins.arguments import takes
 
 app = typer.Typer(help="The tools that the assistant may call.", no_args_is_help=True)
 
-open_voices: Callable[[Settings], VoiceSearch | None] = lambda settings: None  # noqa: E731
-"""The voice library for `run`. This module doesn't know the library; the main one sets it."""
-
-Folders = Annotated[
-    list[Path] | None, typer.Option("--tools", help="Another folder or file of tools.")
-]
-SettingsFile = Annotated[Path | None, typer.Option("--settings", help="Instead of assistant.toml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 
 @app.command("list")
 def list_tools(
-    tools: Folders = None, settings: SettingsFile = None, as_json: AsJson = False
+    tools: ToolFolders = None, settings: SettingsFile = None, as_json: AsJson = False
 ) -> None:
     """Lists the tools, and says on the error output which files are broken."""
     report = _load(load_settings(settings), tools)
@@ -73,7 +68,7 @@ def run(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="Its arguments.")
     ] = None,
-    tools: Folders = None,
+    tools: ToolFolders = None,
     settings: SettingsFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -91,7 +86,7 @@ def run(
     values = dict(_pair(argument, tool.schema) for argument in arguments or ())
     call = ToolCall("call-1", name, to_json(values).decode())
     outcome = anyio.run(_call, registry, loaded, call)
-    typer.echo(_json(_outcome_values(outcome)) if as_json else _printable(outcome.text))
+    typer.echo(_json(_outcome_values(outcome)) if as_json else printable(outcome.text))
     if outcome.outcome != "ok":
         raise typer.Exit(1)
 
@@ -101,9 +96,9 @@ async def _call(registry: Registry, settings: Settings, call: ToolCall) -> ToolO
         session_id="command line",
         turn_id="1",
         language=settings.language,
-        voices=open_voices(settings),
+        voices=VoiceLibrary(settings.library),
         approve=_yes,
-        on_progress=lambda call, text: typer.echo(_printable(text), err=True),
+        on_progress=lambda call, text: typer.echo(printable(text), err=True),
     )
     outcomes: list[ToolOutcome] = []
     await Dispatcher(registry, settings.plugins).run(call, caller, outcomes.append)
@@ -134,7 +129,7 @@ def _load(settings: Settings, folders: Sequence[Path] | None) -> LoadReport:
 
 def _complain(problems: Iterable[PluginError]) -> None:
     for problem in problems:
-        typer.echo(_printable(str(problem)), err=True)
+        typer.echo(printable(str(problem)), err=True)
 
 
 def _table(registry: Registry) -> Table:
@@ -175,10 +170,3 @@ def _outcome_values(outcome: ToolOutcome) -> dict[str, Any]:
 
 def _json(value: Any) -> str:
     return to_json(value, indent=2, fallback=str).decode()
-
-
-def _printable(text: str) -> str:
-    """A web page's text may not steer the terminal."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
