@@ -148,7 +148,7 @@ class _Fetch:
                 return await self._read(answer, url)
             finally:
                 await answer.aclose()
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:  # the latter: a bad redirect
             what = type(error).__name__
             raise AudioError(f"the audio URL can't be fetched: {what}") from error
 
@@ -183,8 +183,12 @@ class _Fetch:
 def _parsed(text: str, base: httpx.URL | None = None) -> httpx.URL:
     try:
         url = httpx.URL(text) if base is None else base.join(text)
-    except httpx.InvalidURL as error:
+        url.copy_with(host="localhost")  # as will be done with the address
+        in_range = url.port is None or 0 < url.port < 65_536
+    except (httpx.InvalidURL, ValueError) as error:
         raise AudioError("the audio URL is not a URL") from error
+    if not in_range:
+        raise AudioError("the audio URL's port is none")
     if url.scheme not in ("http", "https") or not url.host:
         raise AudioError("an audio URL begins with https:, http: or data:")
     if url.userinfo:

@@ -19,6 +19,7 @@ from assistant.errors import LibraryError
 from assistant.events import Event, Failed, TurnStarted
 from assistant.plugins import VoiceSearch
 from assistant.server.answers import failure
+from assistant.server.logs import log_content
 from assistant.server.parts import the_parts
 from assistant.server.security.access import access_of
 from assistant.session import Session
@@ -67,6 +68,8 @@ async def admitted(
         async with parts.gate.turn(access_of(connection).key), aclosing(turn):
             async for event in turn:
                 meter.see(event)
+                if parts.settings.log_content:
+                    log_content(event)
                 yield event
     finally:
         meter.finish()

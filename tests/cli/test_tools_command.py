@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from assistant.audio import Voice, VoiceMatch
 from assistant.cli import tools
-from assistant.config import Settings
 from assistant.errors import AssistantError
 
 SOURCE = '''from typing import Annotated
@@ -167,20 +165,7 @@ def test_run_takes_the_settings_of_a_file(plugin: Path) -> None:
     assert "hi x" in result.stdout
 
 
-def test_run_gives_the_tool_the_voice_library(
-    plugin: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Voices:
-        def search(self, text: str, *, language: str = "", limit: int = 5) -> list[VoiceMatch]:
-            return []
-
-        def get(self, voice_id: str) -> Voice:
-            return Voice(voice_id)
-
-    def open_voices(settings: Settings) -> Any:
-        return Voices()
-
-    monkeypatch.setattr(tools, "open_voices", open_voices)
+def test_run_gives_the_tool_the_voice_library(plugin: Path) -> None:
     assert invoke("run", "voice", "--tools", plugin).stdout == "awb\n"
 
 

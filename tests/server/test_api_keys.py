@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from serving import Hold, Serve, call, events_of, new_session
 
-from assistant import tool
+from assistant import ToolResult, tool
 from assistant.config import ServerSettings
 from assistant.errors import SettingsError
 from assistant.server.security.bind import check_address
@@ -194,8 +194,6 @@ def test_a_key_uses_only_its_tools(serve: Serve, file: Path) -> None:
 def test_a_key_uses_only_its_voices_and_so_do_the_tools_that_run_for_it(
     serve: Serve, file: Path
 ) -> None:
-    from assistant import ToolResult
-
     @tool
     async def speak_as(voice: str) -> ToolResult:
         """Changes the voice."""

@@ -1,10 +1,9 @@
-"""What a request may hold: size, depth, values, sound; and what the answers and the log say."""
+"""What a request may hold: its size, its depth, its values, its sound."""
 
 from __future__ import annotations
 
 import io
 import json
-import logging
 import socket
 from collections.abc import Iterator
 
@@ -14,14 +13,12 @@ import soundfile
 from hypothesis import given
 from hypothesis import settings as bounded
 from hypothesis import strategies as st
-from serving import Serve, call, events_of, new_session, wav
+from serving import Serve, new_session, wav
 
-from assistant import tool
-from assistant.errors import AudioError, EngineError
+from assistant.errors import AudioError
 from assistant.server.security.bodies import MAX_MARKS, check_json
 from assistant.server.security.sound import decode_sound
 from assistant.server.wire.errors import ApiError
-from assistant.testing import ScriptedEngine
 
 JSON = {"Content-Type": "application/json"}
 
@@ -46,9 +43,7 @@ def test_a_body_that_is_too_large_is_a_413_declared_or_not(serve: Serve) -> None
 
 
 @pytest.mark.parametrize("body", ["[" * 65, '{"a":' * 65, "[" * 100_000, '{"a":["x"]' * 70])
-def test_json_that_is_nested_too_deep_is_a_400_before_it_is_parsed(
-    serve: Serve, body: str
-) -> None:
+def test_json_that_is_nested_too_deep_is_a_400_before_it_is_parsed(serve: Serve, body: str) -> None:
     answer = serve().client.post("/v1/sessions", content=body, headers=JSON)
     assert answer.status_code == 400
     assert "64 levels" in answer.json()["error"]["message"]
@@ -68,7 +63,7 @@ def test_too_many_values_are_refused() -> None:
     with pytest.raises(ApiError, match="too many values"):
         check_json(b"[" + b"0," * (MAX_MARKS + 1) + b"0]", 64)
     with pytest.raises(ApiError, match="too many values"):
-        check_json(b'["",' * (MAX_MARKS // 2), 64)
+        check_json(b'["' + b'","' * MAX_MARKS + b'"]', 64)
     check_json(json.dumps({"text": "[{" * MAX_MARKS}).encode(), 64)  # text is not structure
 
 
@@ -88,7 +83,9 @@ def depth_of(value: object) -> int:
 
 @given(value=VALUES, ascii_only=st.booleans())
 @bounded(max_examples=200, deadline=None)
-def test_the_depth_that_is_checked_is_the_depth_of_the_json(value: object, ascii_only: bool) -> None:
+def test_the_depth_that_is_checked_is_the_depth_of_the_json(
+    value: object, ascii_only: bool
+) -> None:
     depth = depth_of(value)
     body = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "replace")
     check_json(body, depth)
@@ -161,57 +158,3 @@ def test_sound_that_is_too_long_is_a_400_with_the_limit(serve: Serve) -> None:
     answer = server.client.post(path, files={"audio": wav(1.5)})
     assert answer.status_code == 400
     assert "limit is 1 seconds" in answer.text
-
-
-def test_every_answer_has_a_request_id_and_keeps_a_good_one_of_the_client(serve: Serve) -> None:
-    client = serve().client
-    for path in ("/health", "/v1/tools", "/nowhere", "/v1/sessions/none"):
-        answer = client.get(path, headers={"X-Request-Id": "abc-1.2:3"})
-        assert answer.headers["X-Request-Id"] == "abc-1.2:3"
-    for bad in ("a b", "x" * 65, "ä", "<script>"):
-        made = client.get("/health", headers={"X-Request-Id": bad.encode()}).headers
-        assert made["X-Request-Id"] not in (bad, "")
-
-
-def test_a_defect_is_a_500_that_tells_nothing_and_is_in_the_log_with_its_request(
-    serve: Serve, caplog: pytest.LogCaptureFixture
-) -> None:
-    server = serve()
-
-    def broken() -> None:
-        raise ZeroDivisionError("secret in /root/path.py")
-
-    server.app.add_api_route("/v1/broken", broken)
-    answer = server.client.get("/v1/broken", headers={"X-Request-Id": "find-me"})
-    assert answer.status_code == 500
-    assert answer.headers["X-Request-Id"] == "find-me"
-    assert answer.json()["error"]["message"] == "The server failed unexpectedly."
-    assert "secret" not in answer.text
-
-
-@pytest.mark.parametrize("asked", [False, True])
-def test_nothing_that_is_said_is_in_the_log_unless_asked(
-    serve: Serve, caplog: pytest.LogCaptureFixture, asked: bool
-) -> None:
-    @tool
-    async def look_up(name: str) -> str:
-        """Looks up."""
-        raise ValueError(f"no {name}")
-
-    caplog.set_level(logging.DEBUG)
-    script = ["Answerword ", call("look_up", name="Argumentword")], [EngineError("Engineword")]
-    server = serve(ScriptedEngine(*script), look_up, server={"log_content": asked})
-    session = new_session(server, metadata={"a": "Metaword"})
-    path = f"/v1/sessions/{session}/turns?secret=Queryword"
-    answer = server.client.post(path, json={"text": "Questionword"})
-    assert events_of(answer.text)[-1]["reason"] == "failed"
-    server.stop()
-    log = "\n".join(
-        record.getMessage() + (record.exc_text or "") for record in caplog.records
-        if record.name.startswith("assistant")
-    )
-    assert "POST /v1/sessions/{session_id}/turns 200" in log
-    assert "Queryword" not in log
-    assert "Metaword" not in log
-    for word in ("Questionword", "Answerword", "Argumentword"):
-        assert (word in log) is asked, word
