@@ -188,6 +188,7 @@ def test_text_that_comes_word_by_word_is_spoken_sentence_by_sentence(serve: Serv
         assert answer.headers["content-type"] == "audio/wav"
         for word in ["Hello", "there.", "And", "bye"]:
             assert client.post(f"{root}/text", data={"text": word}).status_code == 200
+        assert client.get(f"{root}/audio").status_code == 409
         assert client.post(f"{root}/end").status_code == 200
         data = b"".join(answer.iter_raw())
     said = [request.messages[-1] for request in engine.requests]

@@ -97,7 +97,9 @@ async def start_text(request: Request) -> Started:
 @router.get("/stream/{request_id}/audio", response_class=Response, responses=_SOUND)
 async def listen(request: Request, request_id: str) -> Response:
     """The sound of the text, as it comes; can be opened once."""
-    return _stream(request, _speak(request, request_id, _find(request, request_id)))
+    stream = _find(request, request_id)
+    stream.take()
+    return _stream(request, _speak(request, request_id, stream))
 
 
 async def _speak(
