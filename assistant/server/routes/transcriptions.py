@@ -40,7 +40,7 @@ class Fields:
     stream: bool = False
 
 
-def read_fields(
+async def read_fields(
     model: Annotated[str, Form()] = "",
     language: Annotated[str, Form()] = "",
     prompt: Annotated[str, Form()] = "",

@@ -73,7 +73,7 @@ def access_of(connection: HTTPConnection) -> Access:
 def require(scope: Scope) -> Callable[[HTTPConnection], Access]:
     """A dependency for routes: the caller's access, if it has the scope; else 403."""
 
-    def dependency(connection: HTTPConnection) -> Access:
+    async def dependency(connection: HTTPConnection) -> Access:  # async: needs no thread
         access = access_of(connection)
         access.check(scope)
         return access
