@@ -21,10 +21,11 @@ from assistant.server.routes import (
     speech,
     tools,
     transcriptions,
+    voices,
 )
 from assistant.server.text_streams import TextStreams
 
-ROUTES = (chat, speech, transcriptions, models, generate, health, sessions, tools)
+ROUTES = (chat, speech, transcriptions, models, generate, health, sessions, tools, voices)
 
 
 def create_app(settings: Settings | None = None, *, assistant: Assistant | None = None) -> FastAPI:

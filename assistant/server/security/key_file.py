@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -133,5 +134,19 @@ def _append(path: Path, text: str) -> None:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(handle, "a", encoding="utf-8") as file:
             file.write(text)
+    except OSError as error:
+        raise SettingsError(f"{path}: can't be written: {error.strerror}") from error
+
+
+def remove_key(path: Path, key_id: str) -> None:
+    """Removes the table of a key; the rest of the file stays as it is. Raises SettingsError."""
+    if key_id not in {key.id for key in read_keys(path)}:
+        raise SettingsError(f"{path}: no key has the id {key_id!r}")
+    table = re.compile(rf"^\[keys\.{key_id}\][^\n]*\n(?:(?!\[).*\n?)*", re.MULTILINE)
+    text, count = table.subn("", path.read_text("utf-8"))
+    if count != 1:
+        raise SettingsError(f"{path}: the table of {key_id} is written in an unusual way")
+    try:
+        path.write_text(text, "utf-8")
     except OSError as error:
         raise SettingsError(f"{path}: can't be written: {error.strerror}") from error

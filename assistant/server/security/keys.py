@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -57,8 +57,8 @@ class KeyRing:
     def __init__(self, keys: Iterable[ApiKey]) -> None:
         self._keys = {key.id: key for key in keys}
 
-    def __len__(self) -> int:
-        return len(self._keys)
+    def __iter__(self) -> Iterator[ApiKey]:
+        return iter(self._keys.values())
 
     def find(self, token: str) -> ApiKey | None:
         """The key that the token is of. Takes as long for an unknown id as for a wrong secret."""
