@@ -3,11 +3,12 @@
     python benchmarks/server.py [--seconds 3] [--engine embedded]
 
 Prints JSON, milliseconds. Each caller asks for speech again and again, over one connection, and
-waits for the first byte of sound; the server runs in a process of its own. `bare` is the obvious
-alternative in the same run: the same bytes from a plain Starlette route, with no session, queue,
-keys or limits; what lies between the two is the server's own share. `history` is a chat turn after
-so many earlier messages. What bounds it: one Python process, so one core; beyond `max_turns` and
-`max_waiting` a caller is refused with 429.
+waits for the first byte of sound; the server runs in a process of its own. `at_once`: without a
+pause, so that a caller also waits for all others; `paced`: a second after the turn before. `bare`
+is the obvious alternative in the same run: the same bytes from a plain Starlette route, with no
+session, queue, keys or limits; what lies between the two is the server's own share. `history` is a
+chat turn after so many earlier messages. What bounds it: one Python process, so one core; beyond
+`max_turns` and `max_waiting` a caller is refused with 429.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from assistant.testing.scripted import speech_of
 
 TEXT = "All is well."
 CALLERS = (1, 8, 32, 128)
+PAUSE_S = 1.0
 HISTORY = (1, 10, 100)
 
 
@@ -85,13 +87,16 @@ class Caller:
         self._request = f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data
         self._port = port
 
-    async def run(self, until: float, report: Any) -> None:
+    async def run(self, until: float, report: Any, *, first: float = 0.0, pause: float = 0) -> None:
+        """Asks until then; `first`: how long it waits before it begins, `pause`: after a turn."""
         async with await anyio.connect_tcp("127.0.0.1", self._port) as stream:
+            await anyio.sleep(first)
             while time.perf_counter() < until:
                 start = time.perf_counter()
                 await stream.send(self._request)
                 status, first = await self._read(stream, start)
-                report(status, first, time.perf_counter() - start)
+                report(status, first)
+                await anyio.sleep(pause)
 
     async def _read(self, stream: Any, start: float) -> tuple[int, float]:
         data = await stream.receive(65_536)
@@ -111,29 +116,29 @@ class Caller:
 
 
 async def measure(
-    port: int, callers: int, seconds: float, path: str, body: dict[str, Any]
+    port: int, callers: int, seconds: float, path: str, body: dict[str, Any], pause: float = 0.0
 ) -> dict[str, Any]:
     firsts: list[float] = []
     statuses: dict[int, int] = {}
     lost = 0
 
-    def report(status: int, first: float, total: float) -> None:
+    def report(status: int, first: float) -> None:
         statuses[status] = statuses.get(status, 0) + 1
         if status == 200:
             firsts.append(first * 1e3)
 
-    async def run(until: float) -> None:
+    async def run(until: float, first: float) -> None:
         nonlocal lost
         try:
-            await Caller(port, path, body).run(until, report)
+            await Caller(port, path, body).run(until, report, first=first, pause=pause)
         except (OSError, anyio.EndOfStream, anyio.BrokenResourceError):
             lost += 1
 
     await Caller(port, path, body).run(time.perf_counter() + 0.3, lambda *_: None)  # warm
     start = time.perf_counter()
     async with anyio.create_task_group() as tasks:
-        for _ in range(callers):
-            tasks.start_soon(run, start + seconds)
+        for number in range(callers):
+            tasks.start_soon(run, start + seconds, pause * number / callers)
     elapsed = time.perf_counter() - start
     firsts.sort()
     return {
@@ -146,7 +151,7 @@ async def measure(
     }
 
 
-async def against(kind: str, engine: str, seconds: float) -> list[dict[str, Any]]:
+async def against(kind: str, engine: str, seconds: float) -> Any:
     here, there = multiprocessing.Pipe()
     process = multiprocessing.Process(target=serve, args=(kind, engine, there), daemon=True)
     process.start()
@@ -158,7 +163,11 @@ async def against(kind: str, engine: str, seconds: float) -> list[dict[str, Any]
                 {"messages": count, **await measure(port, 1, seconds, *chat(count))}
                 for count in HISTORY
             ]
-        return [await measure(port, n, seconds, "/v1/audio/speech", speech) for n in CALLERS]
+        asked = ("/v1/audio/speech", speech)
+        return {
+            "at_once": [await measure(port, n, seconds, *asked) for n in CALLERS],
+            "paced": [await measure(port, n, seconds, *asked, pause=PAUSE_S) for n in CALLERS],
+        }
     finally:
         process.terminate()
         process.join()
@@ -172,15 +181,18 @@ def chat(count: int) -> tuple[str, dict[str, Any]]:
 
 async def main(seconds: float, engine: str) -> dict[str, Any]:
     results = {kind: await against(kind, engine, seconds) for kind in ("server", "bare", "history")}
-    own = [
-        {
-            "callers": mine["callers"],
-            "first_byte_p50_ms": round(mine["first_byte_p50_ms"] - theirs["first_byte_p50_ms"], 2),
-            # Callers share one process: what each turn takes of it is what adds up.
-            "of_the_process_ms": round(1e3 / mine["turns_per_s"] - 1e3 / theirs["turns_per_s"], 3),
-        }
-        for mine, theirs in zip(results["server"], results["bare"], strict=True)
-    ]
+    own = {
+        how: [
+            {
+                "callers": mine["callers"],
+                "first_byte_p50_ms": round(
+                    mine["first_byte_p50_ms"] - theirs["first_byte_p50_ms"], 2
+                ),
+            }
+            for mine, theirs in zip(results["server"][how], results["bare"][how], strict=True)
+        ]
+        for how in ("at_once", "paced")
+    }
     return {"engine": engine, **results, "own_share": own}
 
 
