@@ -49,10 +49,14 @@ class Stream(Response):
         async with aclosing(self._source) as source:
 
             async def work() -> None:
+                # Begun before anything else can happen: a generator that has not begun has
+                # nothing that could be closed, and would leave what it is made of open.
+                piece = await anext(source, None)
                 head = {"status": self.status_code, "headers": self.raw_headers}
                 await send({"type": "http.response.start", **head})
-                async for piece in source:
+                while piece is not None:
                     await self._send(send, piece, more=True)
+                    piece = await anext(source, None)
                 await self._send(send, b"", more=False)
 
             await while_connected(receive, work)
