@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 
 import anyio
+import anyio.lowlevel
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -55,6 +56,8 @@ class Stream(Response):
                 head = {"status": self.status_code, "headers": self.raw_headers}
                 await send({"type": "http.response.start", **head})
                 while piece is not None:
+                    # Explicitly: a source that is always ready would never let a cancellation in.
+                    await anyio.lowlevel.checkpoint_if_cancelled()
                     await self._send(send, piece, more=True)
                     piece = await anext(source, None)
                 await self._send(send, b"", more=False)
