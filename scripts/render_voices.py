@@ -3,7 +3,8 @@
     apt-get install flite espeak-ng
     python scripts/render_voices.py [FOLDER]      (default: voices)
 
-`python scripts/render_voices.py --commands` prints the commands that it runs.
+`--commands` prints the commands instead. `--other FOLDER` renders another sentence in each voice
+(OGG Vorbis), for the tests of the search for a voice like a clip.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from assistant.audio import Sound, read_sound, write_wav
 from assistant.library.files import sha256_of
@@ -150,6 +152,10 @@ RECIPES = (
 )
 
 
+OTHER = "The library on the corner opens at nine, and closes when it gets dark."
+OTHER_CHINESE = "请问去火车站怎么走？谢谢你的帮助。"
+
+
 def command_of(recipe: Recipe, target: Path) -> list[str]:
     program, *options = recipe.command.split()
     if program == "flite":
@@ -169,11 +175,21 @@ def finished(sound: Sound) -> Sound:
     return Sound((samples * gain).astype(np.float32), RATE)
 
 
-def render(recipe: Recipe, folder: Path) -> Entry:
+def spoken(recipe: Recipe) -> Sound:
     with tempfile.TemporaryDirectory() as temporary:
         raw = Path(temporary) / "raw.wav"
         subprocess.run(command_of(recipe, raw), check=True, stdout=subprocess.DEVNULL)
-        sound = finished(read_sound(raw, max_seconds=60.0))
+        return finished(read_sound(raw, max_seconds=60.0))
+
+
+def render_other(recipe: Recipe, folder: Path) -> None:
+    text = OTHER_CHINESE if recipe.language.startswith("zh") else OTHER
+    sound = spoken(replace(recipe, text=text))
+    soundfile.write(folder / f"{recipe.id}.ogg", sound.samples, RATE, format="OGG")
+
+
+def render(recipe: Recipe, folder: Path) -> Entry:
+    sound = spoken(recipe)
     path = folder / f"{recipe.id}.wav"
     write_wav(path, [sound.to_pcm16()], RATE)
     flite = recipe.command.startswith("flite")
@@ -195,6 +211,10 @@ def main() -> None:
     if "--commands" in sys.argv:
         for recipe in RECIPES:
             sys.stdout.write(shlex.join(command_of(recipe, Path(f"{recipe.id}.wav"))) + "\n")
+        return
+    if "--other" in sys.argv:
+        for recipe in RECIPES:
+            render_other(recipe, Path(sys.argv[-1]))
         return
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "voices")
     folder.mkdir(exist_ok=True)

@@ -11,8 +11,6 @@ from typing import Annotated
 
 import typer
 from packaging.requirements import Requirement
-from rich.console import Console
-from rich.table import Table
 
 from assistant.cli.options import SettingsFile
 from assistant.cli.player import PLAYERS, find_player
@@ -128,8 +126,8 @@ def _player() -> Finding:
 
 
 def _print(findings: list[Finding]) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
+    width = max(len(finding.part) for finding in findings)
     for finding in findings:
         mark = "ok" if finding.ok else ("missing" if finding.needed else "-")
-        table.add_row(mark, finding.part, finding.detail, finding.remedy)
-    Console().print(table)
+        remedy = f": {finding.remedy}" if finding.remedy else ""
+        typer.echo(f"{mark:8}{finding.part:{width}}  {finding.detail}{remedy}")

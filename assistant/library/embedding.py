@@ -56,7 +56,7 @@ class LexicalEmbedder:
         for row, text in zip(vectors, items, strict=True):
             # A word said twice says no more than once.
             for word in dict.fromkeys(words_of(text)):
-                places, weights = _hashed(word, self.dim)
+                places, weights = hashed(word, self.dim)
                 np.add.at(row, places, weights)
         return unit_rows(vectors)
 
@@ -85,7 +85,8 @@ def _grams(word: str) -> list[str]:
 
 
 @lru_cache(maxsize=65_536)
-def _hashed(word: str, dim: int) -> tuple[npt.NDArray[np.intp], Float32]:
+def hashed(word: str, dim: int) -> tuple[npt.NDArray[np.intp], Float32]:
+    """A word's features in their places of a vector: the places and what to add there."""
     pairs = features(word)
     hashes = [zlib.crc32(name.encode()) for name, _ in pairs]
     signs = [1.0 if value & 1 else -1.0 for value in hashes]

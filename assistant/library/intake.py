@@ -13,11 +13,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from assistant.audio import Sound, Voice, read_sound, write_wav
-from assistant.config import describe
 from assistant.errors import AudioError, LibraryError
 from assistant.library.checks import MAX_SECONDS, Checked
 from assistant.library.files import locked, write_atomic
-from assistant.library.manifest import Entry, Manifest, read_manifest
+from assistant.library.manifest import Entry, Manifest, read_manifest, reasons
 from assistant.library.measure import measure, speech_problem
 from assistant.library.progress import tracked
 from assistant.library.sources import ClipInfo, Refusal, Source, expand
@@ -145,7 +144,7 @@ def examine(source: Source) -> _Clip | Refusal:
         # The file gets its name with the id, once that is known to be free.
         entry = Entry.model_validate({"id": voice_id, "file": "new.wav", **about})
     except ValidationError as error:
-        return Refusal(source.name, describe(error, Entry).replace("value error, ", ""))
+        return Refusal(source.name, reasons(error))
     return _Clip(source, wav, entry)
 
 

@@ -29,8 +29,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from assistant.audio import DEFAULT_VOICE, Voice, VoiceTraits
-from assistant.config import describe
-from assistant.errors import LibraryError
+from assistant.errors import LibraryError, did_you_mean
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -173,12 +172,23 @@ def _entries(rows: list[Any]) -> tuple[list[Entry], list[str]]:
         except ValidationError as error:
             name = row.get("id", "") if isinstance(row, dict) else ""
             problems.append(f"voice {number} {f'({name})' if name else ''}: ".replace(" :", ":"))
-            problems[-1] += _reasons(error)
+            problems[-1] += reasons(error)
     return entries, problems
 
 
-def _reasons(error: ValidationError) -> str:
-    return describe(error, Entry).replace("setting", "key").replace("value error, ", "")
+def reasons(error: ValidationError) -> str:
+    """What is wrong with an entry, in one line; for an unknown key with the nearest known one."""
+    return "; ".join(_reason(problem) for problem in error.errors())
+
+
+def _reason(problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        hint = did_you_mean(key, Entry.model_fields)
+        return f"unknown key {key!r}" + (f"; {hint}" if hint else "")
+    text = problem["msg"].removeprefix("Value error, ")
+    value = repr(problem["input"])
+    return f"{key}: {text[:1].lower()}{text[1:]}, not {value[:60]}{'…' * (len(value) > 60)}"
 
 
 def as_row(entry: Entry) -> dict[str, Any]:

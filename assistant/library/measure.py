@@ -104,7 +104,7 @@ def _syllables(spectrum: Spectrum, pitch: PitchTrack) -> int:
     loudness = _smooth(10.0 * np.log10(band + 1e-9), 5)
     floor = np.percentile(loudness, 95) - _LOUD_ENOUGH_DB
     peaks = [peak for peak in _peaks(loudness, _SYLLABLE_DIP_DB) if loudness[peak] > floor]
-    if pitch.voiced.mean() < _FEW_VOICED / 2:
+    if pitch.voiced.sum() < _FEW_VOICED / 2 * len(loudness):
         return len(peaks)
     return sum(bool(pitch.voiced[max(0, peak - 2) : peak + 3].any()) for peak in peaks)
 

@@ -23,6 +23,8 @@ _THRESHOLD = 0.15
 _VOICED = 0.35
 """A frame whose deepest dip stays above this has no pitch."""
 
+_SILENCE = 1e-9  # mean square: 90 dB below full scale
+
 _LONGEST = int(RATE / LOWEST_HZ)  # samples of the longest period
 _SHORTEST = int(RATE / HIGHEST_HZ)
 _WINDOW = 256  # samples that are compared with their like, one period later
@@ -49,7 +51,8 @@ def track_pitch(sound: Sound) -> PitchTrack:
     frames = _frames(sound.resampled(RATE).samples)  # (n, _WINDOW + _LONGEST)
     difference = _normalised_difference(frames)  # (n, _LONGEST)
     period, depth = _first_dip(difference)
-    hz = np.where(depth < _VOICED, RATE / period, 0.0)
+    heard = (frames**2).mean(axis=1) > _SILENCE  # rounding errors have periods too
+    hz = np.where((depth < _VOICED) & heard, RATE / period, 0.0)
     return PitchTrack(_without_jumps(hz).astype(np.float32), depth.astype(np.float32))
 
 

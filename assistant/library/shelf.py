@@ -49,7 +49,7 @@ class Shelf(Generic[T]):
         It may hold dead keys besides. Safe to call from many threads.
         """
         with self._lock:
-            before = self._index or self._load()
+            before = self._load() if self._index is None else self._index
             after = self._with_missing(before, wanted)
             dead = len(after) - len(wanted)
             if dead > max(16, _MOST_DEAD_SHARE * len(wanted)):
@@ -76,7 +76,7 @@ class Shelf(Generic[T]):
 
     def _load(self) -> VectorIndex:
         found = load_index(state_folder(self._folder), self._name, self.embedder)
-        return found or VectorIndex.empty(self.embedder.dim)
+        return VectorIndex.empty(self.embedder.dim) if found is None else found
 
     def _save(self, index: VectorIndex) -> None:
         """Only a saving of time for the next start: failing at it harms nothing."""

@@ -38,12 +38,18 @@ class Spectrum:
         if not len(self.power):
             return np.zeros(0, dtype=np.bool_)
         loud = np.percentile(self.loudness_db, 95)
-        return np.asarray(self.loudness_db > max(loud - _ACTIVE_DB, -70.0))
+        return np.asarray(self.loudness_db > max(loud - _ACTIVE_DB, -85.0))
 
     @cached_property
     def log_mel(self) -> Float32:
-        """Shape (n, MEL_BANDS), natural logarithm of the power."""
-        return np.asarray(np.log(self.power @ _mel_filters() + 1e-8), dtype=np.float32)
+        """Shape (n, MEL_BANDS), natural logarithm of the power, over the clip's own noise floor.
+
+        What lies 45 dB below the clip's mean is taken as equal: there a recording has its noise,
+        and a compressed one nothing, which would differ more than voices do.
+        """
+        bands = self.power @ _mel_filters()
+        floor = 10.0**-4.5 * max(float(bands.mean()), 1e-9)
+        return np.asarray(np.log(bands + floor), dtype=np.float32)
 
     @cached_property
     def centroid_hz(self) -> Float32:
@@ -57,6 +63,8 @@ class Spectrum:
 def spectrum_of(sound: Sound) -> Spectrum:
     """A sound shorter than a frame is one frame, filled up with silence."""
     samples = sound.resampled(RATE).samples
+    if len(samples):
+        samples = samples - samples.mean()  # some sound cards add an offset
     samples = np.pad(samples, (0, max(0, _FFT - len(samples))))
     frames = np.lib.stride_tricks.sliding_window_view(samples, _FFT)[:: RATE // FRAMES_PER_S]
     spectrum = np.fft.rfft(frames * _window(), axis=1)

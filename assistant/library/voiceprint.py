@@ -82,4 +82,4 @@ def _pitch_statistics(pitch: PitchTrack, n: int, active: npt.NDArray[np.bool_]) 
 def _scales() -> npt.NDArray[np.float64]:
     """How much each statistic usually differs between two sentences of the same voice."""
     number = np.arange(1, _COEFFICIENTS + 1)
-    return np.array([*1.7 * number**-0.7, *0.8 * number**-0.4, 0.8, 2.0, 0.1])
+    return np.array([*1.5 * number**-0.7, *0.9 * number**-0.65, 0.6, 2.0, 0.1])

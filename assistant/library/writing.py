@@ -74,9 +74,11 @@ def _table(entry: Entry) -> str:
 
 
 def _without_tables(text: str, ids: Collection[str]) -> str:
-    document = tomlkit.parse(text)
-    tables = document["voices"]
-    assert isinstance(tables, list)
+    try:
+        document = tomlkit.parse(text)
+    except tomlkit.exceptions.TOMLKitError:
+        return ""  # written anew then
+    tables = document.get("voices", [])
     for position in reversed(range(len(tables))):
         if tables[position]["id"] in ids:
             del tables[position]

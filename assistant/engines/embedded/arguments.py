@@ -57,13 +57,17 @@ def fill(text: str, words: Sequence[Token], match: Match) -> dict[str, Any]:
 
 def fill_answer(text: str, parameter: Parameter) -> Any:
     """The value in an answer to "which ...?"; None where there is none."""
-    words = tokens(text)
-    filling = Filling(text, words)
+    value = typed_value(text, parameter)
+    if value is None and kind_of(parameter.schema) in ("string", "array"):
+        said = whole(text, tokens(text))
+        return _shaped(said, parameter) if said else None
+    return value
+
+
+def typed_value(text: str, parameter: Parameter) -> Any:
+    """The value of a clear type (choice, number, day, language) in the text; None without one."""
+    filling = Filling(text, tokens(text))
     _fill_typed(filling, [parameter], answering=True)
-    if parameter.name not in filling.values and kind_of(parameter.schema) in ("string", "array"):
-        value = whole(text, words)
-        if value:
-            filling.values[parameter.name] = _shaped(value, parameter)
     return filling.values.get(parameter.name)
 
 
@@ -89,19 +93,30 @@ def _fill_typed(
 
 
 def _fill_choice(filling: Filling, parameter: Parameter) -> None:
-    norms = [token.norm for token in filling.words]
     values = enum_values(parameter.schema)
-    for value in sorted(values, key=lambda value: -len(str(value))):
-        wanted = [token.norm for token in tokens(str(value).replace("_", " "))]
-        for first in range(len(norms) - len(wanted) + 1):
-            if wanted and norms[first : first + len(wanted)] == wanted:
-                filling.take(parameter, value, first, first + len(wanted))
-                return
+    said = list(_choices(filling.words, values))
+    # "convert dollars to yen": the one behind the argument's name, else the longest, else the first
+    named = [
+        one for one in said if filling.words[one.first - 1].norm in parameter.words and one.first
+    ]
+    for found in named or sorted(said, key=lambda one: one.first - one.end):
+        filling.take(parameter, found.value, found.first, found.end)
+        return
     for number in numbers(filling.words):
         if number.value in values and filling.is_free(number):
             value = values[values.index(number.value)]
             filling.take(parameter, value, number.first, number.end)
             return
+
+
+def _choices(words: Sequence[Token], values: Sequence[Any]) -> Iterator[Found]:
+    """Every place where one of the values is said."""
+    norms = [token.norm for token in words]
+    for value in values:
+        wanted = [token.norm for token in tokens(str(value).replace("_", " "))]
+        for first in range(len(norms) - len(wanted) + 1):
+            if wanted and norms[first : first + len(wanted)] == wanted:
+                yield Found(value, first, first + len(wanted))
 
 
 def _fill_boolean(filling: Filling, parameter: Parameter, answering: bool) -> None:

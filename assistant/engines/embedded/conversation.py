@@ -11,10 +11,12 @@ from assistant.audio import Sound
 from assistant.engines.base import EngineOutput, EngineRequest, Finish
 from assistant.engines.embedded import answers
 from assistant.engines.embedded.arguments import fill_answer
+from assistant.engines.embedded.follow_up import follow_up
 from assistant.engines.embedded.hearing import Heard, Hearing
 from assistant.engines.embedded.languages import detect
 from assistant.engines.embedded.phrases import lead_in, phrase, small_talk
 from assistant.engines.embedded.planner import Request, plan
+from assistant.engines.embedded.rescoring import understood
 from assistant.engines.embedded.speaking import speak
 from assistant.engines.parser import ToolCallParser, format_call, new_call_id
 from assistant.events import Transcript
@@ -26,6 +28,8 @@ from assistant.messages import (
     ToolSchema,
     UserMessage,
 )
+
+_BREAKS_OFF = ("thanks", "bye", "who", "can_do")  # small talk that is no answer to a question
 
 Outputs = Generator[EngineOutput, None, None]
 
@@ -53,23 +57,30 @@ def answer(
     heard = hear(user, hearing, stop)
     if stop.is_set():
         return
-    text = " ".join(filter(None, (_typed(user), heard.text)))
-    state.language = request.language or detect(text, state.language)
-    requests = _requests(text, heard, request, state)
-    understood = heard.clear or bool(requests) or bool(_typed(user))
+    typed = _typed(user)
+    state.language = request.language or _language(typed, state.language)
+    text, requests = _requests(typed, heard, request, state)
+    clear = heard.clear or bool(requests) or bool(typed)
     if _sounds(user):
-        yield Transcript(heard.text if understood else "")
-    if requests and request.tools:
+        yield Transcript(text.removeprefix(typed).strip() if clear else "")
+    if requests:
         yield from _call(request, state, requests, stop)
         return
-    said = _without_tools(text, understood, request, state)
+    said = _without_tools(text, clear, request, state)
     yield from _say(said, request, state, stop)
     yield Finish()
+
+
+def _language(typed: str, previous: str) -> str:
+    """The language that the user wrote, or else spoke: the recogniser hears English."""
+    return small_talk(typed)[1] or (detect(typed, previous) if typed else "en")
 
 
 def hear(user: UserMessage, hearing: Hearing, stop: threading.Event) -> Heard:
     """The words of all sounds in the message."""
     heard = [hearing.hear(sound, stop) for sound in _sounds(user)]
+    if len(heard) == 1:
+        return heard[0]
     text = " ".join(one.text for one in heard if one.text)
     return Heard(text, all(one.clear for one in heard))
 
@@ -85,16 +96,29 @@ def _say(text: str, request: EngineRequest, state: State, stop: threading.Event)
     )
 
 
-def _requests(text: str, heard: Heard, request: EngineRequest, state: State) -> Sequence[Request]:
-    """What the user asks for; an answer to our question completes what was asked before."""
+def _requests(
+    typed: str, heard: Heard, request: EngineRequest, state: State
+) -> tuple[str, Sequence[Request]]:
+    """The user's words, and what they ask for.
+
+    An answer to our question completes what was asked before.
+    """
+    text = " ".join(filter(None, (typed, heard.text)))
     about, state.about = state.about, None
-    if small_talk(text):
-        return ()
-    if about and state.asked == _last_said(request.messages):
+    if (
+        about
+        and state.asked == _last_said(request.messages)
+        and small_talk(text)[0] not in _BREAKS_OFF
+    ):
         completed = _completed(about, text, request.tools)
         if completed:
-            return (completed,)
-    return plan(text, request.tools, certain=heard.clear)
+            return text, (completed,)
+    same_again = follow_up(text, request.messages, request.tools)
+    if same_again:
+        return text, (same_again,)
+    if not typed:
+        return understood(heard, request.tools)
+    return text, () if small_talk(text)[0] else plan(text, request.tools)
 
 
 def _completed(about: Request, text: str, tools: Sequence[ToolSchema]) -> Request | None:
@@ -162,13 +186,13 @@ def _ask(request: EngineRequest, state: State, before: str, stop: threading.Even
     yield from _say(said, request, state, stop)
 
 
-def _without_tools(text: str, understood: bool, request: EngineRequest, state: State) -> str:
+def _without_tools(text: str, clear: bool, request: EngineRequest, state: State) -> str:
     language = request.language or state.language
-    if not understood:
+    if not clear:
         return phrase("unclear", language)
     if not text.strip():
         return phrase("not_heard", language)
-    topic = small_talk(text)
+    topic, _ = small_talk(text)
     if topic and topic != "can_do":
         return phrase(topic, language)
     if topic:

@@ -8,14 +8,15 @@ matched by the words of its name and description.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from assistant.engines.embedded.parameters import kind_of
+from assistant.engines.embedded.parameters import kind_of, spelt, stems
 from assistant.engines.embedded.profiles import GLUE, ONCE, QUESTION, Anchor, Profile
 from assistant.engines.embedded.recognisers import numbers
 from assistant.engines.embedded.words import COURTESY, QUESTION_WORDS, Token, is_cjk, similar
 
 _FILLS = 0.1  # weight of a word that an argument can take in
+_MOST_FILLED = 1.5  # weight of all such words together
 _STRANGE = 0.6  # weight of a word that has no place in the tool
 _DOUBT = 0.5  # evidence (sum of matched weights) that halves the score
 
@@ -36,13 +37,15 @@ class Match:
 def best_match(words: Sequence[Token], profile: Profile) -> Match:
     """The tool's nearest example, or its bag of words where that is nearer."""
     weights = _weights(words, profile)
-    best = Match(profile, _bag_score(words, profile, sum(weights)))
+    best = Match(profile, 0.0)
     for example in profile.examples:
         matched, pairs = align(words, example)
         score = _damped(matched, *_totals(weights, example, pairs))
-        if score > best.score or (not best.example and score == best.score):
+        if score > best.score:
             best = Match(profile, score, example, pairs)
-    return best
+    # The example that is nearest still says where the arguments stand.
+    bag = _bag_score(words, profile, sum(weights))
+    return replace(best, score=bag) if bag > best.score else best
 
 
 def _totals(
@@ -79,7 +82,14 @@ def _weights(words: Sequence[Token], profile: Profile) -> list[float]:
     if {kind_of(parameter.schema) for parameter in profile.parameters} & {"integer", "number"}:
         for number in numbers(words):
             weights[number.first : number.end] = [0.0] * (number.end - number.first)
-    return weights
+    return _capped(weights) if profile.open else weights
+
+
+def _capped(weights: list[float]) -> list[float]:
+    """A long text to send or to translate speaks no more against the tool than a short one."""
+    light = sum(weight for weight in weights if weight <= GLUE)
+    scale = min(_MOST_FILLED / light, 1.0) if light else 1.0
+    return [weight * scale if weight <= GLUE else weight for weight in weights]
 
 
 def _word_weight(token: Token, profile: Profile, strange: float) -> float:
@@ -98,7 +108,15 @@ def _bag_score(words: Sequence[Token], profile: Profile, total: float) -> float:
     """Only the tool's own words count, each once; its name stands for the example."""
     said = {token.norm for token in words if token.content}
     matched = sum(_known(norm, profile.vocabulary) for norm in said)
-    return _damped(matched, total, max(profile.name_weight, 1.0)) if matched >= 1.0 else 0.0
+    wanted = max(profile.name_weight, 1.0)
+    if profile.open and _opens_with_name(words, profile):
+        wanted = (wanted + 1.0) / 2  # "play yesterday by the beatles" says "play", not "music"
+    return _damped(matched, total, wanted) if matched >= 1.0 else 0.0
+
+
+def _opens_with_name(words: Sequence[Token], profile: Profile) -> bool:
+    opening = next((token.norm for token in words if token.word not in COURTESY), "")
+    return opening == next(iter(stems(spelt(profile.tool.name))), None)
 
 
 def _known(norm: str, vocabulary: dict[str, float]) -> float:

@@ -15,6 +15,9 @@ from assistant.engines.embedded.words import COURTESY, QUESTION_WORDS, Token, si
 _CJK_QUESTION = ("谁", "什么", "哪", "多少", "怎么", "为什么", "几", "多长", "多高", "多大")
 _ARTICLES = ("a", "an", "the")
 
+OPENED = 0.42
+"""The score of such a match: enough, and no more than that."""
+
 
 def opening_match(words: Sequence[Token], tools: Sequence[Profile]) -> Match | None:
     """The tool with the example whose opening is the utterance's."""
@@ -22,7 +25,7 @@ def opening_match(words: Sequence[Token], tools: Sequence[Profile]) -> Match | N
     if not any(token.content for token in asked) or _is_personal(asked):
         return None
     openings = [
-        (_common_opening(asked, example), Match(tool, 0.0, example))
+        (_common_opening(asked, example), Match(tool, OPENED, example))
         for tool in tools
         if _takes_any_words(tool)
         for example in tool.examples

@@ -23,10 +23,11 @@ def lead_in(language: str, previous: str) -> str:
     return options[after % len(options)]
 
 
-def small_talk(text: str) -> str:
-    """The topic where the whole text is a greeting, thanks and the like; empty else."""
+def small_talk(text: str) -> tuple[str, str]:
+    """Topic and language where the whole text is a greeting, thanks and the like; empty else."""
     said = _NOT_WORDS.sub(" ", re.sub(r"['’]s\b", " is", text.lower())).strip()
-    return next((topic for topic, form in _small_talk() if form.fullmatch(said)), "")
+    found = ((topic, tag) for topic, tag, form in _small_talk() if form.fullmatch(said))
+    return next(found, ("", ""))
 
 
 def _find(name: str, language: str) -> Any:
@@ -35,6 +36,9 @@ def _find(name: str, language: str) -> Any:
 
 
 @cache
-def _small_talk() -> list[tuple[str, re.Pattern[str]]]:
-    tables = (table["small_talk"] for table in read("phrases.toml").values())
-    return [(topic, re.compile(form)) for table in tables for topic, form in table.items()]
+def _small_talk() -> list[tuple[str, str, re.Pattern[str]]]:
+    return [
+        (topic, tag, re.compile(form))
+        for tag, table in read("phrases.toml").items()
+        for topic, form in table["small_talk"].items()
+    ]

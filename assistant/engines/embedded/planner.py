@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assistant.engines.embedded.arguments import fill, missing
+from assistant.engines.embedded.lexicon import word_class
 from assistant.engines.embedded.matching import Match, best_match
 from assistant.engines.embedded.openings import opening_match
 from assistant.engines.embedded.parameters import Parameter
@@ -21,9 +22,12 @@ from assistant.messages import ToolSchema
 _FITS = 0.4  # a lower score is no request for the tool
 _CERTAIN = 0.45  # what every part needs, where an utterance is taken for several requests
 _STRONG = 0.6  # a part that lacks an argument must fit so well
-_PART_COST = 0.08  # one request is the better reading unless several fit clearly better
+_JOINED_BONUS = 0.15  # for two requests without doubt, with "and" or "please" between them
+_LACKING_COST = 0.15
+_PART_COST = 0.04  # one request is the better reading unless several fit clearly better
 _SHORTLIST = 12  # tools that are tried on every part
-_MAX_WORDS = 120  # of an utterance that is looked at: the rest is no request
+_MAX_WORDS = 300  # of an utterance that is looked at
+_SHORT = 40  # words; a longer utterance is divided at its marks only
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,13 @@ class _Reading:
     value: float  # the mean score by words, less the cost of each further part
 
 
-def plan(text: str, tools: Sequence[ToolSchema], *, certain: bool = True) -> tuple[Request, ...]:
+def plan(
+    text: str, tools: Sequence[ToolSchema], *, certain: bool = True, openings: bool = True
+) -> tuple[Request, ...]:
     """The requests in the text, in order; none where no tool fits.
 
     `certain` is False for words that may have been misheard: then more must speak for a tool.
+    `openings` is False where the opening of a question is not enough.
     """
     words = tokens(text)[:_MAX_WORDS]
     candidates = _shortlist(words, profiles(tools))
@@ -55,7 +62,7 @@ def plan(text: str, tools: Sequence[ToolSchema], *, certain: bool = True) -> tup
     best = max(readings, key=lambda reading: reading.value, default=None)
     if best and (certain or best.value >= 1.2 * _FITS):
         return best.requests
-    opened = opening_match(words, profiles(tools)) if certain else None
+    opened = opening_match(words, profiles(tools)) if certain and openings else None
     request = _request(text, words, opened) if opened else None
     return (request,) if request and not request.missing else ()
 
@@ -98,27 +105,44 @@ def _split(
     if start >= len(words):
         return 0.0, ()
     if start not in memo:
-        memo[start] = None
         options = []
         for end in _ends(words, start):
-            rest = _split(text, words, end, candidates, memo)
-            request = rest and _best_request(text, words[start:end], candidates)
-            if rest and request and request.score >= _CERTAIN:
-                complete = not request.missing or (end == len(words) and start == 0)
-                if complete:
-                    cost = _PART_COST if end < len(words) and not words[end].breaks else 0.0
-                    value = (request.score - cost) * (end - start) + rest[0]
-                    options.append((value, (request, *rest[1])))
+            request = _part(text, words[start:end], candidates)
+            rest = request and _split(text, words, end, candidates, memo)
+            if request and rest:
+                cost = _cost(request, rest[1], words[end] if end < len(words) else None)
+                value = (request.score - cost) * (end - start) + rest[0]
+                options.append((value, (request, *rest[1])))
         memo[start] = max(options, key=lambda option: option[0], default=None)
     return memo[start]
+
+
+def _cost(request: Request, following: Sequence[Request], border: Token | None) -> float:
+    """What is taken off the score of a request because others follow it."""
+    lacking = _LACKING_COST if request.missing else 0.0
+    if border is None or border.breaks:
+        return lacking
+    both = request, *following[:1]
+    if border.word in COURTESY and all(one.score >= _STRONG and not one.missing for one in both):
+        return -_JOINED_BONUS
+    return lacking + _PART_COST
+
+
+def _part(text: str, words: Sequence[Token], candidates: Sequence[Profile]) -> Request | None:
+    """A request that may stand beside others: it fits well, and better where it lacks something."""
+    request = _best_request(text, words, candidates)
+    needed = _STRONG if request and request.missing else _CERTAIN
+    return request if request and request.score >= needed else None
 
 
 def _ends(words: Sequence[Token], start: int) -> Iterator[int]:
     """Where a request may end: at the end, at a full stop, or before a word that may open one."""
     for end in range(start + 2, len(words) - 1):
         token = words[end]
+        if words[end - 1].word in word_class("place_in"):
+            continue
         opens = token.word in COURTESY or token.word in QUESTION_WORDS or token.content
-        if token.breaks or opens:
+        if token.breaks or (opens and len(words) <= _SHORT):
             yield end
     yield len(words)
 

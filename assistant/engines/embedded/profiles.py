@@ -24,6 +24,7 @@ from assistant.engines.embedded.parameters import (
     spelt,
     stems,
 )
+from assistant.engines.embedded.recognisers import numbers
 from assistant.engines.embedded.words import (
     COURTESY,
     PREPOSITIONS,
@@ -130,10 +131,13 @@ def _sample_values(schema: dict[str, Any]) -> frozenset[str]:
 def _anchors(
     words: Sequence[Token], own: dict[str, float], counts: Counter[str], samples: frozenset[str]
 ) -> Iterator[Anchor]:
+    counted = {i for found in numbers(words) for i in range(found.first, found.end)}
     governed, in_slot = False, False  # behind a preposition; behind a word of an argument
-    for token in words:
+    for index, token in enumerate(words):
         weight = _weight(token, own, counts)
-        if token.word in PREPOSITIONS:
+        if index in counted and not is_cjk(token.word):
+            weight = SLOT
+        elif token.word in PREPOSITIONS:
             governed, in_slot = True, False
         elif not token.content:
             weight = SLOT if in_slot else weight

@@ -77,8 +77,8 @@ def _number_words(words: Sequence[Token], index: int) -> Found | None:
         word = words[end].word
         if word in _SMALL and (last is None or last in _SCALES or _adds(last, word)):
             current += _SMALL[word]
-        elif word in _SCALES and last is not None:
-            current *= _SCALES[word]
+        elif word in _SCALES:
+            current = max(current, 1) * _SCALES[word]
             if _SCALES[word] > 100:
                 total, current = total + current, 0
         elif word == "and" and last in _SCALES and _next_is_small(words, end):
@@ -87,7 +87,7 @@ def _number_words(words: Sequence[Token], index: int) -> Found | None:
         else:
             break
         last, end = word, end + 1
-    if last is None or words[index].word in ("and", *_SCALES):
+    if last is None:
         return None
     first = index - (index > 0 and words[index - 1].word in ("minus", "negative"))
     value = float(total + current)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from assistant.engines.embedded.lexicon import word_class
 from assistant.engines.embedded.matching import Match
 from assistant.engines.embedded.parameters import Parameter, is_place, is_query
-from assistant.engines.embedded.profiles import CJK, CJK_ONCE, OFTEN, SLOT, Anchor
-from assistant.engines.embedded.recognisers import days
+from assistant.engines.embedded.places import place_names, runs_of
+from assistant.engines.embedded.profiles import CJK_ONCE, OFTEN, SLOT, Anchor
 from assistant.engines.embedded.words import (
     COURTESY,
     QUESTION_WORDS,
@@ -34,7 +34,7 @@ def free_spans(
     places = [parameter for parameter in parameters if is_place(parameter)]
     texts = [parameter for parameter in parameters if parameter not in places]
     used: set[int] = set()
-    for parameter, span in zip(places, _places(words, free, match, places), strict=False):
+    for parameter, span in zip(places, place_names(words, free, match, len(places)), strict=False):
         used.update(span)
         yield parameter, span_text(text, _tokens(words, span))
     free = [i for i in free if i not in used]
@@ -58,99 +58,18 @@ def _tokens(words: Sequence[Token], span: Sequence[int]) -> list[Token]:
     return [words[i] for i in span]
 
 
-def _places(
-    words: Sequence[Token], free: Sequence[int], match: Match, parameters: Sequence[Parameter]
-) -> Iterator[list[int]]:
-    """The names of places: after a preposition, else what no example accounts for."""
-    if not parameters:
-        return
-    timed = {i for found in days(words) for i in range(found.first, found.end)}
-    usable = set(free) - timed
-    known = match.profile.vocabulary
-    spans = (
-        list(_after(word_class("place_in"), words, usable, known))
-        or list(_after(word_class("place_to"), words, usable, known))
-        or _names_beside(words, usable, match)[:1]
-    )
-    for span in spans:
-        yield from _two(words, span) if len(parameters) > 1 else [span]
-
-
-def _names_beside(words: Sequence[Token], usable: set[int], match: Match) -> list[list[int]]:
-    """What the nearest example doesn't have; in Chinese also what only that example has."""
-    known = match.profile.vocabulary
-    for weakest in (0.0, CJK):
-        matched = {i for i, j in match.pairs if match.example[j].weight >= weakest}
-        runs = _runs(sorted(usable - matched))
-        names = [run for run in runs if _is_short_name(words, run) and _is_name(words, run, known)]
-        if names:
-            return names
-        if not any(is_cjk(words[i].word) for i in usable):
-            break
-    return []
-
-
-def _is_short_name(words: Sequence[Token], span: Sequence[int]) -> bool:
-    glue = [
-        i for i in span if not words[i].content and words[i].word not in word_class("inside_name")
-    ]
-    return not glue and len(span) <= 6 and words[span[0]].content
-
-
-def _after(
-    prepositions: frozenset[str], words: Sequence[Token], usable: set[int], known: dict[str, float]
-) -> Iterator[list[int]]:
-    i = 0
-    while i < len(words):
-        if words[i].word in prepositions and i in usable:
-            span = _name_from(words, i + 1, usable, known)
-            if span and _is_name(words, span, known):
-                yield span
-                i = span[-1]
-        i += 1
-
-
-def _name_from(
-    words: Sequence[Token], start: int, usable: set[int], known: dict[str, float]
-) -> list[int]:
-    """The words from `start` that may be one name."""
-    span: list[int] = []
-    for i in range(start, len(words)):
-        token = words[i]
-        if i not in usable or (token.word in COURTESY and token.word != "and"):
-            break
-        if not token.content and token.word not in word_class("inside_name"):
-            break
-        span.append(i)
-    while span and not words[span[-1]].content:
-        span.pop()
-    return span
-
-
-def _two(words: Sequence[Token], span: list[int]) -> Iterator[list[int]]:
-    """ "berlin and tokyo" are two names where two can be used."""
-    middle = next((n for n, i in enumerate(span) if words[i].word == "and"), None)
-    parts = [span] if middle is None else [span[:middle], span[middle + 1 :]]
-    yield from filter(None, parts)
-
-
-def _is_name(words: Sequence[Token], span: Sequence[int], known: dict[str, float]) -> bool:
-    """Not made of words that belong to the tool, or to no name at all."""
-    strangers = [i for i in span if words[i].content and known.get(words[i].norm, 0.0) < OFTEN]
-    possessive = span[0] > 0 and words[span[0] - 1].word in ("my", "your", "our")
-    return bool(strangers) and not possessive
-
-
 def _rest(
     words: Sequence[Token], free: Sequence[int], match: Match, parameters: Sequence[Parameter]
 ) -> Iterator[list[int]]:
     """What follows the words that ask for the tool."""
     query = is_query(parameters[0])
+    last = max((i + 1 for i, token in enumerate(words) if token.word not in COURTESY), default=0)
     for start in _leads(words, match, query=query):
-        end = len(words) if query else len(words) - _tail(words[start:], match)
-        runs = _runs([i for i in free if start <= i < end])
+        end = last if query else last - _tail(words[start:last], match)
+        runs = runs_of([i for i in free if start <= i < end])
         span = _trimmed(words, max(runs, key=len, default=[]))
-        if any(words[i].content for i in span):
+        named = parameters[0].words  # "translate a text" names the text and doesn't give it
+        if any(words[i].content and words[i].norm not in named for i in span):
             yield span
             return
 
@@ -216,8 +135,11 @@ def _common(words: Sequence[Token], example: Sequence[Anchor], query: bool) -> I
 
 
 def _tail(words: Sequence[Token], match: Match) -> int:
-    """How many words at the end are the end of the nearest example, behind its argument."""
-    example = match.example
+    """How many words at the end are the end of an example, behind its argument."""
+    return max((_common_end(words, example) for example in match.profile.examples), default=0)
+
+
+def _common_end(words: Sequence[Token], example: Sequence[Anchor]) -> int:
     count = 0
     while count < min(len(words), len(example)) - 1:
         anchor = example[-1 - count]
@@ -234,21 +156,10 @@ def _gaps(
     matched = {i for i, _ in match.pairs}
     known: Callable[[int], bool] = lambda i: words[i].norm in match.profile.vocabulary  # noqa: E731
     rest = [i for i in free if i not in matched and (match.pairs or not known(i))]
-    for run in _runs(rest):
+    for run in runs_of(rest):
         span = _trimmed(words, run)
         if any(words[i].content for i in span):
             yield span
-
-
-def _runs(indices: Sequence[int]) -> list[list[int]]:
-    """Neighbouring indices together."""
-    runs: list[list[int]] = []
-    for i in indices:
-        if runs and runs[-1][-1] == i - 1:
-            runs[-1].append(i)
-        else:
-            runs.append([i])
-    return runs
 
 
 def _without_courtesy(words: Sequence[Token], span: Sequence[int]) -> list[int]:

@@ -42,7 +42,7 @@ UTTERANCES: list[tuple[str, Calls]] = [
     ("speak in a deep male voice", voice("deep male")),
     ("please talk like an old man", voice("an old man")),
     ("go back to the normal voice", voice("normal")),
-    ("use a higher voice please", voice("higher voice")),
+    ("use a higher voice please", voice("higher")),
     # Knowledge: only the opening is known.
     ("give me a brief introduction to the great wall",
      search("brief introduction to the great wall")),

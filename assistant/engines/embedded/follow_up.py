@@ -1,0 +1,77 @@
+"""Understands "and in Oslo?": the request before it, with one thing changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from assistant.engines.embedded.arguments import fill_answer, typed_value
+from assistant.engines.embedded.lexicon import word_class
+from assistant.engines.embedded.parameters import Parameter, parameters_of, takes_words
+from assistant.engines.embedded.planner import Request, plan
+from assistant.engines.embedded.words import (
+    PREPOSITIONS,
+    QUESTION_WORDS,
+    span_text,
+    tokens,
+)
+from assistant.messages import AssistantMessage, Message, ToolCall, ToolSchema
+
+_MAX_WORDS = 6  # what is longer says itself what it wants
+_NAME_WORDS = 2
+_REQUEST_OF_ITS_OWN = 0.6
+
+
+def follow_up(
+    text: str, messages: Sequence[Message], tools: Sequence[ToolSchema]
+) -> Request | None:
+    """The request that the text goes on with; None where it is none, or there was none before."""
+    rest = _without_opening(text)
+    call = _last_call(messages)
+    tool = next((tool for tool in tools if call and tool.name == call.name), None)
+    if not rest or not call or not tool:
+        return None
+    own = plan(rest, tools, openings=False)
+    if own and not own[0].missing and own[0].score > _REQUEST_OF_ITS_OWN:
+        return None
+    before = json.loads(call.arguments)
+    changed = _changed(rest, list(parameters_of(tool.parameters)))
+    return Request(tool, {**before, **changed}, (), 1.0) if changed else None
+
+
+def _without_opening(text: str) -> str:
+    """What follows the opening of a follow-up; empty where the text has none."""
+    words = tokens(text)
+    said = [token.word for token in words]
+    openings = (opening.split(",") for opening in word_class("follow_up"))
+    lengths = [len(opening) for opening in openings if said[: len(opening)] == opening]
+    rest = words[max(lengths, default=0) :]
+    while rest and rest[-1].word in word_class("function"):
+        rest = rest[:-1]
+    if not lengths or not rest or len(rest) > _MAX_WORDS or rest[0].word in QUESTION_WORDS:
+        return ""
+    # After a mere "and", more than a name or "in ..." may as well ask for something else.
+    if max(lengths) == 1 and len(rest) > _NAME_WORDS and rest[0].word not in PREPOSITIONS:
+        return ""
+    return span_text(text, rest)
+
+
+def _last_call(messages: Sequence[Message]) -> ToolCall | None:
+    """The last call of the answer before; a follow-up reaches no further back."""
+    answers = [message for message in messages if isinstance(message, AssistantMessage)]
+    calls = [call for answer in answers[-2:] for call in answer.calls if not call.problem]
+    return calls[-1] if calls else None
+
+
+def _changed(text: str, parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """The argument that the text gives: one of a clear type, else the first that is words."""
+    for parameter in parameters:
+        value = typed_value(text, parameter)
+        if value is not None:
+            return {parameter.name: value}
+    for parameter in sorted(filter(takes_words, parameters), key=lambda one: not one.required):
+        value = fill_answer(text, parameter)
+        if value is not None:
+            return {parameter.name: value}
+    return {}

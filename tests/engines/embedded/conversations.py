@@ -1,0 +1,88 @@
+"""A conversation with an engine, and what its outputs say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from toolbox import TOOLS
+
+from assistant.audio import Sound, Voice
+from assistant.engines.base import (
+    Engine,
+    EngineOutput,
+    EngineRequest,
+    Finish,
+    Speech,
+    Task,
+)
+from assistant.events import TextDelta
+from assistant.messages import (
+    AssistantMessage,
+    Message,
+    Outcome,
+    ToolCall,
+    ToolMessage,
+    ToolSchema,
+    UserMessage,
+)
+
+
+@dataclass
+class Conversation:
+    """Goes through turns as the assistant's loop does, without running any tool."""
+
+    engine: Engine
+    tools: Sequence[ToolSchema] = TOOLS
+    messages: list[Message] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.state = self.engine.new_state()
+
+    async def step(self, language: str = "", speak: bool = True, voice: Voice | None = None,
+                   task: Task = "answer") -> list[EngineOutput]:  # fmt: skip
+        request = EngineRequest(
+            tuple(self.messages), self.tools, voice or Voice(), language, speak, task=task
+        )
+        outputs = [output async for output in self.engine.stream(request, self.state)]
+        assert isinstance(outputs[-1], Finish)
+        calls = tuple(output for output in outputs if isinstance(output, ToolCall))
+        assert (outputs[-1].reason == "tool_calls") == bool(calls)
+        self.messages.append(AssistantMessage(said(outputs), calls))
+        return outputs
+
+    async def ask(self, *parts: str | Sound, **options: str) -> list[EngineOutput]:
+        self.messages.append(UserMessage(parts))
+        return await self.step(**options)  # type: ignore[arg-type]
+
+    async def results(self, *texts: str, outcome: Outcome = "ok") -> list[EngineOutput]:
+        last = self.messages[-1]
+        assert isinstance(last, AssistantMessage)
+        for call, text in zip(last.calls, texts, strict=True):
+            self.messages.append(ToolMessage(call, outcome, text))
+        return await self.step()
+
+
+def said(outputs: Sequence[EngineOutput]) -> str:
+    return "".join(output.text for output in outputs if isinstance(output, TextDelta))
+
+
+def called(outputs: Sequence[EngineOutput]) -> list[tuple[str, dict[str, object]]]:
+    calls = [output for output in outputs if isinstance(output, ToolCall)]
+    assert not any(call.problem for call in calls)
+    return [(call.name, json.loads(call.arguments)) for call in calls]
+
+
+def speech(outputs: Sequence[EngineOutput]) -> Sound:
+    pieces = [output.samples for output in outputs if isinstance(output, Speech)]
+    return Sound.from_pcm16(np.concatenate(pieces)) if pieces else Sound(np.zeros(0, np.float32), 1)
+
+
+def shape(outputs: Sequence[EngineOutput]) -> list[str]:
+    return [type(output).__name__ for output in outputs]
+
+
+on_both_loops = pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"], indirect=True)

@@ -1,0 +1,72 @@
+"""Requests that go on with the one before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conversations import Conversation, called
+
+from assistant.engines.base import Engine
+from assistant.messages import ToolSchema
+
+pytestmark = pytest.mark.anyio
+
+PLACE = {"type": "string", "description": "City or place"}
+DAY = {"type": "string", "description": "today, tomorrow, a weekday or a date", "default": "now"}
+WEATHER = ToolSchema(
+    "weather",
+    "Tells the weather in a place.",
+    {"type": "object", "properties": {"location": PLACE, "day": DAY}, "required": ["location"]},
+    ("what's the weather in berlin", "will it rain in paris tomorrow", "北京今天天气怎么样"),
+)
+LAMP = ToolSchema(
+    "lamp",
+    "Switches the lamp.",
+    {
+        "type": "object",
+        "properties": {"state": {"enum": ["on", "off"]}},
+        "required": ["state"],
+    },
+    ("switch the lamp on", "turn the lamp off"),
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "arguments"),
+    [
+        ("what's the weather in Paris", "and in Oslo?", {"location": "Oslo"}),
+        ("what's the weather in Paris", "And Rome?", {"location": "Rome"}),
+        ("will it rain in Paris", "what about tomorrow", {"location": "Paris", "day": "tomorrow"}),
+        ("will it rain in Paris", "how about new york", {"location": "new york"}),
+        ("北京今天天气怎么样", "那上海呢", {"location": "上海", "day": "今天"}),
+    ],
+)
+async def test_one_thing_is_changed_and_the_rest_stays(
+    engine: Engine, first: str, then: str, arguments: dict[str, Any]
+) -> None:
+    conversation = Conversation(engine, (WEATHER, LAMP))
+    await conversation.ask(first)
+    await conversation.results("Sunny.")
+    assert called(await conversation.ask(then)) == [("weather", arguments)]
+
+
+@pytest.mark.parametrize(
+    ("then", "calls"),
+    [
+        ("and switch the lamp on", [("lamp", {"state": "on"})]),
+        ("and tell me a joke", []),
+        ("thanks", []),
+    ],
+)
+async def test_what_asks_for_something_else_is_no_follow_up(
+    engine: Engine, then: str, calls: list[tuple[str, dict[str, Any]]]
+) -> None:
+    conversation = Conversation(engine, (WEATHER, LAMP))
+    await conversation.ask("what's the weather in Paris")
+    await conversation.results("Sunny.")
+    assert called(await conversation.ask(then)) == calls
+
+
+async def test_nothing_before_is_nothing_to_follow(engine: Engine) -> None:
+    assert called(await Conversation(engine, (WEATHER, LAMP)).ask("and in Oslo?")) == []

@@ -1,0 +1,43 @@
+"""A voice like this clip: other sentences of the same synthesiser's voice find their own clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assistant.audio import Sound, read_sound
+from assistant.library import VoiceLibrary
+from assistant.library.voiceprint import Voiceprint
+
+Clip = Callable[[str], Sound]
+SENTENCES = Path(__file__).parent / "sentences"
+VOICES = sorted(path.stem for path in SENTENCES.glob("*.ogg"))
+
+
+@pytest.mark.parametrize("name", VOICES)
+@pytest.mark.parametrize(("gain", "rate"), [(1.0, 16_000), (0.1, 24_000), (0.5, 44_100)])
+def test_another_sentence_finds_the_clip_of_its_voice(
+    library: VoiceLibrary, name: str, gain: float, rate: int
+) -> None:
+    sentence = read_sound(SENTENCES / f"{name}.ogg", max_seconds=60.0)
+    heard = Sound(sentence.samples * np.float32(gain), sentence.sample_rate).resampled(rate)
+    assert library.search_like(heard, limit=1)[0].voice.id == name
+
+
+def test_there_is_a_sentence_for_each_bundled_voice(library: VoiceLibrary) -> None:
+    assert sorted(voice.id for voice in library) == VOICES
+
+
+def test_the_clip_itself_is_a_perfect_match(library: VoiceLibrary, clip: Clip) -> None:
+    match = library.search_like(clip("slt"), limit=1)[0]
+    assert (match.voice.id, match.score) == ("slt", pytest.approx(1.0, abs=1e-3))
+
+
+def test_vectors_have_length_one_whatever_the_sound(clip: Clip) -> None:
+    sounds = [clip("awb"), Sound(np.zeros(100, dtype=np.float32), 16_000)]
+    lengths = np.linalg.norm(Voiceprint().embed(sounds), axis=1)
+    assert lengths == pytest.approx(np.ones(2), abs=1e-5)
+    assert Voiceprint().embed([]).shape == (0, 256)
