@@ -90,7 +90,8 @@ class Chat:
         else:
             audio_id = self._envelope.audio_id
             work = partial(chat_answer.whole_message, answer, self._form, audio_id, expires_at)
-            message = await anyio.to_thread.run_sync(work)
+            # Encoding takes a while; without sound a thread would only cost.
+            message = await anyio.to_thread.run_sync(work) if answer.chunks else work()
         return self._envelope.whole(message, answer.ended, answer.steps)
 
     async def pieces(self, turn: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 import uuid
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from assistant.events import AudioChunk, Event, Failed
 from assistant.server.answers import failure
@@ -30,15 +29,17 @@ class TextStream:
 
     def __init__(self, owner: str) -> None:
         self.owner = owner
-        self.taken = False
+        self._taken = False
         self._words: list[str] = []
         self._chars = 0
-        self._send: MemoryObjectSendStream[str]
-        self._sentences: MemoryObjectReceiveStream[str]
-        self._send, self._sentences = anyio.create_memory_object_stream[str](math.inf)
+        self._sentences: deque[str] = deque()
+        self._ended = False
+        self._changed = anyio.Event()
 
     def add(self, text: str) -> None:
         """Raises ApiError: it was ended already, or is too long."""
+        if self._ended:
+            raise ApiError("the text has been ended already")
         self._chars += len(text)
         if self._chars > MAX_CHARS:
             raise ApiError(f"text: more than {MAX_CHARS} characters", status=413)
@@ -48,11 +49,14 @@ class TextStream:
 
     def end(self) -> None:
         self._flush()
-        self._send.close()
+        self._ended = True
+        self._changed.set()
 
-    def close(self) -> None:
-        self._send.close()
-        self._sentences.close()
+    def take(self) -> None:
+        """Raises ApiError: somebody listens already."""
+        if self._taken:
+            raise ApiError("the sound of this text is listened to already", status=409)
+        self._taken = True
 
     async def speak(self, read: Read) -> AsyncGenerator[bytes, None]:
         """Streamed WAV. Ends with the text, or when none came for a minute. Raises ApiError."""
@@ -67,20 +71,17 @@ class TextStream:
 
     async def _next(self) -> str | None:
         with anyio.move_on_after(IDLE_S):
-            try:
-                return await self._sentences.receive()
-            except anyio.EndOfStream:
-                return None
-        return None
+            while not (self._sentences or self._ended):
+                self._changed = anyio.Event()
+                await self._changed.wait()
+        return self._sentences.popleft() if self._sentences else None
 
     def _flush(self) -> None:
         sentence = " ".join(filter(None, self._words))
         self._words.clear()
         if sentence:
-            try:
-                self._send.send_nowait(sentence)
-            except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-                raise ApiError("the text has been ended already") from None
+            self._sentences.append(sentence)
+            self._changed.set()
 
 
 class TextStreams:
@@ -106,4 +107,4 @@ class TextStreams:
     def drop(self, stream_id: str) -> None:
         stream = self._streams.pop(stream_id, None)
         if stream is not None:
-            stream.close()
+            stream.end()

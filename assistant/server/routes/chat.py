@@ -20,7 +20,7 @@ from assistant.server.wire.errors import ERRORS
 router = APIRouter(
     prefix="/v1", tags=["chat"], dependencies=[Depends(require("chat"))], responses=ERRORS
 )
-_STREAM: dict[str, Any] = {"content": {sse.MEDIA_TYPE: {"schema": {"type": "string"}}}}
+_STREAM: dict[str, Any] = {"content": sse.DESCRIBED}
 
 
 @router.post("/chat/completions", responses={200: {"model": ChatCompletion, **_STREAM}})

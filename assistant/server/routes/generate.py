@@ -51,8 +51,11 @@ class Accepted(BaseModel):
 async def create_sound(request: Request) -> Response:
     """Text is read aloud; text with a recording is answered. WAV, 24 kHz mono."""
     settings = the_assistant(request).settings
-    body = await _read_body(request)
-    sound = await _sound_of(body, settings)
+    try:
+        body = await _read_body(request)
+        sound = await _sound_of(body, settings)
+    finally:
+        await request.close()  # the files of a form
     session = open_session(request, voice=body.speaker, language=body.language)
     asked = session.ask(body.text, task="read") if sound is None else session.ask(body.text, sound)
     turn = await begin(request, asked)
@@ -94,7 +97,9 @@ async def start_text(request: Request) -> Started:
 @router.get("/stream/{request_id}/audio", response_class=Response, responses=_SOUND)
 async def listen(request: Request, request_id: str) -> Response:
     """The sound of the text, as it comes; can be opened once."""
-    return _stream(request, _speak(request, request_id, _find(request, request_id)))
+    stream = _find(request, request_id)
+    stream.take()
+    return _stream(request, _speak(request, request_id, stream))
 
 
 async def _speak(

@@ -28,12 +28,12 @@ class ModelList(BaseModel):
 
 
 @router.get("/models")
-def list_models(request: Request) -> ModelList:
+async def list_models(request: Request) -> ModelList:
     """The engine of this server."""
     return ModelList(data=[Model(id=the_assistant(request).engine.name)])
 
 
 @router.get("/models/{model:path}")
-def get_model(model: str) -> Model:
+async def get_model(model: str) -> Model:
     """Clients keep the names of other services' models: none of them is unknown."""
     return Model(id=model)

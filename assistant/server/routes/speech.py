@@ -23,13 +23,12 @@ router = APIRouter(
 )
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _SOUND = {form.content_type: _BINARY for form in FORMATS.values()}
-_EVENTS = {sse.MEDIA_TYPE: {"schema": {"type": "string"}}}
 
 
 @router.post(
     "/audio/speech",
     response_class=Response,
-    responses={200: {"content": {**_SOUND, **_EVENTS}}},
+    responses={200: {"content": {**_SOUND, **sse.DESCRIBED}}},
 )
 async def create_speech(request: Request, body: SpeechRequest) -> Response:
     """The text, read aloud, 24 kHz mono.

@@ -24,7 +24,7 @@ from assistant.server.wire.errors import ERRORS
 from assistant.server.wire.text import SpecialTokenFilter, without_special_tokens
 from assistant.server.wire.transcription import ResponseFormat, Transcription
 
-_TEXTS = {name: {"schema": {"type": "string"}} for name in ("text/plain", sse.MEDIA_TYPE)}
+_TEXTS = {"text/plain": {"schema": {"type": "string"}}, **sse.DESCRIBED}
 router = APIRouter(
     prefix="/v1/audio", tags=["audio"], dependencies=[Depends(require("audio"))], responses=ERRORS
 )
@@ -40,7 +40,7 @@ class Fields:
     stream: bool = False
 
 
-def read_fields(
+async def read_fields(
     model: Annotated[str, Form()] = "",
     language: Annotated[str, Form()] = "",
     prompt: Annotated[str, Form()] = "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
@@ -70,10 +70,10 @@ def access_of(connection: HTTPConnection) -> Access:
     return access
 
 
-def require(scope: Scope) -> Callable[[HTTPConnection], Access]:
+def require(scope: Scope) -> Callable[[HTTPConnection], Awaitable[Access]]:
     """A dependency for routes: the caller's access, if it has the scope; else 403."""
 
-    def dependency(connection: HTTPConnection) -> Access:
+    async def dependency(connection: HTTPConnection) -> Access:  # async: needs no thread
         access = access_of(connection)
         access.check(scope)
         return access

@@ -60,12 +60,14 @@ class History:
 
     system_prompt: str | None = None
     messages: list[Message] = field(default_factory=list)
+    waiting: dict[str, ToolCall] = field(default_factory=dict)  # the client's calls, by id
 
     def close_calls(self) -> None:
         """Before anything but results: a call that the client forgot gets an outcome."""
-        for call in open_calls(self.messages):
+        for call in self.waiting.values():
             text = "The client gave no result."
             self.messages.append(ToolMessage(call, "cancelled", text))
+        self.waiting.clear()
 
 
 async def read_history(request: ChatRequest, ears: Ears, find: Find) -> History:
@@ -121,21 +123,26 @@ def _add_assistant(message: ChatMessage, history: History, find: Find) -> None:
     known = find(calls[0].id) if calls else find(message.audio.id) if message.audio else ()
     if known and {call.id for call in open_calls(known)} == {call.id for call in calls}:
         history.messages.extend(known)
+        history.waiting = {call.id: call for call in open_calls(known)}
         return
     text = message.text or (message.tts_content.tts_text if message.tts_content else "") or ""
     if message.audio and not text and not calls:
         raise ApiError(f"the audio {message.audio.id!r} is not known any more: send its transcript")
-    made = (ToolCall(call.id, call.function.name, call.function.arguments) for call in calls)
+    made = [ToolCall(call.id, call.function.name, call.function.arguments) for call in calls]
+    history.waiting = {call.id: call for call in made}
+    if len(history.waiting) < len(made):
+        raise ApiError("two calls have the same id")
     history.messages.append(AssistantMessage(without_special_tokens(text), tuple(made)))
 
 
 def _add_result(message: ChatMessage, history: History) -> None:
-    waiting = open_calls(history.messages)
-    for call in waiting:
-        if message.tool_call_id in (None, call.id):
-            history.messages.append(ToolMessage(call, "ok", message.text))
-            return
-    raise ApiError(f"no call {message.tool_call_id!r} stands before its result")
+    call_id = message.tool_call_id
+    if call_id is None:  # its place says whose result it is
+        call_id = next(iter(history.waiting), "")
+    call = history.waiting.pop(call_id, None)
+    if call is None:
+        raise ApiError(f"no call {call_id!r} stands before its result")
+    history.messages.append(ToolMessage(call, "ok", message.text))
 
 
 async def _parts(message: ChatMessage, ears: Ears) -> tuple[str | Sound, ...]:

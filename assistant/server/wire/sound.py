@@ -27,13 +27,15 @@ class Format:
     codec: str = ""
     whole: bool = False
     """Its header holds the length: made whole unless a stream is asked for."""
+    held: bool = False
+    """Readers need the length: a stream of it brings everything at the end."""
 
 
 FORMATS = {
     "wav": Format("wav", "audio/wav", whole=True),
     "pcm": Format("pcm", "audio/pcm"),
     "mp3": Format("mp3", "audio/mpeg", "MP3", "MPEG_LAYER_III"),
-    "flac": Format("flac", "audio/flac", "FLAC", "PCM_16", whole=True),
+    "flac": Format("flac", "audio/flac", "FLAC", "PCM_16", whole=True, held=True),
     "opus": Format("opus", "audio/ogg", "OGG", "OPUS"),
 }
 _ALIASES = {"pcm16": "pcm", "ogg": "opus"}
@@ -52,6 +54,7 @@ class Encoder:
     """Samples in, bytes of a file out, as soon as they are certain. 24 kHz mono.
 
     What is written so can't tell its length in its header: sizes are 0xFFFFFFFF there, or absent.
+    FLAC is the exception: libsndfile can't read it then, so it comes when it is finished.
     """
 
     def __init__(self, form: Format) -> None:
@@ -68,7 +71,7 @@ class Encoder:
         if self._file is None:
             return samples.astype("<i2", copy=False).tobytes()
         self._file.write(samples)
-        return self._new()
+        return b"" if self._form.held else self._new()
 
     def finish(self) -> bytes:
         """The rest; nothing can be fed after it."""

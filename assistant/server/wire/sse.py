@@ -9,6 +9,16 @@ import json
 from typing import Any
 
 MEDIA_TYPE = "text/event-stream"
+DESCRIBED: dict[str, Any] = {
+    MEDIA_TYPE: {
+        "schema": {
+            "type": "object",
+            "properties": {"data": {"type": "string", "description": "JSON of one event"}},
+            "required": ["data"],
+        }
+    }
+}
+"""For the API's description: what one event is."""
 DONE = b"data: [DONE]\n\n"
 
 

@@ -7,7 +7,7 @@ import re
 TTS_START = "<tts_start>"
 
 _SPECIAL = re.compile(r"<(?:audio_\d+|tts_(?:start|end|pad)|audio_(?:start|end|patch)|\|\w+\|)>")
-_BEGINNING = re.compile(r"<(?:\|?\w{0,30}\|?)$")
+_BEGINNING = re.compile(r"(?:<\|?\w{0,30}\|?){1,4}$")
 
 
 class SpecialTokenFilter:
@@ -18,7 +18,7 @@ class SpecialTokenFilter:
 
     def feed(self, text: str) -> str:
         """The next piece; returns what is certain by now."""
-        text = _SPECIAL.sub("", self._held + text)
+        text = without_special_tokens(self._held + text)
         beginning = _BEGINNING.search(text)
         certain = beginning.start() if beginning else len(text)
         self._held = text[certain:]
@@ -30,4 +30,8 @@ class SpecialTokenFilter:
 
 
 def without_special_tokens(text: str) -> str:
-    return _SPECIAL.sub("", text)
+    """Also without those that come about when one inside of them is taken out."""
+    found = 1
+    while found:
+        text, found = _SPECIAL.subn("", text)
+    return text
