@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS ?= dev
+EXTRAS ?= dev,step-audio-2
 REQUIREMENTS := pyproject.toml constraints.txt
 
 .PHONY: demo test format docs clean

@@ -95,6 +95,29 @@ class LibrarySettings(_Table):
     """Also the clips that come with the project."""
 
 
+class StepAudio2Settings(_Table):
+    """The engine `step-audio-2`."""
+
+    model: str = "stepfun-ai/Step-Audio-2-mini"
+    """Folder of a checkpoint, or its id on the Hugging Face Hub."""
+    variant: Literal["auto", "chat", "think", "base"] = "auto"
+    """What the checkpoint was trained for; `auto` goes by its name."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, ...; `auto` takes a GPU where there is one."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """`auto`: bfloat16 on a GPU, float32 on a CPU."""
+    window: int = Field(default=0, ge=0)
+    """Positions a conversation may take before old turns are compacted; 0: the checkpoint's."""
+    conversations: int = Field(default=8, ge=1, le=1024)
+    """So many stay warm; others are read again when they go on."""
+    max_batch: int = Field(default=4, ge=1, le=256)
+    """So many are spoken to at the same time; more wait."""
+    result_role: Literal["input", "function_output"] = "input"
+    """How a tool's result goes back to the model."""
+    result_prompt: str = "\n\n\n请用口语化形式总结检索结果，简短地回答用户的问题。"
+    """Follows the results in the role `input`, as in StepFun's examples."""
+
+
 class LimitSettings(_Table):
     """What the server takes at most. Beyond it, callers read 413, 429 or 503."""
 
@@ -170,6 +193,7 @@ class Settings(_Table):
     max_turn_s: float = Field(default=600.0, gt=0.0)
     """A turn that takes longer fails."""
     sampling: Sampling = Sampling()
+    step_audio_2: StepAudio2Settings = StepAudio2Settings()
     plugins: PluginSettings = PluginSettings()
     library: LibrarySettings = Field(default_factory=LibrarySettings)
     server: ServerSettings = Field(default_factory=ServerSettings)

@@ -11,6 +11,7 @@ from assistant.errors import EngineError, did_you_mean
 
 ENGINES = {
     "embedded": "assistant.engines.embedded",
+    "step-audio-2": "assistant.engines.step_audio_2",
 }
 """Name to module; the module's `create(settings)` makes the engine."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -28,6 +29,7 @@ from assistant.library.writing import remove_entries
 
 _RANK_ALL = 500
 """Up to here every voice is ranked; in larger libraries the candidates of the index are."""
+_HAN = re.compile("[\u4e00-\u9fff]")
 _log = logging.getLogger(__name__)
 
 
@@ -85,9 +87,11 @@ class VoiceLibrary:
     def search(self, text: str, *, language: str = "", limit: int = 5) -> list[VoiceMatch]:
         """The voices that fit the words best, best first; empty when nothing fits at all.
 
-        `language`, a BCP 47 tag, prefers voices of that language. Raises LibraryError for a bad
-        tag.
+        `language`, a BCP 47 tag, prefers voices of that language; without it, that of a request in
+        Chinese characters is Chinese. Raises LibraryError for a bad tag.
         """
+        if not language and _HAN.search(text):
+            language = "zh"
         try:
             check_language(language)
         except ValueError as error:

@@ -14,6 +14,9 @@ from assistant.library.words import Wording, wording, words_of
 # What can be measured for sure: there the measure is believed more than the description.
 _SURE = frozenset(("male", "female", "child", "deep", "high", "slow", "fast", "whisper"))
 _SEXES = frozenset(("male", "female", "child"))
+_CHARACTER = frozenset(("child", "giant", "hoarse", "old", "robot", "whisper"))
+_FOREIGN = frozenset(LANGUAGE_CONCEPTS.values()) - {"english"}
+_UNASKED = 0.9  # who asks for a woman means a plain one before a shaky old one
 _CONTRADICTED = 0.2
 _WRONG_SEX, _WRONG_OTHER = 0.5, 0.85
 _OTHER_LANGUAGE, _UNKNOWN_LANGUAGE = 0.7, 0.9
@@ -53,7 +56,14 @@ def score(
         return 0.0
     mean = sum(value * weight for value, weight in parts) / sum(weight for _, weight in parts)
     mean = (1.0 - _PRODUCT_SHARE) * mean + _PRODUCT_SHARE * max(0.0, product)
-    return mean * _penalty(fits) * _language_factor(language, entry.language)
+    marked = _CHARACTER if language else _CHARACTER | _FOREIGN
+    unasked = said.concepts & (marked - request.concepts)
+    return (
+        mean
+        * _penalty(fits)
+        * (_UNASKED if unasked else 1.0)
+        * _language_factor(language, entry.language)
+    )
 
 
 def _fit(concept: str, said: Wording, traits: VoiceTraits | None, request: Wording) -> float:

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 
 import anyio
+import anyio.lowlevel
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -49,10 +50,16 @@ class Stream(Response):
         async with aclosing(self._source) as source:
 
             async def work() -> None:
+                # Begun before anything else can happen: a generator that has not begun has
+                # nothing that could be closed, and would leave what it is made of open.
+                piece = await anext(source, None)
                 head = {"status": self.status_code, "headers": self.raw_headers}
                 await send({"type": "http.response.start", **head})
-                async for piece in source:
+                while piece is not None:
+                    # Explicitly: a source that is always ready would never let a cancellation in.
+                    await anyio.lowlevel.checkpoint_if_cancelled()
                     await self._send(send, piece, more=True)
+                    piece = await anext(source, None)
                 await self._send(send, b"", more=False)
 
             await while_connected(receive, work)

@@ -72,7 +72,7 @@ def test_a_removed_key_does_not_open_any_more_and_a_broken_file_changes_nothing(
 def test_a_bad_key_file_is_one_clear_line(file: Path, text: str, word: str) -> None:
     file.write_text(text)
     with pytest.raises(SettingsError) as caught:
-        read_keys(file)
+        KeyFile(file)
     assert word in str(caught.value)
     assert str(file) in str(caught.value)
     assert "\n" not in str(caught.value)

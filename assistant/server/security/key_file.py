@@ -37,12 +37,15 @@ logger = logging.getLogger(__name__)
 class KeyFile:
     """The keys of a file as it is now: an added or removed key counts from the next request on.
 
-    A file that has become wrong is reported, and the keys from before it stay.
+    A file that has become wrong is reported, and the keys from before it stay. Raises
+    SettingsError when the file is wrong at first, or holds no key.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._ring = read_keys(path)
+        if not list(self._ring):
+            raise SettingsError(f"{path}: no keys in it", hint="add one: `assistant keys add`")
         self._stamp = self._look()
 
     def current(self) -> KeyRing:
@@ -64,7 +67,7 @@ class KeyFile:
 
 
 def read_keys(path: Path) -> KeyRing:
-    """Raises SettingsError: no such file, not TOML, a key that is wrong, no key at all."""
+    """Raises SettingsError: no such file, not TOML, a key that is wrong."""
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -77,8 +80,6 @@ def read_keys(path: Path) -> KeyRing:
     keys = tables.pop("keys", {})
     if tables or not isinstance(keys, dict):
         raise SettingsError(f"{path}: a key file has tables [keys.ID] and nothing else")
-    if not keys:
-        raise SettingsError(f"{path}: no keys in it", hint="add one: `assistant keys add`")
     return KeyRing(_checked(path, key_id, table) for key_id, table in keys.items())
 
 

@@ -1,0 +1,187 @@
+"""The engine: requests to prompts, ids to what the caller hears."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import anyio
+import anyio.to_thread
+
+from assistant.config import Sampling, StepAudio2Settings
+from assistant.engines.base import EngineOutput, EngineRequest, Finish
+from assistant.engines.step_audio_2 import tasks
+from assistant.engines.step_audio_2.answer import outputs, text_of
+from assistant.engines.step_audio_2.checkpoint import Checkpoint
+from assistant.engines.step_audio_2.generation import Conversation, Generation, Steer
+from assistant.engines.step_audio_2.parser import THINK_CLOSE, OutputParser
+from assistant.engines.step_audio_2.prompt import Prompt, Text
+from assistant.engines.step_audio_2.prompting import Prompter
+from assistant.engines.step_audio_2.sampling import Sampler
+from assistant.engines.step_audio_2.scheduler import Scheduler
+from assistant.engines.step_audio_2.state import State
+from assistant.engines.step_audio_2.template import TTS_START
+from assistant.engines.step_audio_2.thinking import THINK_OPENING, closed_thought
+from assistant.engines.step_audio_2.transcripts import Transcripts
+from assistant.engines.step_audio_2.vocoder import SpeechStream, Vocoder
+from assistant.engines.threads import WorkerThreads
+from assistant.errors import EngineError
+
+_log = logging.getLogger(__name__)
+
+Variant = Literal["chat", "think", "base"]
+_READERS = 256  # threads that wait for tokens: conversations at the same time, not model threads
+
+
+class StepAudio2Engine:
+    """Read-only and shared. One thread runs the model, see Scheduler."""
+
+    name = "step-audio-2"
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        settings: StepAudio2Settings,
+        *,
+        variant: Variant = "chat",
+        vocoder: Vocoder | None = None,
+        steer: Steer | None = None,
+    ) -> None:
+        """Without a `vocoder` every answer is text. `steer` is for tests."""
+        self._tokenizer, self._variant, self._vocoder = checkpoint.tokenizer, variant, vocoder
+        self._scheduler = Scheduler(
+            checkpoint.model,
+            conversations=settings.conversations,
+            max_batch=settings.max_batch,
+            steer=steer,
+        )
+        self._prompter = Prompter(
+            checkpoint.tokenizer,
+            checkpoint.model.sizes.audio,
+            settings,
+            window=checkpoint.model.window,
+            is_base=variant == "base",
+        )
+        self._transcripts = Transcripts(checkpoint.tokenizer, self._prompter, self._scheduler)
+        self._threads = WorkerThreads(_READERS)
+        if vocoder is None:
+            _log.warning("step-audio-2 answers in text only: no token2wav was loaded")
+
+    def new_state(self) -> State:
+        return State()
+
+    def stream(self, request: EngineRequest, state: State) -> AsyncGenerator[EngineOutput, None]:
+        return self._threads.stream(lambda stop: self._answer(self._step(request, state, stop)))
+
+    async def aclose(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._scheduler.close)
+        if self._vocoder is not None:
+            self._vocoder.close()
+
+    def _step(self, request: EngineRequest, state: State, stop: threading.Event) -> _Step:
+        speaks = self._vocoder is not None and tasks.speaks(request)
+        opening: tuple[Text, ...] = (TTS_START,) if speaks else ()
+        sampling = tasks.sampling_for(request.task, request.sampling)
+        return _Step(request, state, stop, sampling, opening)
+
+    def _answer(self, step: _Step) -> Generator[EngineOutput, None, None]:
+        """Blocks; runs in a thread of its own."""
+        parser = OutputParser(self._tokenizer, stop=step.sampling.stop)
+        job = self._prepared(step)
+        self._scheduler.submit(job)
+        try:
+            with self._voice(step) as stream:
+                called = yield from outputs(job, parser, stream)
+            if job.reason == "closed":
+                raise EngineError("the engine was closed while it answered")
+            if self._variant != "base" and len(job.conversation.keys) > self._prompter.window // 2:
+                self._transcripts.prepare(step.request.messages, step.state)
+            yield self._finish(step, job, parser, called=called)
+        finally:
+            job.halt()
+
+    def _prepared(self, step: _Step) -> Generation:
+        conversation = step.state.conversation
+        if self._variant == "base" and step.request.task in ("answer", "continue"):
+            prompt = self._prompter.task(step.request, step.opening)
+            return self._job(step, conversation, prompt)
+        if step.request.task != "answer":
+            prompt = self._prompter.task(step.request, step.opening)
+            return self._job(step, Conversation(), prompt, one_off=True)
+        if self._variant == "think":
+            prompt = self._thought(step).extended(self._tokenizer.encode(*step.opening))
+        else:
+            prompt = self._conversation(step, step.opening)
+        return self._job(step, conversation, prompt)
+
+    def _thought(self, step: _Step) -> Prompt:
+        """Lets the model think; the prompt with that, where the answer is to follow.
+
+        The history knows nothing of it: the next prompt has the answer alone, and the cache is
+        cut back to where they differ.
+        """
+        prompt = self._conversation(step, THINK_OPENING)
+        job = self._job(step, step.state.conversation, prompt)
+        # Half of the room is kept for the answer.
+        job.max_tokens = min(job.max_tokens, max(1, (self._prompter.window - len(prompt)) // 2))
+        parser = OutputParser(self._tokenizer, stop=[THINK_CLOSE])
+        self._scheduler.submit(job)
+        text_of(job, parser)
+        return prompt.extended(closed_thought(self._tokenizer, self._made(job, parser)))
+
+    def _conversation(self, step: _Step, opening: tuple[Text, ...]) -> Prompt:
+        return self._prompter.conversation(
+            step.request,
+            step.state,
+            opening,
+            room=min(step.sampling.max_tokens, self._prompter.window // 4),
+            transcribe=lambda sound: self._transcripts.of(sound, step.state, step.stop),
+        )
+
+    def _job(
+        self, step: _Step, conversation: Conversation, prompt: Prompt, *, one_off: bool = False
+    ) -> Generation:
+        return Generation(
+            conversation,
+            prompt,
+            Sampler(step.sampling, banned=self._prompter.banned(step.request)),
+            ends=self._tokenizer.special.ends,
+            max_tokens=step.sampling.max_tokens,
+            stop=step.stop,
+            one_off=one_off,
+        )
+
+    def _voice(self, step: _Step) -> AbstractContextManager[SpeechStream | None]:
+        if self._vocoder is None or not step.opening:
+            return nullcontext()
+        return closing(self._vocoder.open(step.request.voice))
+
+    def _made(self, job: Generation, parser: OutputParser) -> list[int]:
+        """What was generated, up to an end token or a stop string."""
+        ends = self._tokenizer.special.ends
+        return [token for token in job.generated[: parser.read] if token not in ends]
+
+    def _finish(
+        self, step: _Step, job: Generation, parser: OutputParser, *, called: bool
+    ) -> Finish:
+        made = [*self._tokenizer.encode(*step.opening), *self._made(job, parser)]
+        if called:
+            return Finish("tool_calls", tuple(made))
+        return Finish("length" if job.reason == "length" else "stop", tuple(made))
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One request, and what was decided about it."""
+
+    request: EngineRequest
+    state: State
+    stop: threading.Event
+    sampling: Sampling
+    opening: tuple[Text, ...]
+    """How the assistant's turn begins; empty for an answer in text."""

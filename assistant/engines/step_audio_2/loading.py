@@ -1,0 +1,75 @@
+"""From settings to an engine that is ready."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from assistant.config import StepAudio2Settings
+from assistant.engines.step_audio_2.cache import KeyValueCache
+from assistant.engines.step_audio_2.checkpoint import load_checkpoint
+from assistant.engines.step_audio_2.engine import StepAudio2Engine, Variant
+from assistant.engines.step_audio_2.generation import Steer
+from assistant.engines.step_audio_2.model import StepAudio2Model
+from assistant.engines.step_audio_2.vocoder import Vocoder
+from assistant.errors import EngineError
+
+
+def load_engine(
+    settings: StepAudio2Settings, *, vocoder: Vocoder | None = None, steer: Steer | None = None
+) -> StepAudio2Engine:
+    """Raises EngineError: the device isn't there, or see load_checkpoint."""
+    device = _device(settings.device)
+    checkpoint = load_checkpoint(
+        settings.model, device=device, dtype=_dtype(settings.dtype, device), window=settings.window
+    )
+    variant = _variant(settings, checkpoint.folder)
+    _check_cache(settings, checkpoint.model)
+    return StepAudio2Engine(checkpoint, settings, variant=variant, vocoder=vocoder, steer=steer)
+
+
+def _check_cache(settings: StepAudio2Settings, model: StepAudio2Model) -> None:
+    """On a GPU the cache is taken at once; a CPU gives out its pages as they are written."""
+    slot = KeyValueCache.bytes_per_slot(model.sizes.text, model.window, model.dtype)
+    needed = slot * (settings.conversations + 1)
+    if model.device.type == "cuda" and needed > torch.cuda.mem_get_info(model.device)[0]:
+        message = f"no room on {model.device} for {settings.conversations} warm conversations"
+        hint = f"each takes {slot / 1e9:.2f} GB: lower step_audio_2.conversations or window"
+        raise EngineError(message, hint=hint)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        hint = "use auto, cpu, cuda or cuda:0"
+        raise EngineError(f"no device is called {name!r}", hint=hint) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        hint = "use device cpu, or install torch for your GPU"
+        raise EngineError(f"{name}: there is no such GPU", hint=hint)
+    if device.type not in ("cuda", "cpu"):
+        raise EngineError(f"{name}: this engine runs on cuda and cpu", hint="use auto")
+    return device
+
+
+def _dtype(name: str, device: torch.device) -> torch.dtype:
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return torch.float32 if name == "float32" else torch.bfloat16
+
+
+def _variant(settings: StepAudio2Settings, folder: Path) -> Variant:
+    """By the name: the checkpoints of the three variants have the same layout."""
+    if settings.variant != "auto":
+        return settings.variant
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    names = (settings.model, folder.resolve().name, str(config.get("_name_or_path", "")))
+    for name in names:
+        last_word = name.rstrip("/").lower().rsplit("-", 1)[-1]
+        if last_word in ("think", "base"):
+            return "think" if last_word == "think" else "base"
+    return "chat"

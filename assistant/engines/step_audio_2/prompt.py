@@ -1,0 +1,139 @@
+"""What the language model is given: ids, and sounds in their places."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from assistant.audio import Float32, Sound
+from assistant.engines.step_audio_2.frontend import SAMPLE_RATE, patch_count, pieces
+from assistant.engines.step_audio_2.sizes import AudioSizes
+from assistant.engines.step_audio_2.tokens import Mark, Tokenizer
+from assistant.errors import AudioError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SoundPiece:
+    """At most 25 s of sound at 16 kHz, and how many positions it takes."""
+
+    samples: Float32
+    patches: int
+    key: int
+    """Negative, and the same for the same sound alone; `key - i` stands for its patch i."""
+
+
+@dataclass(slots=True)
+class Prompt:
+    """`ids` are what the model is given; `keys` are the same but tell one sound from another, so
+    that the beginning which two prompts share can be found.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+    sounds: list[tuple[int, SoundPiece]] = field(default_factory=list)
+    """Each with its first position."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def add_ids(self, ids: Sequence[int]) -> None:
+        self.ids += ids
+        self.keys += ids
+
+    def extended(self, ids: Sequence[int]) -> Prompt:
+        """A copy that goes on with these ids."""
+        return Prompt([*self.ids, *ids], [*self.keys, *ids], self.sounds)
+
+    def add_piece(self, piece: SoundPiece, patch: int) -> None:
+        if piece.patches:
+            self.sounds.append((len(self.ids), piece))
+        self.ids += [patch] * piece.patches
+        self.keys += range(piece.key, piece.key - piece.patches, -1)
+
+
+Text = str | Mark
+"""Text of anybody, or a mark of ours."""
+Part = Text | Sound | tuple[int, ...]
+"""The same, or a sound, or ids that the model generated."""
+
+
+class Ear:
+    """Prepares the sounds of one conversation, each of them once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Sound, list[SoundPiece]]] = {}
+
+    def pieces(self, sound: Sound, sizes: AudioSizes) -> list[SoundPiece]:
+        """Raises AudioError: too short to be heard, samples that are no numbers."""
+        if id(sound) not in self._known:
+            self._known[id(sound)] = (sound, _pieces(sound, sizes))
+        return self._known[id(sound)][1]
+
+    def forget_all_but(self, sounds: Sequence[Sound]) -> None:
+        kept = {id(sound) for sound in sounds}
+        self._known = {key: value for key, value in self._known.items() if key in kept}
+
+
+def _pieces(sound: Sound, sizes: AudioSizes) -> list[SoundPiece]:
+    if not np.isfinite(sound.samples).all():
+        raise AudioError("the recording has samples that are no numbers (NaN or infinite)")
+    made = [
+        SoundPiece(samples, _patches(len(samples), sizes), _key(samples))
+        for samples in pieces(sound.resampled(SAMPLE_RATE).samples)
+    ]
+    if not sum(piece.patches for piece in made):
+        hint = "record at least a tenth of a second"
+        raise AudioError(f"the recording is too short: {sound.seconds:.2f} seconds", hint=hint)
+    return made
+
+
+def _patches(samples: int, sizes: AudioSizes) -> int:
+    return patch_count(samples, kernel_size=sizes.kernel_size, stride=sizes.adapter_stride)
+
+
+def _key(samples: Float32) -> int:
+    digest = hashlib.blake2b(np.ascontiguousarray(samples).data, digest_size=8).digest()
+    return -1 - (int.from_bytes(digest, "big") << 12)  # room for the patches below
+
+
+class PromptWriter:
+    """Writes turns, or plain continuations, part by part."""
+
+    def __init__(self, tokenizer: Tokenizer, sizes: AudioSizes, ear: Ear) -> None:
+        self._tokenizer, self._sizes, self._ear = tokenizer, sizes, ear
+        self.prompt = Prompt()
+
+    def turn(self, role: str, *parts: Part, is_open: bool = False) -> None:
+        """`<|BOT|>{role}`, a line feed, the parts, and `<|EOT|>` unless the turn stays open."""
+        special = self._tokenizer.special
+        self.prompt.add_ids([special.bot])
+        self.write(f"{role}\n", *parts)
+        if not is_open:
+            self.prompt.add_ids([special.eot])
+
+    def write(self, *parts: Part) -> None:
+        run: list[Text] = []  # text beside text is encoded as one
+        for part in parts:
+            if isinstance(part, (str, Mark)):
+                run.append(part)
+                continue
+            self._write_text(run)
+            run = []
+            if isinstance(part, Sound):
+                self._write_sound(part)
+            else:
+                self.prompt.add_ids(part)
+        self._write_text(run)
+
+    def _write_text(self, run: Sequence[Text]) -> None:
+        self.prompt.add_ids(self._tokenizer.encode(*run))
+
+    def _write_sound(self, sound: Sound) -> None:
+        special = self._tokenizer.special
+        for piece in self._ear.pieces(sound, self._sizes):
+            self.prompt.add_ids([special.audio_start])
+            self.prompt.add_piece(piece, special.audio_patch)
+            self.prompt.add_ids([special.audio_end])

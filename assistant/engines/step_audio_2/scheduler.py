@@ -1,0 +1,205 @@
+"""Many conversations on one model: one thread owns the model and takes all forward together.
+
+Each round reads one piece of one waiting prompt, then makes one token for everybody who is
+speaking, up to `max_batch`, in one pass over the weights. So a long prompt doesn't stop the others,
+and nobody waits for an answer of somebody else to end.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from assistant.engines.step_audio_2.cache import KeyValueCache
+from assistant.engines.step_audio_2.decoder import Decoder
+from assistant.engines.step_audio_2.generation import EndReason, Generation, Steer
+from assistant.engines.step_audio_2.model import StepAudio2Model
+from assistant.engines.step_audio_2.sampling import pick
+from assistant.engines.step_audio_2.slots import Slots
+from assistant.errors import EngineError
+
+_log = logging.getLogger(__name__)
+
+CHUNKS = {"cuda": (256, 2048), "cpu": (64, 256)}
+"""Positions of a prompt that are read in one round, while others speak and while nobody does.
+
+A round can't be interrupted: with pieces much longer, somebody who is told to stop goes on.
+"""
+
+
+class Scheduler:
+    """Start it by submitting; `close` ends what runs."""
+
+    def __init__(
+        self,
+        model: StepAudio2Model,
+        *,
+        conversations: int,
+        max_batch: int,
+        steer: Steer | None = None,
+    ) -> None:
+        self._model, self._steer = model, steer
+        self.window = model.window
+        self._max_batch = min(max_batch, conversations)
+        # One more slot for idle work, which must not push a conversation out.
+        self._cache = KeyValueCache(
+            model.sizes.text,
+            slots=conversations + 1,
+            window=model.window,
+            device=model.device,
+            dtype=model.dtype,
+        )
+        self._slots = Slots(conversations + 1)
+        self._decoder = Decoder(model.language, self._cache)
+        self._waiting: deque[Generation] = deque()
+        self._idle: deque[Generation] = deque()
+        self._active: list[Generation] = []
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def submit(self, generation: Generation) -> None:
+        """From any thread. Raises EngineError once closed."""
+        with self._changed:
+            if self._closed:
+                raise EngineError("the engine is closed", hint="create a new one")
+            (self._idle if generation.idle else self._waiting).append(generation)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="step-audio-2", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Ends everything that runs and waits for the thread. Blocks for at most one round."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        with torch.inference_mode():
+            while self._wait():
+                self._admit()
+                self._read_some()
+                self._speak()
+                self._active = [job for job in self._active if not job.ended]
+        for job in [*self._active, *self._waiting, *self._idle]:
+            self._end(job, "closed")
+
+    def _wait(self) -> bool:
+        with self._changed:
+            while not (self._closed or self._active or self._waiting or self._idle):
+                self._changed.wait()
+            return not self._closed
+
+    @contextmanager
+    def _blamed_on(self, jobs: Sequence[Generation]) -> Iterator[None]:
+        """A failure ends the answers it belongs to, and never this thread."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a thread has no caller: its readers are told
+            _log.exception("the model failed")
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            for job in jobs:
+                job.conversation.keys.clear()  # what its slot holds is not certain
+                job.fail(EngineError(f"the model failed: {reason}", hint=_advice(error)))
+
+    # Admission
+
+    def _admit(self) -> None:
+        with self._changed:
+            waiting, self._waiting = self._waiting, deque()
+            rest = [job for job in waiting if not self._admitted(job)]
+            self._waiting.extendleft(reversed(rest))
+            busy = bool(self._active or self._waiting)
+            if self._idle and not busy:
+                self._start(self._idle.popleft(), self._slots.spare)
+
+    def _admitted(self, job: Generation) -> bool:
+        if job.halted:
+            self._end(job, "halted")
+            return True
+        regular = [other for other in self._active if not (other.idle or other.ended)]
+        if len(regular) >= self._max_batch:
+            return False
+        if any(other.conversation is job.conversation for other in regular):
+            return False
+        in_use = {other.slot for other in self._active if not other.ended}
+        self._start(job, self._slots.take(job.conversation, in_use))
+        return True
+
+    def _start(self, job: Generation, slot: int) -> None:
+        with self._blamed_on([job]):
+            job.begin(slot, self._model.sizes.text.vocab_size, self._model.device)
+            self._active.append(job)
+
+    # One round
+
+    def _read_some(self) -> None:
+        reading = [job for job in self._turns() if job.unread]
+        if reading:
+            job = min(reading, key=lambda job: job.rounds)
+            with self._blamed_on([job]):
+                self._read(job)
+
+    def _read(self, job: Generation) -> None:
+        job.rounds += 1
+        speaking = any(not other.unread for other in self._turns())
+        busy, alone = CHUNKS[self._model.device.type]
+        x = job.next_embeddings(self._model, busy if speaking else alone)
+        states = self._decoder.prefill(x, job.slot, job.read)
+        job.has_read(len(x))
+        if not job.unread:
+            self._give([job], self._model.language.logits(states[-1:]))
+
+    def _speak(self) -> None:
+        speaking = [job for job in self._turns() if not job.unread]
+        if speaking:
+            with self._blamed_on(speaking):
+                self._speak_once(speaking)
+
+    def _speak_once(self, jobs: Sequence[Generation]) -> None:
+        ids = [job.generated[-1] for job in jobs]
+        slots, lengths = [job.slot for job in jobs], [job.read for job in jobs]
+        logits = self._decoder.decode(ids, slots, lengths)
+        for job in jobs:
+            job.has_spoken()
+        self._give(jobs, logits)
+
+    def _turns(self) -> list[Generation]:
+        """Who takes part in this round: idle work only when nothing else is to be done."""
+        for job in self._active:
+            if job.halted and not job.ended:
+                self._end(job, "halted")
+        running = [job for job in self._active if not job.ended]
+        regular = [job for job in running if not job.idle]
+        return regular or running
+
+    def _give(self, jobs: Sequence[Generation], logits: Tensor) -> None:
+        if self._steer is not None:
+            for row, job in enumerate(jobs):
+                logits[row] = self._steer(job, logits[row])
+        for job, token in zip(jobs, pick(logits, [job.sampler for job in jobs]), strict=True):
+            job.take(token, self._model.sizes.text.vocab_size, self._model.device)
+            if token in job.ends:
+                self._end(job, "stop")
+            elif len(job.generated) >= job.max_tokens or job.read + 1 >= self.window:
+                self._end(job, "length")
+
+    def _end(self, job: Generation, reason: EndReason) -> None:
+        job.end(reason)
+        if job.one_off:
+            self._slots.release(job.conversation)
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, torch.OutOfMemoryError):
+        return "lower step_audio_2.window, conversations or max_batch in the settings"
+    return "see the log"

@@ -1,0 +1,49 @@
+"""What the engine keeps of one conversation, next to the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from assistant.audio import Sound
+from assistant.engines.step_audio_2.compaction import Plan
+from assistant.engines.step_audio_2.generation import Conversation, Generation
+from assistant.engines.step_audio_2.prompt import Ear
+from assistant.messages import ToolSchema
+
+
+class State:
+    """Cheap until the conversation begins."""
+
+    def __init__(self) -> None:
+        self.conversation = Conversation()
+        self.ear = Ear()
+        self.plan = Plan()
+        self.tools: tuple[ToolSchema, ...] = ()
+        """Those of the last prompt."""
+        self._transcripts: dict[int, tuple[Sound, str]] = {}
+        self._pending: dict[int, tuple[Sound, Generation]] = {}
+
+    def transcript(self, sound: Sound) -> str | None:
+        """What was said in it, if that is known."""
+        known = self._transcripts.get(id(sound))
+        return known[1] if known else None
+
+    def pending(self, sound: Sound) -> Generation | None:
+        """The transcription that is under way in idle time."""
+        waiting = self._pending.get(id(sound))
+        return waiting[1] if waiting else None
+
+    def expect(self, sound: Sound, generation: Generation) -> None:
+        self._pending[id(sound)] = (sound, generation)
+
+    def set_transcript(self, sound: Sound, text: str) -> None:
+        self._pending.pop(id(sound), None)
+        self._transcripts[id(sound)] = (sound, text)
+
+    def forget_all_but(self, sounds: Sequence[Sound]) -> None:
+        """Sounds that are in the history no more."""
+        kept = {id(sound) for sound in sounds}
+        self.ear.forget_all_but(sounds)
+        self._transcripts = {key: v for key, v in self._transcripts.items() if key in kept}
+        for key in [key for key in self._pending if key not in kept]:
+            self._pending.pop(key)[1].stop.set()

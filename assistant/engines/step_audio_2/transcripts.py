@@ -1,0 +1,68 @@
+"""What the user said, written down by the model itself, for the time when the window is full."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from assistant.audio import Sound
+from assistant.config import Sampling
+from assistant.engines.step_audio_2.answer import text_of
+from assistant.engines.step_audio_2.compaction import sounds_in
+from assistant.engines.step_audio_2.generation import Conversation, Generation
+from assistant.engines.step_audio_2.parser import OutputParser
+from assistant.engines.step_audio_2.prompting import Prompter
+from assistant.engines.step_audio_2.sampling import Sampler
+from assistant.engines.step_audio_2.scheduler import Scheduler
+from assistant.engines.step_audio_2.state import State
+from assistant.engines.step_audio_2.tasks import sampling_for
+from assistant.engines.step_audio_2.tokens import Tokenizer
+from assistant.messages import Message
+
+_MAX_TOKENS = 512
+_INAUDIBLE = "…"
+
+
+class Transcripts:
+    def __init__(self, tokenizer: Tokenizer, prompter: Prompter, scheduler: Scheduler) -> None:
+        self._tokenizer, self._prompter, self._scheduler = tokenizer, prompter, scheduler
+
+    def of(self, sound: Sound, state: State, stop: threading.Event) -> str:
+        """Made at once, if it was not made in idle time before. Blocks."""
+        known = state.transcript(sound)
+        if known is not None:
+            return known
+        job = state.pending(sound)
+        if job is None or not job.ended:
+            # Idle work may have to wait for long, and now it is urgent.
+            if job is not None:
+                job.halt()
+            job = self._job(sound, stop=stop)
+            self._scheduler.submit(job)
+        text = text_of(job, OutputParser(self._tokenizer)) or _INAUDIBLE
+        if job.reason in ("stop", "length"):
+            state.set_transcript(sound, text)
+        return text
+
+    def prepare(self, messages: Sequence[Message], state: State) -> None:
+        """Asks for those that are missing, to be made while nobody waits."""
+        for sound in sounds_in(messages):
+            if state.transcript(sound) is None and state.pending(sound) is None:
+                job = self._job(sound, idle=True)
+                state.expect(sound, job)
+                self._scheduler.submit(job)
+
+    def _job(
+        self, sound: Sound, *, stop: threading.Event | None = None, idle: bool = False
+    ) -> Generation:
+        sampling = sampling_for("transcribe", Sampling(max_tokens=_MAX_TOKENS))
+        return Generation(
+            Conversation(),
+            self._prompter.transcription(sound),
+            Sampler(sampling),
+            ends=self._tokenizer.special.ends,
+            max_tokens=sampling.max_tokens,
+            stop=stop,
+            idle=idle,
+            one_off=True,
+        )

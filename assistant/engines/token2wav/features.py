@@ -1,0 +1,67 @@
+"""What a prompt's clip is turned into before the models see it.
+
+Three spectrograms: mel frames at 24 kHz that the flow continues, a log-mel at 16 kHz for the
+speech tokenizer (Whisper's), and a Kaldi filter bank at 16 kHz for the speaker encoder.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import kaldi_native_fbank
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from assistant.audio import Float32
+
+FLOW_RATE = 24_000
+SPEECH_RATE = 16_000
+_FLOW_FFT, _FLOW_HOP, _FLOW_BINS = 1920, 480, 80
+_SPEECH_FFT, _SPEECH_HOP, _SPEECH_BINS = 400, 160, 128
+
+
+def flow_mel(samples: Float32) -> Tensor:
+    """24 kHz samples (n,), at least 721 -> natural log of mel magnitudes (frames, 80)."""
+    pad = (_FLOW_FFT - _FLOW_HOP) // 2
+    x = functional.pad(torch.from_numpy(samples)[None, None], (pad, pad), mode="reflect")[0, 0]
+    window = torch.hann_window(_FLOW_FFT)
+    z = torch.stft(x, _FLOW_FFT, _FLOW_HOP, window=window, center=False, return_complex=True)
+    magnitude = torch.sqrt(z.real**2 + z.imag**2 + 1e-9)
+    filters = _mel_filters(FLOW_RATE, _FLOW_FFT, _FLOW_BINS, 8000.0)
+    return (filters @ magnitude).clamp(min=1e-5).log().T.contiguous()
+
+
+def speech_log_mel(samples: Float32) -> Tensor:
+    """16 kHz samples (n,), at least 201 -> Whisper's log-mel (128, frames), 100 a second."""
+    x = torch.from_numpy(samples)
+    window = torch.hann_window(_SPEECH_FFT)
+    z = torch.stft(x, _SPEECH_FFT, _SPEECH_HOP, window=window, return_complex=True)[:, :-1]
+    filters = _mel_filters(SPEECH_RATE, _SPEECH_FFT, _SPEECH_BINS, SPEECH_RATE / 2)
+    log = (filters @ z.abs() ** 2).clamp(min=1e-10).log10()
+    return (torch.maximum(log, log.max() - 8.0) + 4.0) / 4.0
+
+
+def speaker_fbank(samples: Float32) -> Float32:
+    """16 kHz samples (n,), at least 400 -> Kaldi filter bank (frames, 80), its mean over time 0."""
+    options = kaldi_native_fbank.FbankOptions()
+    options.frame_opts.samp_freq = SPEECH_RATE
+    options.frame_opts.dither = 0.0
+    options.mel_opts.num_bins = 80
+    options.energy_floor = 1.0
+    bank = kaldi_native_fbank.OnlineFbank(options)
+    bank.accept_waveform(SPEECH_RATE, samples.tolist())
+    bank.input_finished()
+    frames = np.stack([bank.get_frame(index) for index in range(bank.num_frames_ready)])
+    centred: Float32 = frames - frames.mean(axis=0, keepdims=True)
+    return centred
+
+
+@cache
+def _mel_filters(rate: int, n_fft: int, bins: int, highest: float) -> Tensor:
+    """Slaney's triangles, each of area one: (bins, n_fft // 2 + 1)."""
+    from transformers.audio_utils import mel_filter_bank  # slow to import, so only when needed
+
+    filters = mel_filter_bank(n_fft // 2 + 1, bins, 0.0, highest, rate, "slaney", "slaney")
+    return torch.from_numpy(filters.T.astype(np.float32).copy())

@@ -1,0 +1,146 @@
+"""What the estimator keeps of one utterance: keys, values and edges of its convolutions.
+
+It has one set for every Euler step, layer and half of the guidance, over a megabyte a frame, so
+the prompt's is made once a voice and shared, and a stream keeps only its newest frames beside it.
+The estimator's attention has no positions, so frames may lie in any order: the newest overwrite
+the oldest in a ring. (The reference puts the newest first, and then drops the middle as if they
+were last: what it keeps is the newest frames and the prompt's end. Here the prompt stays whole.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from assistant.engines.token2wav.flow.shape import FlowShape
+
+HALVES = 2
+"""With the condition and without, for classifier-free guidance."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Keys and values of some frames: each (steps, depth, halves * heads, frames, head width)."""
+
+    keys: Tensor
+    values: Tensor
+
+    @classmethod
+    def empty(cls, shape: FlowShape, steps: int, frames: int, like: Tensor) -> Frames:
+        # Untouched memory costs nothing: a short answer never fills its ring.
+        size = (steps, shape.depth, HALVES * shape.estimator_heads, frames, shape.head_width)
+        return cls(like.new_empty(size), like.new_empty(size))
+
+    @property
+    def count(self) -> int:
+        return self.keys.shape[3]
+
+    @property
+    def nbytes(self) -> int:
+        return self.keys.nbytes + self.values.nbytes
+
+
+class Memory(Protocol):
+    """What the estimator asks of a stream's memory, at a step and a layer."""
+
+    def store(self, step: int, layer: int, keys: Tensor, values: Tensor) -> None:
+        """Keeps (halves * heads, frames, head width) of the chunk at hand."""
+        ...
+
+    def visible(self, step: int, layer: int, chunk: int) -> list[tuple[Tensor, Tensor]]:
+        """All keys and values that a chunk of so many frames, once stored, attends to."""
+        ...
+
+    def edge(self, step: int, layer: int, which: int) -> Tensor:
+        """The last two inputs of convolution `which`, to be overwritten: (halves, 2, hidden)."""
+        ...
+
+
+class SinglePass:
+    """Remembers nothing between steps: for an utterance that is made in one piece."""
+
+    def __init__(self, shape: FlowShape, like: Tensor) -> None:
+        self._zeros = like.new_zeros(HALVES, 2, shape.hidden)
+        self._pair: tuple[Tensor, Tensor] | None = None
+
+    def store(self, step: int, layer: int, keys: Tensor, values: Tensor) -> None:
+        self._pair = keys, values
+
+    def visible(self, step: int, layer: int, chunk: int) -> list[tuple[Tensor, Tensor]]:
+        return [self._pair] if self._pair else []
+
+    def edge(self, step: int, layer: int, which: int) -> Tensor:
+        return self._zeros.clone()
+
+
+class EstimatorMemory:
+    """One stream's memory. `advance` after every chunk, once all steps and layers have stored."""
+
+    def __init__(self, prompt: Frames | None, own: Frames, edges: Tensor) -> None:
+        self.prompt = prompt
+        self.own = own
+        self.edges = edges  # (steps, depth, convolutions, halves, 2, hidden): their last inputs
+        self.stored = 0  # frames since the prompt
+
+    @classmethod
+    def start(cls, shape: FlowShape, steps: int, capacity: int, like: Tensor) -> EstimatorMemory:
+        """Nothing before: what is stored next is a prompt."""
+        edges = like.new_zeros(steps, shape.depth, 2, HALVES, 2, shape.hidden)
+        return cls(None, Frames.empty(shape, steps, capacity, like), edges)
+
+    def store(self, step: int, layer: int, keys: Tensor, values: Tensor) -> None:
+        start = 0
+        for part in self._slots(keys.shape[1]):
+            end = start + part.stop - part.start
+            self.own.keys[step, layer, :, part] = keys[:, start:end]
+            self.own.values[step, layer, :, part] = values[:, start:end]
+            start = end
+
+    def visible(self, step: int, layer: int, chunk: int) -> list[tuple[Tensor, Tensor]]:
+        filled = min(self.stored + chunk, self.own.count)
+        parts = [self.prompt] if self.prompt else []
+        pairs = [(part.keys[step, layer], part.values[step, layer]) for part in parts]
+        own = self.own.keys[step, layer, :, :filled], self.own.values[step, layer, :, :filled]
+        return [*pairs, own]
+
+    def edge(self, step: int, layer: int, which: int) -> Tensor:
+        return self.edges[step, layer, which]
+
+    def advance(self, chunk: int) -> None:
+        self.stored += chunk
+
+    def _slots(self, chunk: int) -> list[slice]:
+        capacity = self.own.count
+        if chunk > capacity:
+            raise ValueError(f"a chunk of {chunk} frames in a memory of {capacity}")
+        start = self.stored % capacity
+        end = min(start + chunk, capacity)
+        rest = chunk - (end - start)
+        return [slice(start, end), slice(0, rest)] if rest else [slice(start, end)]
+
+
+def attend(q: Tensor, parts: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Softmax attention of q (rows, time, width), already scaled, over all parts together.
+
+    On a CPU the parts are not joined first: that would copy the prompt's keys at every step of
+    every layer.
+    """
+    if len(parts) == 1 or q.device.type != "cpu":
+        k, v = (
+            torch.cat(tensors, dim=1) if len(parts) > 1 else tensors[0]
+            for tensors in zip(*parts, strict=True)
+        )
+        return torch.nn.functional.scaled_dot_product_attention(
+            q[None], k[None], v[None], scale=1.0
+        )[0]
+    scores = [torch.bmm(q, k.transpose(1, 2)) for k, _ in parts]
+    top = torch.stack([s.amax(2, keepdim=True) for s in scores]).amax(0)
+    weights = [s.sub_(top).exp_() for s in scores]
+    total = torch.stack([w.sum(2, keepdim=True) for w in weights]).sum(0)
+    y = torch.bmm(weights[0], parts[0][1])
+    for w, (_, v) in zip(weights[1:], parts[1:], strict=True):
+        y.baddbmm_(w, v)
+    return y.div_(total)

@@ -1,0 +1,201 @@
+"""Conditional flow matching from speech tokens to mel frames, in the timbre of a prompt.
+
+An ordinary differential equation carries noise to a mel spectrogram in a few Euler steps; the
+conformer says what to follow, the estimator gives the velocity (CosyVoice 2, arXiv:2412.10117).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from assistant.engines.token2wav.flow.conformer import Conformer, ConformerMemory
+from assistant.engines.token2wav.flow.estimator import Estimator
+from assistant.engines.token2wav.flow.memory import EstimatorMemory, Frames, Memory, SinglePass
+from assistant.engines.token2wav.flow.shape import FlowShape
+
+_NOISE_SECONDS = 600
+_FRAMES_A_SECOND = 50
+
+
+@dataclass(frozen=True)
+class FlowPrompt:
+    """All that the flow remembers of a voice's prompt. Made once a voice, shared, never changed."""
+
+    tokens: int
+    frames: int
+    speaker: Tensor  # (1, mel): projected
+    conformer: ConformerMemory
+    estimator: Frames
+    edges: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        return self.conformer.nbytes + self.estimator.nbytes + self.edges.nbytes
+
+
+@dataclass
+class FlowState:
+    """Where one utterance stands: the prompt, and the newest chunks beside it."""
+
+    prompt: FlowPrompt
+    conformer: ConformerMemory
+    estimator: EstimatorMemory
+
+    @property
+    def nbytes(self) -> int:
+        """Of its own, the prompt's not counted."""
+        own = self.estimator.own
+        used = min(self.estimator.stored, own.count) / own.count
+        return int(own.nbytes * used) + self.estimator.edges.nbytes + self.conformer.nbytes
+
+
+class Flow(nn.Module):
+    """Parameter names are those of flow.pt. Call `pack` after the weights are loaded."""
+
+    def __init__(self, shape: FlowShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.input_embedding = nn.Embedding(shape.vocabulary, shape.width)
+        self.spk_embed_affine_layer = nn.Linear(shape.speaker, shape.mel)
+        self.encoder = Conformer(shape)
+        self.encoder_proj = nn.Linear(shape.width, shape.mel)
+        self.decoder = nn.ModuleDict({"estimator": Estimator(shape)})
+
+    @property
+    def estimator(self) -> Estimator:
+        estimator = self.decoder["estimator"]
+        assert isinstance(estimator, Estimator)
+        return estimator
+
+    def pack(
+        self, *, steps: int = 10, guidance: float = 0.7, dtype: torch.dtype = torch.float32
+    ) -> None:
+        """Fixes the number of Euler steps and the estimator's precision; drops what is then unused.
+
+        The times are t = 1 - cos(pi/2 * k/steps): short steps first, where the path bends.
+        """
+        spans = [1 - math.cos(math.pi / 2 * k / steps) for k in range(steps + 1)]
+        self.guidance = guidance
+        self.steps = [end - start for start, end in pairwise(spans)]
+        device = self.encoder_proj.weight.device
+        self.eval().requires_grad_(False)
+        self.estimator.pack(torch.tensor(spans[:-1], device=device), dtype)
+        self.use_noise(_fixed_noise(self.shape.mel).to(device))
+
+    def use_noise(self, noise: Tensor) -> None:
+        """The starting noise (frames, mel), counted from the start of the prompt."""
+        self.noise = noise
+
+    def prepare(self, tokens: Tensor, mel: Tensor, speaker: Tensor) -> FlowPrompt:
+        """Runs the prompt once: tokens (1, n), mel (1, frames, bins), speaker embedding (1, size).
+
+        The prompt's first tokens serve as its look-ahead, as the reference has it.
+        """
+        ahead = tokens.repeat(1, -(-self.shape.look_ahead // tokens.shape[1]) + 1)
+        tokens = torch.cat([tokens, ahead[:, : self.shape.look_ahead]], dim=1)
+        mu, conformer = self._encode(tokens, None, last=False)
+        frames = mu.shape[1]
+        voice = self._project(speaker)
+        memory = EstimatorMemory.start(self.shape, len(self.steps), frames, self._like)
+        self._solve(mu, voice, mel[:, :frames], [memory], [0])
+        return FlowPrompt(
+            frames // self.shape.up_rate, frames, voice, conformer, memory.own, memory.edges
+        )
+
+    def begin(self, prompt: FlowPrompt, *, newest: int) -> FlowState:
+        """A new utterance in the prompt's voice that keeps its own `newest` frames."""
+        keys = prompt.estimator.keys
+        own = Frames.empty(self.shape, len(self.steps), newest, keys)
+        memory = EstimatorMemory(prompt.estimator, own, prompt.edges.clone())
+        return FlowState(prompt, prompt.conformer, memory)
+
+    def chunk(
+        self, tokens: Sequence[Tensor], states: Sequence[FlowState], *, last: bool, newest: int
+    ) -> Tensor:
+        """The next frames of each stream: (streams, frames, mel).
+
+        tokens: one (1, n) for each stream, all of one length. Unless `last`, their last
+        `look_ahead` are only looked at, and sent again with the next chunk. `newest`: frames of
+        history that the conformer keeps besides the prompt.
+        """
+        encoded = []
+        for these, state in zip(tokens, states, strict=True):
+            mu, memory = self._encode(these, state.conformer, last=last)
+            rate = self.shape.up_rate
+            state.conformer = memory.trimmed(state.prompt.tokens, newest // rate, rate)
+            encoded.append(mu)
+        mu = torch.cat(encoded)
+        voices = torch.cat([state.prompt.speaker for state in states])
+        starts = [state.prompt.frames + state.estimator.stored for state in states]
+        mel = self._solve(mu, voices, None, [state.estimator for state in states], starts)
+        for state in states:
+            state.estimator.advance(mel.shape[1])
+        return mel
+
+    def whole(self, tokens: Tensor, prompt_tokens: Tensor, mel: Tensor, speaker: Tensor) -> Tensor:
+        """The utterance in one pass with its prompt, each frame seeing every other.
+
+        -> (1, frames, mel).
+
+        Exactly the reference's whole-utterance call; slower than a chunk after a prepared prompt,
+        since the prompt is run again.
+        """
+        mu, _ = self._encode(torch.cat([prompt_tokens, tokens], dim=1), None, last=True)
+        known = mel.shape[1]
+        memory = SinglePass(self.shape, self._like)
+        x = self._solve(mu, self._project(speaker), mel, [memory], [0])
+        return x[:, known:]
+
+    def _encode(
+        self, tokens: Tensor, memory: ConformerMemory | None, last: bool
+    ) -> tuple[Tensor, ConformerMemory]:
+        h, memory = self.encoder(self.input_embedding(tokens), memory, last)
+        return self.encoder_proj(h), memory
+
+    def _project(self, speaker: Tensor) -> Tensor:
+        y: Tensor = self.spk_embed_affine_layer(functional.normalize(speaker, dim=1))
+        return y
+
+    @property
+    def _like(self) -> Tensor:
+        """A tensor of the estimator's precision, where it computes."""
+        return self.estimator.project_rest.bias
+
+    def _solve(
+        self,
+        mu: Tensor,
+        voices: Tensor,
+        known: Tensor | None,
+        memories: Sequence[Memory],
+        starts: Sequence[int],
+    ) -> Tensor:
+        """Euler steps from the noise at each stream's place; `known` are mel frames given."""
+        frames = mu.shape[1]
+        given = torch.zeros_like(mu)
+        if known is not None:
+            given[:, : known.shape[1]] = known
+        x = torch.stack([self._noise_at(start, frames) for start in starts])
+        condition = self.estimator.condition(mu, voices, given)
+        for step, dt in enumerate(self.steps):
+            velocity = self.estimator(x, condition, step, memories)
+            v, without = velocity.float().unbind(1)
+            x = x + dt * ((1 + self.guidance) * v - self.guidance * without)
+        return x
+
+    def _noise_at(self, start: int, frames: int) -> Tensor:
+        """Beyond its end the buffer starts again."""
+        index = torch.arange(start, start + frames, device=self.noise.device)
+        return self.noise[index % self.noise.shape[0]]
+
+
+def _fixed_noise(bins: int) -> Tensor:
+    """The same in every process, so that equal tokens sound equal."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(_NOISE_SECONDS * _FRAMES_A_SECOND, bins, generator=generator)

@@ -1,0 +1,93 @@
+"""Matrix products in the layout that is fastest where they run.
+
+On a CPU, oneDNN's own blocked weight layout makes a float32 product more than twice as fast as
+the BLAS that PyTorch ships (measured on an AMD EPYC with AVX-512: 390 against 165 GFLOP/s at 100
+rows), and a bfloat16 one somewhat faster (760 against 690). On a GPU the plain layout is right.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Activation = Literal["none", "gelu"]
+_ROWS = 100
+"""Rows to optimise for: 50 frames, with and without guidance."""
+
+
+class PackedLinear:
+    """`x @ weight.T + bias`, then the activation (`gelu` is the tanh approximation).
+
+    `weight` has shape (out, in); further weights are stacked below it, to be one product.
+    """
+
+    def __init__(self, *layers: nn.Linear, activation: Activation = "none") -> None:
+        biases = [_bias(layer) for layer in layers]
+        weight = torch.cat([layer.weight.detach() for layer in layers])
+        self._set(weight, torch.cat(biases), activation)
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor, activation: Activation = "none") -> PackedLinear:
+        linear = cls.__new__(cls)
+        linear._set(weight.detach(), bias.detach(), activation)
+        return linear
+
+    @classmethod
+    def of_conv(cls, conv: nn.Conv1d) -> PackedLinear:
+        """A convolution over time as one product; its input is what `windows` makes."""
+        weight = conv.weight.detach()  # (out, in, kernel)
+        bias = _bias(conv)
+        return cls.of(weight.permute(0, 2, 1).reshape(weight.shape[0], -1), bias)
+
+    def _set(self, weight: Tensor, bias: Tensor, activation: Activation) -> None:
+        self.bias = bias.contiguous()
+        self.activation = activation
+        weight = weight.contiguous()
+        self.packed = weight.device.type == "cpu" and _can_pack(weight.dtype)
+        self.weight = (
+            torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS) if self.packed else weight
+        )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.packed:
+            algorithm = "tanh" if self.activation == "gelu" else ""
+            y: Tensor = torch.ops.mkldnn._linear_pointwise(
+                x, self.weight, self.bias, self.activation, [], algorithm
+            )
+            return y
+        y = functional.linear(x, self.weight, self.bias)
+        return functional.gelu(y, approximate="tanh") if self.activation == "gelu" else y
+
+
+def windows(x: Tensor, kernel: int) -> Tensor:
+    """(batch, time + kernel - 1, channels) -> (batch, time, kernel * channels)."""
+    time = x.shape[1] - kernel + 1
+    return torch.cat([x[:, i : i + time] for i in range(kernel)], dim=-1)
+
+
+def _bias(layer: nn.Linear | nn.Conv1d) -> Tensor:
+    if layer.bias is None:
+        return layer.weight.new_zeros(layer.weight.shape[0])
+    return layer.bias.detach()
+
+
+@cache
+def _can_pack(dtype: torch.dtype) -> bool:
+    """Whether this build of PyTorch has oneDNN's packed products, and they compute right.
+
+    They are not public, so they are tried once, on a small product, before they are relied on.
+    """
+    if not torch._C._has_mkldnn:
+        return False
+    x, weight, bias = torch.ones(2, 8), torch.ones(4, 8), torch.ones(4)
+    x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
+    try:
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight, 2)
+        y = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
+    except (RuntimeError, AttributeError, NotImplementedError):
+        return False
+    return bool((y == 9).all())

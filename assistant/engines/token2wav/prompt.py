@@ -1,0 +1,137 @@
+"""A clip of a voice becomes a prompt: speech tokens, a speaker embedding and mel frames."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from assistant.audio import Float32, Sound
+from assistant.engines.token2wav.features import (
+    FLOW_RATE,
+    SPEECH_RATE,
+    flow_mel,
+    speaker_fbank,
+    speech_log_mel,
+)
+from assistant.engines.token2wav.voice import VoicePrompt
+from assistant.errors import AudioError, EngineError
+
+SPEECH_TOKENIZER = "speech_tokenizer_v2_25hz.onnx"
+SPEAKER_ENCODER = "campplus.onnx"
+_SHORTEST_S = 0.5
+_SILENCE = 1e-3  # of full scale: nobody speaks below -60 dB
+_FRAMES_A_TOKEN = 2
+
+_ORT_ERRORS: tuple[type[Exception], ...] = (
+    ort_errors.EPFail,
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+
+
+class PromptMaker:
+    """Runs the checkpoint's two ONNX models. Thread-safe, as onnxruntime's sessions are."""
+
+    def __init__(self, folder: Path, *, max_seconds: float = 10.0, vocabulary: int = 6561) -> None:
+        """Raises EngineError: a model is absent, damaged or another one."""
+        self._folder = folder
+        self._max_seconds = max_seconds
+        self._vocabulary = vocabulary
+        self._tokenizer = _session(folder / SPEECH_TOKENIZER, inputs=2)
+        self._encoder = _session(folder / SPEAKER_ENCODER, inputs=1)
+        self.fingerprint = _fingerprint(folder, max_seconds)
+        """Differs where the same clip would become another prompt."""
+
+    def make(self, clip: Sound, name: str = "the clip") -> VoicePrompt:
+        """Raises AudioError (too short, silent, no numbers) and EngineError (a model failed)."""
+        clip = self._checked(clip, name)
+        speech = clip.resampled(SPEECH_RATE).samples
+        tokens = self._tokens(speech)
+        if not len(tokens):
+            raise AudioError(f"{name}: no speech was found in it", hint="choose another clip")
+        mel = _fitted(flow_mel(clip.resampled(FLOW_RATE).samples).numpy(), len(tokens))
+        return VoicePrompt(tokens, mel, self.speaker(speech))
+
+    def speaker(self, speech: Float32) -> Float32:
+        """The voice's CAM++ embedding from 16 kHz samples, at least half a second: (192,)."""
+        features = speaker_fbank(speech)[None]
+        (name,) = (entry.name for entry in self._encoder.get_inputs())
+        vector = self._run(self._encoder, {name: features}, SPEAKER_ENCODER)
+        return np.asarray(vector, dtype=np.float32).reshape(-1)
+
+    def _tokens(self, speech: Float32) -> npt.NDArray[np.int64]:
+        features = speech_log_mel(speech).numpy()[None]
+        mel, length = (entry.name for entry in self._tokenizer.get_inputs())
+        count = np.array([features.shape[2]], dtype=np.int32)
+        tokens = self._run(self._tokenizer, {mel: features, length: count}, SPEECH_TOKENIZER)
+        tokens = np.asarray(tokens).reshape(-1).astype(np.int64)
+        return tokens[(tokens >= 0) & (tokens < self._vocabulary)]
+
+    def _run(self, session: Any, inputs: dict[str, npt.NDArray[Any]], model: str) -> Any:
+        try:
+            output = session.run(None, inputs)[0]
+        except _ORT_ERRORS as error:
+            raise EngineError(f"{self._folder / model}: failed: {_line(error)}") from error
+        if not np.isfinite(output).all():
+            raise EngineError(f"{self._folder / model}: gave values that are no numbers")
+        return output
+
+    def _checked(self, clip: Sound, name: str) -> Sound:
+        if not np.isfinite(clip.samples).all():
+            raise AudioError(f"{name}: samples that are no numbers (NaN or infinite)")
+        if clip.seconds < _SHORTEST_S:
+            raise AudioError(
+                f"{name}: {clip.seconds:.1f} seconds are too short for a voice",
+                hint="3 to 10 seconds of clear speech are best",
+            )
+        samples = clip.samples[: int(self._max_seconds * clip.sample_rate)]
+        if np.abs(samples).max() < _SILENCE:
+            raise AudioError(f"{name}: silent", hint="3 to 10 seconds of clear speech are best")
+        return Sound(np.ascontiguousarray(samples, dtype=np.float32), clip.sample_rate)
+
+
+def _fitted(mel: Float32, tokens: int) -> Float32:
+    """Two frames a token: cut, or the last one repeated."""
+    frames = tokens * _FRAMES_A_TOKEN
+    return np.pad(mel[:frames], ((0, max(0, frames - len(mel))), (0, 0)), mode="edge")
+
+
+def _session(path: Path, inputs: int) -> onnxruntime.InferenceSession:
+    hint = "download the checkpoint's token2wav folder again"
+    if not path.is_file():
+        raise EngineError(f"{path}: no such file", hint=hint)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # a damaged file is our error to tell
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+    except _ORT_ERRORS as error:
+        raise EngineError(f"{path}: not a model that can be read", hint=hint) from error
+    if len(session.get_inputs()) != inputs:
+        raise EngineError(f"{path}: another model; {inputs} inputs are expected", hint=hint)
+    return session
+
+
+def _fingerprint(folder: Path, max_seconds: float) -> str:
+    digest = hashlib.sha256(f"{max_seconds}".encode())
+    for name in (SPEECH_TOKENIZER, SPEAKER_ENCODER):
+        with (folder / name).open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

@@ -1,0 +1,90 @@
+"""One utterance after another, in pieces as they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from assistant.audio import Pcm16
+from assistant.engines.token2wav.flow.model import FlowPrompt, FlowState
+from assistant.engines.token2wav.token2wav import ChunkJob, Token2Wav
+from assistant.engines.token2wav.vocoder import VocoderState
+from assistant.errors import EngineError
+
+When = Literal["chunk", "utterance"]
+
+
+class Token2WavStream:
+    """Push tokens as the language model makes them; get sound as soon as there is enough.
+
+    Not for several threads at once; different streams may run in different threads, and then
+    share passes. Sound is 24 kHz mono int16; joined, the pieces are the utterance without gaps.
+    """
+
+    def __init__(self, token2wav: Token2Wav, voice: FlowPrompt) -> None:
+        self._token2wav = token2wav
+        self._voice = voice
+        self._closed = False
+        self._pending: list[int] = []
+        self._flow: FlowState | None = None  # made when the first chunk is
+        self._sound: VocoderState | None = None
+        self._begin()
+
+    def push(self, tokens: Iterable[int]) -> list[Pcm16]:
+        """Takes tokens (those out of range are dropped) and returns the sound that is ready."""
+        self._check_open()
+        self._pending += self._token2wav.speakable(tokens)
+        ready = []
+        while (job := self._next_job()) is not None:
+            ready.append(self._token2wav.run(job))
+        return ready
+
+    def flush(self) -> list[Pcm16]:
+        """Ends the utterance and returns the rest of it; the next push begins another."""
+        self._check_open()
+        ready = []
+        if self._pending:
+            tokens, self._pending = self._pending, []
+            ready.append(self._token2wav.run(self._job(tokens, last=True)))
+        self._begin()
+        return ready
+
+    def switch(self, voice: FlowPrompt, *, at: When = "chunk") -> None:
+        """Goes on in another voice, from the next chunk or the next utterance on."""
+        self._check_open()
+        self._voice = voice
+        if at == "chunk":
+            # The sound goes on: what was held back is faded into the new voice.
+            self._flow = None
+
+    def close(self) -> None:
+        """Frees what the stream holds, and drops what has not been spoken. May be called twice."""
+        self._closed = True
+        self._pending = []
+        self._flow = self._sound = None
+
+    def _begin(self) -> None:
+        self._sizes = self._token2wav.settings.chunk_sizes()
+        self._size = next(self._sizes)
+        self._flow = self._sound = None
+
+    def _next_job(self) -> ChunkJob | None:
+        """The next chunk, where it and its look-ahead are there."""
+        ahead = self._token2wav.flow.shape.look_ahead
+        if len(self._pending) < self._size + ahead:
+            return None
+        tokens = self._pending[: self._size + ahead]
+        self._pending = self._pending[self._size :]  # the look-ahead is sent again
+        self._size = next(self._sizes)
+        return self._job(tokens, last=False)
+
+    def _job(self, tokens: list[int], *, last: bool) -> ChunkJob:
+        if self._flow is None:
+            self._flow = self._token2wav.begin(self._voice)
+        if self._sound is None:
+            self._sound = self._token2wav.begin_sound()
+        return ChunkJob(tokens, self._flow, self._sound, last)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError("this token2wav stream is closed")

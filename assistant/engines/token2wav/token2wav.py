@@ -1,0 +1,116 @@
+"""Speech tokens to sound: the weights, shared by all streams, and passes over several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from assistant.audio import Pcm16
+from assistant.engines.token2wav.checkpoint import load_flow, load_hift
+from assistant.engines.token2wav.flow.model import Flow, FlowPrompt, FlowState
+from assistant.engines.token2wav.hift.generator import Hift
+from assistant.engines.token2wav.settings import TOKENS_A_SECOND, Token2WavSettings
+from assistant.engines.token2wav.turnstile import Turnstile
+from assistant.engines.token2wav.vocoder import VocoderState, vocode
+from assistant.engines.token2wav.voice import VoicePrompt
+
+_LONGEST_PIECE = 4 * TOKENS_A_SECOND
+
+
+@dataclass(eq=False)
+class ChunkJob:
+    """The next chunk of one stream; `last` ends its utterance."""
+
+    tokens: Sequence[int]
+    flow: FlowState
+    vocoder: VocoderState
+    last: bool
+
+    @property
+    def shape(self) -> tuple[int, int, bool]:
+        """Jobs of equal shape run in one pass."""
+        return len(self.tokens), self.vocoder.mel.shape[1], self.last
+
+
+class Token2Wav:
+    """Holds weights and nothing of any stream: safe to share between threads."""
+
+    def __init__(self, flow: Flow, hift: Hift, settings: Token2WavSettings) -> None:
+        self.flow, self.hift, self.settings = flow, hift, settings
+        self.device = flow.noise.device
+        self._turnstile: Turnstile[ChunkJob, Pcm16] = Turnstile(self._run)
+
+    @classmethod
+    def load(cls, folder: Path, settings: Token2WavSettings | None = None) -> Token2Wav:
+        """From a checkpoint's token2wav folder. Raises EngineError, SettingsError."""
+        settings = settings or Token2WavSettings()
+        device = settings.torch_device()
+        with torch.inference_mode():
+            flow = load_flow(folder, settings, device)
+            return cls(flow, load_hift(folder, device), settings)
+
+    def prepare(self, prompt: VoicePrompt) -> FlowPrompt:
+        """The state after a voice's prompt: seconds of work, once a voice."""
+        with torch.inference_mode():
+            return self.flow.prepare(
+                self._tensor(prompt.tokens)[None],
+                self._tensor(prompt.mel)[None],
+                self._tensor(prompt.speaker)[None],
+            )
+
+    def begin(self, voice: FlowPrompt) -> FlowState:
+        """The flow's part of a new utterance in that voice."""
+        longest = max(self.settings.chunk, *self.settings.first_chunks, 0)
+        tokens = self.settings.history_tokens + longest + self.flow.shape.look_ahead
+        with torch.inference_mode():
+            return self.flow.begin(voice, newest=tokens * self.flow.shape.up_rate)
+
+    def begin_sound(self) -> VocoderState:
+        """The vocoder's part of a new utterance."""
+        return VocoderState.start(self.hift, self.flow.shape.mel)
+
+    def run(self, job: ChunkJob) -> Pcm16:
+        """Runs one chunk, in one pass with those that other threads ask for meanwhile."""
+        return self._turnstile.run(job)
+
+    def run_all(self, jobs: Sequence[ChunkJob]) -> list[Pcm16]:
+        """Runs the next chunk of several streams, those of equal shape in one pass."""
+        return self._turnstile.run_all(jobs)
+
+    def speak(self, tokens: Iterable[int], voice: FlowPrompt) -> Pcm16:
+        """A whole utterance at once; a long one in pieces of a few seconds."""
+        tokens = self.speakable(tokens)
+        ahead = self.flow.shape.look_ahead
+        longest = (_LONGEST_PIECE + ahead) * self.flow.shape.up_rate
+        with torch.inference_mode():
+            flow, sound = self.flow.begin(voice, newest=longest), self.begin_sound()
+        pieces = []
+        while len(tokens) > _LONGEST_PIECE + ahead:
+            piece = tokens[: _LONGEST_PIECE + ahead]
+            pieces.append(self.run(ChunkJob(piece, flow, sound, last=False)))
+            tokens = tokens[_LONGEST_PIECE:]
+        if tokens:
+            pieces.append(self.run(ChunkJob(tokens, flow, sound, last=True)))
+        return np.concatenate([np.zeros(0, np.int16), *pieces])
+
+    def speakable(self, tokens: Iterable[int]) -> list[int]:
+        """Without the ids that are no sound: padding, and whatever else is out of range."""
+        return [int(token) for token in tokens if 0 <= int(token) < self.flow.shape.vocabulary]
+
+    def _run(self, jobs: Sequence[ChunkJob]) -> list[Pcm16]:
+        """All of one shape."""
+        last = jobs[0].last
+        tokens = torch.tensor([list(job.tokens) for job in jobs], device=self.device)
+        newest = self.settings.history_tokens * self.flow.shape.up_rate
+        with torch.inference_mode():
+            states = [job.flow for job in jobs]
+            mel = self.flow.chunk(torch.split(tokens, 1), states, last=last, newest=newest)
+            return vocode(self.hift, mel, [job.vocoder for job in jobs], last=last)
+
+    def _tensor(self, values: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)

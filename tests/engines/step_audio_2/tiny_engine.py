@@ -1,0 +1,124 @@
+"""What the tests of the engine share; see conftest.py for the fixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from assistant.audio import Pcm16, Sound, Voice
+from assistant.config import Sampling
+from assistant.engines.base import EngineRequest, Finish
+from assistant.engines.step_audio_2.cache import KeyValueCache
+from assistant.messages import AssistantMessage, Message, SystemMessage, UserMessage
+
+torch.set_num_threads(2)
+
+GREEDY = Sampling(temperature=0.0, repetition_penalty=1.0, max_tokens=12)
+
+
+class Watcher:
+    """Sees every generation; with scripts, the next one says the next script."""
+
+    def __init__(self, *scripts: Sequence[int], end: int = -1) -> None:
+        self.jobs: list[Any] = []
+        self._scripts, self._end = list(scripts), end
+        self._of: dict[int, Sequence[int]] = {}
+
+    def __call__(self, job: Any, logits: Any) -> Any:
+        if job not in self.jobs:
+            self.jobs.append(job)
+            if self._scripts:
+                self._of[id(job)] = self._scripts.pop(0)
+        script = self._of.get(id(job))
+        if script is None:
+            return logits
+        said = len(job.generated)
+        forced = torch.full_like(logits, -torch.inf)
+        forced[script[said] if said < len(script) else self._end] = 0.0
+        return forced
+
+
+class ToneVocoder:
+    """Stands for token2wav: 960 samples a speech token, their value is its number."""
+
+    def __init__(self) -> None:
+        self.voices: list[Voice] = []
+        self.open_streams = 0
+
+    def open(self, voice: Voice) -> ToneStream:
+        self.voices.append(voice)
+        self.open_streams += 1
+        return ToneStream(self)
+
+    def close(self) -> None:
+        pass
+
+
+class ToneStream:
+    def __init__(self, vocoder: ToneVocoder) -> None:
+        self._vocoder, self._closed = vocoder, False
+
+    def push(self, tokens: Sequence[int]) -> list[Pcm16]:
+        return [np.full(960, token, dtype=np.int16) for token in tokens]
+
+    def flush(self) -> list[Pcm16]:
+        return []
+
+    def close(self) -> None:
+        self._vocoder.open_streams -= not self._closed
+        self._closed = True
+
+
+@dataclass
+class Chat:
+    """A conversation, its history as a session would keep it."""
+
+    engine: Any
+    sampling: Sampling = GREEDY
+    history: list[Message] = field(default_factory=lambda: [SystemMessage("You help.")])
+    state: Any = None
+    tools: tuple[Any, ...] = ()
+
+    async def say(self, *parts: str | Sound, **request: Any) -> list[Any]:
+        return await self.go_on(UserMessage(parts), **request)
+
+    async def go_on(self, *messages: Message, **request: Any) -> list[Any]:
+        """All outputs of one step; what was said is put into the history."""
+        self.state = self.state or self.engine.new_state()
+        self.history += messages
+        options = {"sampling": self.sampling, "tools": self.tools, **request}
+        asked = EngineRequest(tuple(self.history), **options)
+        outputs = [output async for output in self.engine.stream(asked, self.state)]
+        finish = outputs[-1]
+        assert isinstance(finish, Finish)
+        calls = tuple(output for output in outputs if hasattr(output, "arguments"))
+        self.history.append(AssistantMessage(text_of(outputs), calls, finish.tokens))
+        return outputs
+
+
+def text_of(outputs: Sequence[Any]) -> str:
+    return "".join(output.text for output in outputs if hasattr(output, "text"))
+
+
+def recomputed(model: Any, job: Any) -> list[int]:
+    """What a generation would have said without a cache: everything is read again at each step."""
+    language, sizes = model.language, model.sizes.text
+    said: list[int] = []
+    while len(said) < len(job.generated):
+        prompt = job.prompt.extended(said)
+        fresh = type(job)(
+            type(job.conversation)(), prompt, job.sampler, ends=frozenset(), max_tokens=1
+        )
+        fresh.read = 0
+        with torch.inference_mode():
+            x = fresh.next_embeddings(model, len(prompt))
+            cache = KeyValueCache(
+                sizes, slots=1, window=len(x), device=model.device, dtype=model.dtype
+            )
+            logits = language.logits(language.prefill(x, cache, 0, 0)[-1:])
+        said.append(int(logits.argmax()))
+    return said

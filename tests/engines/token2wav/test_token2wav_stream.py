@@ -1,0 +1,309 @@
+"""Streams of a small token2wav: what comes out, when, and that it joins."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assistant.audio import OUTPUT_RATE
+from assistant.engines.token2wav import Token2Wav, Token2WavSettings, Token2WavStream
+from assistant.engines.token2wav.hift.source import Source
+from assistant.engines.token2wav.token2wav import ChunkJob
+from assistant.engines.token2wav.vocoder import CONTEXT, FADE, VocoderState, vocode
+from assistant.errors import EngineError
+
+SAMPLES_A_TOKEN = OUTPUT_RATE // 25
+PADDING = 6561
+
+
+def speech(count: int, seed: int = 0) -> list[int]:
+    tokens: list[int] = np.random.default_rng(seed).integers(0, PADDING, count).tolist()
+    return tokens
+
+
+def spoken(stream: Token2WavStream, *pieces: Sequence[int]) -> npt.NDArray[np.int16]:
+    """All the sound of the pieces, pushed one after another, and of the flush."""
+    parts = [part for piece in pieces for part in stream.push(piece)] + stream.flush()
+    return np.concatenate([np.zeros(0, np.int16), *parts])
+
+
+def relative(ours: npt.NDArray[np.int16], theirs: npt.NDArray[np.int16]) -> float:
+    assert ours.shape == theirs.shape
+    theirs = theirs.astype(np.float64)
+    return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
+
+
+@settings(max_examples=15, deadline=None)
+@given(count=st.integers(1, 120))
+def test_an_utterance_is_40_ms_a_token_however_long(
+    token2wav: Token2Wav, voice: Any, count: int
+) -> None:
+    assert len(spoken(Token2WavStream(token2wav, voice), speech(count))) == count * SAMPLES_A_TOKEN
+
+
+@settings(max_examples=10, deadline=None)
+@given(cuts=st.lists(st.integers(0, 90), max_size=6))
+def test_how_tokens_are_split_over_pushes_does_not_change_a_sample(
+    token2wav: Token2Wav, voice: Any, cuts: list[int]
+) -> None:
+    tokens = speech(90)
+    pieces = [tokens[a:b] for a, b in itertools.pairwise([0, *sorted(cuts), 90])]
+    whole = spoken(Token2WavStream(token2wav, voice), tokens)
+    assert np.array_equal(spoken(Token2WavStream(token2wav, voice), *pieces), whole)
+
+
+def test_the_first_sound_comes_with_the_first_small_chunk_and_its_look_ahead(
+    token2wav: Token2Wav, voice: Any
+) -> None:
+    stream = Token2WavStream(token2wav, voice)
+    first = token2wav.settings.first_chunks[0]
+    assert stream.push(speech(first + 2)) == []
+    (sound,) = stream.push(speech(1))
+    assert len(sound) == first * SAMPLES_A_TOKEN - FADE * 480
+
+
+def test_a_streamed_utterance_is_nearly_the_one_made_at_once(
+    token2wav: Token2Wav, voice: Any
+) -> None:
+    tokens = speech(93)
+    streamed = spoken(Token2WavStream(token2wav, voice), tokens)
+    assert relative(streamed, token2wav.speak(tokens, voice)) < 0.01
+
+
+def test_there_is_no_click_where_chunks_join(token2wav: Token2Wav, voice: Any) -> None:
+    tokens = speech(100)
+    streamed = spoken(Token2WavStream(token2wav, voice), tokens).astype(int)
+    whole = token2wav.speak(tokens, voice).astype(int)
+    sizes = itertools.islice(token2wav.settings.chunk_sizes(), 5)
+    seams = [t * SAMPLES_A_TOKEN for t in itertools.accumulate(sizes) if t < 100]
+    around = np.concatenate([np.arange(s - FADE * 480 - 50, s + 50) for s in seams])
+    extra = np.abs(np.diff(streamed)[around]) - np.abs(np.diff(whole)[around])
+    assert extra.max() < 0.03 * np.abs(whole).max()
+
+
+def test_the_source_of_a_steady_pitch_goes_on_across_chunks_as_one_sine(
+    token2wav: Token2Wav,
+) -> None:
+    """The vocoder's own cuts, with a source alone as its decoder: a sine must come out a sine."""
+    with torch.inference_mode():
+        hift = SineHift()
+        state = VocoderState.start(hift, 80)  # type: ignore[arg-type]
+        chunks = [torch.zeros(1, frames, 80) for frames in (20, 30, 50, 50, 4)]
+        parts = [
+            vocode(hift, mel, [state], last=index == 4)[0]  # type: ignore[arg-type]
+            for index, mel in enumerate(chunks)
+        ]
+    wave = np.concatenate(parts).astype(np.float64) / 32767
+    assert len(wave) == 154 * 480
+    inside = wave[480:-480]  # the very first and last half frame have no neighbour to glide to
+    turn = 2 * math.pi * SineHift.HERTZ / OUTPUT_RATE
+    rounding = 2 / 32767
+    assert np.abs(np.diff(inside)).max() < 1.01 * SineHift.AMPLITUDE * turn + rounding
+    assert np.abs(np.diff(inside, 2)).max() < 1.3 * SineHift.AMPLITUDE * turn**2 + 2 * rounding
+
+
+class SineHift:
+    """A vocoder that says its source, one steady harmonic."""
+
+    HERTZ = 217.0
+    AMPLITUDE = 0.5  # before the source's tanh
+
+    def __init__(self) -> None:
+        self.window = torch.zeros(1)
+        self.m_source = Source(0)
+        self.m_source.noise.zero_()
+        self.m_source.l_linear.weight.data.fill_(10 * self.AMPLITUDE)
+        self.m_source.l_linear.bias.data.zero_()
+
+    def f0(self, mel: torch.Tensor) -> torch.Tensor:
+        return torch.full((mel.shape[0], mel.shape[2]), self.HERTZ)
+
+    def decode(self, mel: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+        return source[:, 0]
+
+
+def test_padding_and_ids_out_of_range_are_dropped(token2wav: Token2Wav, voice: Any) -> None:
+    tokens = speech(40)
+    dirty = [PADDING, -1, *tokens[:20], 10**12, *tokens[20:], PADDING + 7]
+    clean = spoken(Token2WavStream(token2wav, voice), tokens)
+    assert np.array_equal(spoken(Token2WavStream(token2wav, voice), dirty), clean)
+
+
+def test_no_tokens_are_no_sound(token2wav: Token2Wav, voice: Any) -> None:
+    stream = Token2WavStream(token2wav, voice)
+    assert stream.push([]) == []
+    assert stream.push([PADDING] * 50) == []
+    assert stream.flush() == []
+    assert len(token2wav.speak([], voice)) == 0
+
+
+def test_after_a_flush_the_next_utterance_begins_anew(token2wav: Token2Wav, voice: Any) -> None:
+    stream = Token2WavStream(token2wav, voice)
+    first = spoken(stream, speech(40))
+    assert np.array_equal(spoken(stream, speech(40)), first)
+
+
+def test_a_closed_stream_says_so(token2wav: Token2Wav, voice: Any) -> None:
+    stream = Token2WavStream(token2wav, voice)
+    stream.push(speech(20))
+    stream.close()
+    stream.close()
+    with pytest.raises(EngineError, match="closed"):
+        stream.push([1])
+    with pytest.raises(EngineError, match="closed"):
+        stream.flush()
+
+
+def test_a_switch_is_heard_from_the_next_chunk_on(
+    token2wav: Token2Wav, voice: Any, other_voice: Any
+) -> None:
+    tokens = speech(100)
+    alone = spoken(Token2WavStream(token2wav, voice), tokens)
+    stream = Token2WavStream(token2wav, voice)
+    before = np.concatenate(stream.push(tokens[:53]))
+    stream.switch(other_voice)
+    after = spoken(stream, tokens[53:])
+    assert np.array_equal(before, alone[: len(before)])
+    assert len(before) + len(after) == len(alone)
+    assert relative(after, alone[len(before) :]) > 0.01
+
+
+def test_a_switch_joins_without_a_click(token2wav: Token2Wav, voice: Any, other_voice: Any) -> None:
+    tokens = speech(100)
+    stream = Token2WavStream(token2wav, voice)
+    before = np.concatenate(stream.push(tokens[:53]))
+    stream.switch(other_voice)
+    joined = np.concatenate([before, spoken(stream, tokens[53:])]).astype(int)
+    alone = spoken(Token2WavStream(token2wav, voice), tokens).astype(int)
+    after = np.abs(joined - alone)[len(before) :]
+    assert after[:10].max() <= 0.001 * np.abs(alone).max()  # it starts where the old one goes on
+    assert after[: FADE * 480].max() > 0.01 * np.abs(alone).max()
+
+
+def test_a_switch_may_wait_for_the_next_utterance(
+    token2wav: Token2Wav, voice: Any, other_voice: Any
+) -> None:
+    stream = Token2WavStream(token2wav, voice)
+    pushed = stream.push(speech(60)[:30])
+    stream.switch(other_voice, at="utterance")
+    first = np.concatenate([*pushed, spoken(stream, speech(60)[30:])])
+    assert np.array_equal(first, spoken(Token2WavStream(token2wav, voice), speech(60)))
+    second = spoken(stream, speech(60))
+    assert np.array_equal(second, spoken(Token2WavStream(token2wav, other_voice), speech(60)))
+
+
+def test_streams_of_different_voices_in_one_pass_are_each_as_if_alone(
+    token2wav: Token2Wav, voice: Any, other_voice: Any
+) -> None:
+    alone, together = [], []
+    jobs: list[list[ChunkJob]] = [[], []]
+    for run in jobs:
+        for seed, each in enumerate((voice, other_voice, voice)):
+            flow, sound = token2wav.begin(each), token2wav.begin_sound()
+            run.append(ChunkJob(speech(28, seed), flow, sound, last=False))
+    alone = [token2wav.run(job) for job in jobs[0]]
+    together = token2wav.run_all(jobs[1])
+    for one, other in zip(alone, together, strict=True):
+        assert np.abs(one.astype(int) - other.astype(int)).max() <= 2
+
+
+def test_threads_that_push_at_once_get_each_their_own_sound(
+    token2wav: Token2Wav, voice: Any, other_voice: Any
+) -> None:
+    voices = [voice, other_voice] * 3
+    expected = [spoken(Token2WavStream(token2wav, v), speech(60, i)) for i, v in enumerate(voices)]
+    results: dict[int, npt.NDArray[np.int16]] = {}
+
+    def talk(index: int) -> None:
+        results[index] = spoken(Token2WavStream(token2wav, voices[index]), speech(60, index))
+
+    threads = [threading.Thread(target=talk, args=(index,)) for index in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for index, sound in enumerate(expected):
+        assert np.abs(results[index].astype(int) - sound.astype(int)).max() <= 2
+
+
+def test_a_long_answer_holds_no_more_memory_than_a_short_one(
+    token2wav: Token2Wav, voice: Any
+) -> None:
+    flow, sound = token2wav.begin(voice), token2wav.begin_sound()
+    held = []
+    for seed in range(30):
+        token2wav.run(ChunkJob(speech(28, seed), flow, sound, last=False))
+        held.append(flow.nbytes)
+    assert len(set(held[8:])) == 1
+    assert sound.mel.shape[1] == CONTEXT
+
+
+def test_what_was_said_long_ago_does_not_change_what_is_said_now(
+    token2wav: Token2Wav, voice: Any
+) -> None:
+    """The prompt is kept, the middle is not: two pasts that differ early sound alike in the end."""
+    ends = []
+    for seed in (1, 2):
+        stream = Token2WavStream(token2wav, voice)
+        ends.append(spoken(stream, speech(25, seed), speech(600))[-4 * SAMPLES_A_TOKEN :])
+    assert relative(ends[0], ends[1]) < 1e-3
+
+
+def test_weights_that_overflow_are_heard_as_silence_and_never_as_nan(
+    token2wav: Token2Wav, voice: Any
+) -> None:
+    state = token2wav.begin_sound()
+    mel = torch.full((1, 30, 80), float("nan"))
+    with torch.inference_mode():
+        (sound,) = vocode(token2wav.hift, mel, [state], last=True)
+    assert sound.dtype == np.int16
+    assert len(sound) == 30 * 480
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_sounds_nearly_alike(folder: Path, prompt: Any, precision: Any) -> None:
+    sounds = []
+    for each in ("float32", precision):
+        settings = Token2WavSettings(device="cpu", precision=each)
+        model = Token2Wav.load(folder, settings)
+        sounds.append(model.speak(speech(60), model.prepare(prompt)))
+    assert relative(sounds[1], sounds[0]) < 0.1
+
+
+def test_fewer_euler_steps_give_another_sound_of_the_same_length(
+    folder: Path, prompt: Any, token2wav: Token2Wav, voice: Any
+) -> None:
+    settings = Token2WavSettings(device="cpu", precision="float32", euler_steps=4)
+    model = Token2Wav.load(folder, settings)
+    sound = model.speak(speech(60), model.prepare(prompt))
+    assert relative(sound, token2wav.speak(speech(60), voice)) > 0
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"history_s": 0.0},
+        {"history_s": 0.2, "chunk": 7},
+        {"first_chunks": (), "chunk": 5},
+        {"first_chunks": (40, 5), "chunk": 60},
+    ],
+)
+def test_any_history_and_chunk_sizes_make_sound_of_the_right_length(
+    folder: Path, prompt: Any, chosen: dict[str, Any]
+) -> None:
+    settings = Token2WavSettings(device="cpu", precision="float32", **chosen)
+    model = Token2Wav.load(folder, settings)
+    sound = spoken(Token2WavStream(model, model.prepare(prompt)), speech(150))
+    assert len(sound) == 150 * SAMPLES_A_TOKEN
+    assert sound.any()
