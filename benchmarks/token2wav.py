@@ -177,6 +177,7 @@ def long(token2wav: Token2Wav, voice: FlowPrompt, minutes: float) -> list[dict[s
                 "resident_mb": resident_mb(),
             }
         )
+        print(json.dumps(marks[-1]), file=sys.stderr, flush=True)
     return marks
 
 

@@ -20,7 +20,7 @@ SHORTEST_CHUNK = 5
 
 @dataclass(frozen=True, slots=True)
 class Token2WavSettings:
-    """The defaults are for a conversation; see docs/token2wav.md for what each of them costs."""
+    """The defaults are for a conversation; docs/token2wav.md says what they cost."""
 
     device: str = "auto"  # auto: the first GPU, or else the CPU
     precision: Precision = "auto"  # of the estimator; auto: bfloat16 where it is fast
