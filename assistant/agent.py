@@ -8,16 +8,17 @@
 One round is one step of the engine and the tools that it called. Rounds follow one another until
 the engine answers without a call; after `max_tool_rounds` it is offered no tools any more. Whatever
 ends a round (an answer, a failure, a cancellation), its words, its calls and one outcome for each
-call go into the history together, so no call is ever left open there.
+call go into the history together, so no call is ever left open there. The one exception: a call
+of a tool that the client runs itself ends the turn, and is open until the client's result is in.
 """
 
 from __future__ import annotations
 
 import logging
 import unicodedata
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import anyio
@@ -26,25 +27,27 @@ from anyio.abc import TaskGroup
 from assistant.audio import Voice
 from assistant.clock import TurnClock
 from assistant.engines.base import Engine, EngineOutput, EngineRequest, Finish, Speech
-from assistant.errors import AssistantError, EngineError, LibraryError
+from assistant.errors import AssistantError, AudioError, EngineError, LibraryError, UnsupportedError
 from assistant.events import (
     AudioChunk,
     Failed,
     TextDelta,
-    ToolCallFinished,
     ToolCallStarted,
     Transcript,
     TurnEnded,
     TurnStarted,
+    Usage,
     VoiceChanged,
 )
-from assistant.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
+from assistant.messages import Message, ToolCall, UserMessage
 from assistant.plugins import ToolOutcome, canonical
 from assistant.queue import EventQueue
+from assistant.round import Round, finished
 
 logger = logging.getLogger(__name__)
 
 Reason = Literal["completed", "cancelled", "failed"]
+Fault = Literal["input", "engine"]
 
 
 class Conversation(Protocol):
@@ -54,22 +57,12 @@ class Conversation(Protocol):
     voice: Voice
     max_tool_rounds: int
 
-    def request(self, *, with_tools: bool) -> EngineRequest: ...
+    def request(self, *, with_tools: bool, first: bool) -> EngineRequest: ...
+    def runs_at_client(self, call: ToolCall) -> bool: ...
     async def dispatch(
         self, turn_id: str, call: ToolCall, report: Callable[[ToolOutcome], None], queue: EventQueue
     ) -> None: ...
     def find_voice(self, voice_id: str) -> Voice: ...
-
-
-@dataclass
-class Round:
-    """What one step of the engine has brought so far."""
-
-    with_tools: bool
-    text: list[str] = field(default_factory=list)
-    calls: list[ToolCall] = field(default_factory=list)
-    outcomes: dict[str, ToolOutcome] = field(default_factory=dict)
-    tokens: tuple[int, ...] = ()
 
 
 @dataclass
@@ -95,28 +88,46 @@ class Turn:
         self._conversation = conversation
         self._clock = TurnClock()
         self._text: list[str] = []
+        self._usage = Usage()
+        self._last = Round(with_tools=False)
         self._shared: dict[tuple[str, str], _Shared] = {}
 
-    async def run(self, message: UserMessage) -> None:
-        """Never raises; what went wrong is in the events, and `finished` is set at the end."""
+    async def run(self, message: UserMessage | None) -> None:
+        """Without a message the turn answers the history as it stands. Never raises; what went
+        wrong is in the events, and `finished` is set at the end.
+        """
         reason: Reason = "cancelled"
         try:
             with self.scope:
                 self.queue.put_nowait(TurnStarted(self.id))
-                self._conversation.history.append(message)
+                if message is not None:
+                    self._conversation.history.append(message)
                 reason = await self._run_to_end()
+            if self.scope.cancelled_caught and anyio.current_time() >= self.scope.deadline:
+                self.queue.put_nowait(Failed("The turn took longer than it may (max_turn_s)."))
+                reason = "failed"
         finally:
-            text = "".join(self._text)
-            ended = TurnEnded(reason, text, self._clock.audio_seconds, self._clock.latency())
-            self.queue.put_nowait(ended)
+            self.queue.put_nowait(self._ended(reason))
             self.queue.close()
             self.finished.set()
+
+    def _ended(self, reason: Reason) -> TurnEnded:
+        return TurnEnded(
+            reason,
+            "".join(self._text),
+            self._clock.audio_seconds,
+            self._clock.latency(),
+            calls=tuple(self._last.for_client),
+            cut_off=self._last.finish.reason == "length",
+            usage=self._usage,
+        )
 
     async def _run_to_end(self) -> Reason:
         try:
             await self._rounds()
         except AssistantError as error:
-            self.queue.put_nowait(Failed(str(error)))
+            fault: Fault = "input" if isinstance(error, AudioError | UnsupportedError) else "engine"
+            self.queue.put_nowait(Failed(str(error), fault))
             return "failed"
         except Exception:
             logger.exception("The engine %s failed", self._engine.name)
@@ -127,16 +138,18 @@ class Turn:
     async def _rounds(self) -> None:
         limit = self._conversation.max_tool_rounds
         for number in range(limit + 1):
-            made = await self._round(with_tools=number < limit)
-            if not made.calls:
-                return
+            made = await self._round(with_tools=number < limit, first=number == 0)
             self._switch_voice(made)
+            if made.for_client or not made.calls:
+                self._last = made
+                return
         raise EngineError(f"no answer after {limit} rounds of tool calls")
 
-    async def _round(self, *, with_tools: bool) -> Round:
+    async def _round(self, *, with_tools: bool, first: bool) -> Round:
         made = Round(with_tools)
-        request = self._conversation.request(with_tools=with_tools)
+        request = self._conversation.request(with_tools=with_tools, first=first)
         failure: Exception | None = None
+        complete = False
         try:
             # Tools start while the engine still speaks; the round ends when the last one has.
             async with anyio.create_task_group() as tools:
@@ -145,8 +158,9 @@ class Turn:
                 except Exception as error:  # noqa: BLE001 - taken out of the group, raised below
                     failure = error
                     tools.cancel_scope.cancel()
+            complete = failure is None
         finally:
-            self._record(made)
+            self._record(made, complete=complete)
         if failure is not None:
             raise failure
         return made
@@ -161,16 +175,28 @@ class Turn:
                         await self._say(output.text, made)
                     case Speech():
                         start = self._clock.audio(output.samples)
-                        await self.queue.put(AudioChunk(start, output.samples))
+                        await self.queue.put(AudioChunk(start, output.samples, output.codes))
                     case ToolCall():
-                        made.calls.append(output)
-                        started = ToolCallStarted(output.id, output.name, output.arguments)
-                        self.queue.put_nowait(started)
-                        tools.start_soon(self._call, output, made)
+                        self._called(output, made, tools)
                     case Transcript():
                         self._heard(output)
                     case Finish():
-                        made.tokens = output.tokens
+                        self._finish(output, made)
+
+    def _called(self, call: ToolCall, made: Round, tools: TaskGroup) -> None:
+        made.calls.append(call)
+        if made.with_tools and self._conversation.runs_at_client(call):
+            made.for_client.append(call)
+            return
+        self.queue.put_nowait(ToolCallStarted(call.id, call.name, call.arguments))
+        tools.start_soon(self._call, call, made)
+
+    def _finish(self, finish: Finish, made: Round) -> None:
+        made.finish = finish
+        self._usage = Usage(
+            self._usage.prompt_tokens + finish.prompt_tokens,
+            self._usage.completion_tokens + len(finish.tokens),
+        )
 
     async def _say(self, text: str, made: Round) -> None:
         spoken = text
@@ -195,7 +221,7 @@ class Turn:
 
         def report(outcome: ToolOutcome) -> None:
             made.outcomes[call.id] = outcome
-            self.queue.put_nowait(_finished(outcome))
+            self.queue.put_nowait(finished(outcome))
 
         key = canonical(call)
         earlier = self._shared.get(key)
@@ -234,36 +260,18 @@ class Turn:
             return replace(outcome, outcome="error", text=error.message, voice=None)
         return outcome
 
-    def _record(self, made: Round) -> None:
-        text = "".join(made.text)
-        history = self._conversation.history
-        if text or made.calls:
-            history.append(AssistantMessage(text, tuple(made.calls), made.tokens))
-        for call in made.calls:
-            outcome = made.outcomes.get(call.id)
-            if outcome is None:  # never started, or waited for its twin
-                outcome = ToolOutcome(call, "cancelled", "The call was cancelled.")
-                self.queue.put_nowait(_finished(outcome))
-            history.append(ToolMessage(call, outcome.outcome, outcome.text))
+    def _record(self, made: Round, *, complete: bool) -> None:
+        for outcome in made.record(self._conversation.history, complete=complete):
+            self.queue.put_nowait(finished(outcome))
 
     def _switch_voice(self, made: Round) -> None:
         """In the order of the calls, whichever ended first: the last one asked for is heard."""
-        voices = [made.outcomes[call.id].voice for call in made.calls]
+        outcomes = [made.outcomes[call.id] for call in made.calls if call.id in made.outcomes]
+        voices = [outcome.voice for outcome in outcomes]
         for voice_id in filter(None, voices):
             voice = self._conversation.find_voice(voice_id)
             self._conversation.voice = voice
             self.queue.put_nowait(VoiceChanged(voice.id, voice.description))
-
-
-def _finished(outcome: ToolOutcome) -> ToolCallFinished:
-    return ToolCallFinished(
-        outcome.call.id,
-        outcome.call.name,
-        outcome.outcome,
-        round(outcome.seconds, 6),
-        outcome.text,
-        outcome.data,
-    )
 
 
 def _needs_space(before: str, after: str) -> bool:
@@ -271,10 +279,3 @@ def _needs_space(before: str, after: str) -> bool:
     if not before or not after or before[-1].isspace() or after[0].isspace():
         return False
     return unicodedata.east_asian_width(before[-1]) not in "WF"
-
-
-def open_calls(history: Sequence[Message]) -> list[ToolCall]:
-    """The calls of a history that have no outcome: none, in a history made by turns."""
-    answered = {message.call.id for message in history if isinstance(message, ToolMessage)}
-    calls = [c for m in history if isinstance(m, AssistantMessage) for c in m.calls]
-    return [call for call in calls if call.id not in answered]

@@ -17,7 +17,8 @@ from assistant.engines import create_engine
 from assistant.engines.base import Engine
 from assistant.errors import AssistantError, PluginError
 from assistant.library import VoiceLibrary
-from assistant.plugins import Approve, Dispatcher, Registry, Tool, load_tools
+from assistant.messages import ToolSchema
+from assistant.plugins import Approve, Dispatcher, Registry, Tool, VoiceSearch, load_tools
 from assistant.session import Session
 
 logger = logging.getLogger(__name__)
@@ -101,29 +102,36 @@ class Assistant:
         deny: Iterable[str] = (),
         approve: Approve | None = None,
         speak: bool = True,
+        client_tools: Iterable[ToolSchema] = (),
+        voices: VoiceSearch | None = None,
     ) -> Session:
         """A new conversation. What is not given is as in the settings.
 
         `voice`: id of a clip. `allow`, `deny`: names of tools. `approve`: asked before a tool runs
-        that needs approval; without it such a tool is denied. Raises LibraryError: unknown voice.
+        that needs approval; without it such a tool is denied. `client_tools`: tools that the
+        caller runs; a call of one ends the turn (`TurnEnded.calls`). `voices`: what this session
+        and its tools see of the library, instead of all of it. Raises LibraryError: unknown voice.
         """
         settings = self.settings
         return Session(
             self,
-            voice=self._voice(settings.voice if voice is None else voice),
+            voice=_voice(settings.voice if voice is None else voice, voices or self.library),
             language=settings.language if language is None else language,
             system_prompt=settings.system_prompt if system_prompt is None else system_prompt,
             allow=allow,
             deny=deny,
             approve=approve,
             speak=speak,
+            client_tools=client_tools,
+            voices=voices,
         )
-
-    def _voice(self, voice_id: str) -> Voice:
-        return Voice() if voice_id == Voice().id else self.library.get(voice_id)
 
     def start(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         """Runs a turn in the assistant's task group: it ends when the assistant does."""
         if self._tasks is None:
             raise AssistantError("the assistant is not open", hint="use `async with Assistant()`")
         self._tasks.start_soon(function, *args)
+
+
+def _voice(voice_id: str, voices: VoiceSearch) -> Voice:
+    return Voice() if voice_id == Voice().id else voices.get(voice_id)

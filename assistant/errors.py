@@ -6,6 +6,7 @@
     ├── LibraryError      a voice library, its manifest or one of its clips is wrong
     ├── PluginError       a tool file can't become a tool; names file and line
     ├── EngineError       an engine can't start, or failed while it answered
+    │   └── UnsupportedError   it can't do what it was asked for, and never will
     └── ToolError         raised inside a tool: the model reads its text
 
 Whatever is not an AssistantError is a defect of ours, and may show a traceback.
@@ -57,6 +58,10 @@ class PluginError(AssistantError):
 
 class EngineError(AssistantError):
     """An engine can't start, or failed while it answered."""
+
+
+class UnsupportedError(EngineError):
+    """What was asked for is nothing that this engine can do."""
 
 
 class ToolError(AssistantError):

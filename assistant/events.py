@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Literal
 from pydantic_core import to_jsonable_python
 
 from assistant.audio import OUTPUT_RATE, Pcm16
-from assistant.messages import Outcome
+from assistant.messages import Outcome, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class AudioChunk:
     type: ClassVar[Literal["audio"]] = "audio"
     start: float  # seconds from the beginning of this turn's sound
     samples: Pcm16
+    codes: tuple[int, ...] = ()  # speech tokens of the engine, see Speech
 
     @property
     def seconds(self) -> float:
@@ -104,10 +105,15 @@ class VoiceChanged:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The turn could not be finished; one line for people."""
+    """The turn could not be finished; one line for people.
+
+    `fault`: what was at fault, what came in (a sound that can't be used,
+    a task that the engine can't do) or the engine.
+    """
 
     type: ClassVar[Literal["failed"]] = "failed"
     message: str
+    fault: Literal["input", "engine"] = "engine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +127,29 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of all the engine's steps in a turn, 0 where an engine counts none."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The turn is over and the history holds it."""
+    """The turn is over and the history holds it.
+
+    `calls` are those of the client's own tools: they are open until the client gives their
+    results. `cut_off`: the answer reached the limit of tokens.
+    """
 
     type: ClassVar[Literal["turn_ended"]] = "turn_ended"
     reason: Literal["completed", "cancelled", "failed"]
     text: str
     audio_seconds: float
     latency: Latency
+    calls: tuple[ToolCall, ...] = ()
+    cut_off: bool = False
+    usage: Usage = Usage()
 
 
 Event = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -93,3 +94,12 @@ class ToolMessage:
 
 
 Message = SystemMessage | UserMessage | AssistantMessage | ToolMessage
+
+
+def open_calls(history: Sequence[Message]) -> list[ToolCall]:
+    """The calls of a history that have no outcome: in a history made by turns, those that the
+    client runs and has given no result for yet.
+    """
+    answered = {message.call.id for message in history if isinstance(message, ToolMessage)}
+    calls = [c for m in history if isinstance(m, AssistantMessage) for c in m.calls]
+    return [call for call in calls if call.id not in answered]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,15 +14,33 @@ import anyio
 
 from assistant.agent import Turn
 from assistant.audio import Sound, Voice, read_sound
+from assistant.config import Sampling
 from assistant.engines.base import EngineRequest, Task
-from assistant.errors import AssistantError, AudioError
+from assistant.errors import AssistantError, AudioError, LibraryError
 from assistant.events import Event, ToolProgress
-from assistant.messages import Message, SystemMessage, ToolCall, UserMessage
-from assistant.plugins import Approve, Caller, ToolOutcome
+from assistant.messages import (
+    Message,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+    ToolSchema,
+    UserMessage,
+    open_calls,
+)
+from assistant.plugins import Approve, Caller, ToolOutcome, VoiceSearch
 from assistant.queue import EventQueue
 
 if TYPE_CHECKING:
     from assistant.assistant import Assistant
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What holds for one turn."""
+
+    task: Task = "answer"
+    sampling: Sampling | None = None
+    tool_choice: str = "auto"
 
 
 class Session:
@@ -38,6 +57,8 @@ class Session:
         deny: Iterable[str] = (),
         approve: Approve | None = None,
         speak: bool = True,
+        client_tools: Iterable[ToolSchema] = (),
+        voices: VoiceSearch | None = None,
     ) -> None:
         self.id = uuid.uuid4().hex
         self.history: list[Message] = []
@@ -48,25 +69,72 @@ class Session:
         self.max_tool_rounds = assistant.settings.max_tool_rounds
         self._assistant = assistant
         self._normal_voice = voice
+        self._voices = assistant.library if voices is None else voices
         self._allow = None if allow is None else frozenset(allow)
         self._deny = frozenset(deny)
         self._approve = approve
         self._state = assistant.engine.new_state()
+        self._client_tools = {schema.name: schema for schema in client_tools}
         self._turn: Turn | None = None
-        self._task: Task = "answer"
-        self._numbers = itertools.count(1)
+        self._options = _Options()
+        self.turns = 0
+
+    def resume(
+        self, session_id: str, history: Iterable[Message], *, voice: str, turns: int
+    ) -> None:
+        """Goes on with a conversation from before: `turns` is how many it had, `voice` the id of
+        the one that it had come to, which may be gone by now. For a session without a history.
+        """
+        self.id = session_id
+        self.history.extend(history)
+        self.turns = turns
+        with suppress(LibraryError):
+            self.voice = self.find_voice(voice)
 
     async def ask(
-        self, *question: str | Sound | Path, task: Task = "answer"
+        self,
+        *question: str | Sound | Path,
+        task: Task = "answer",
+        sampling: Sampling | None = None,
+        tool_choice: str = "auto",
     ) -> AsyncGenerator[Event, None]:
         """One turn: says `question` (texts, sounds, sound files) and yields what happens.
 
-        Closing the generator early cancels the turn. Raises AudioError for a sound that can't be
-        used, AssistantError when a turn is running already; what goes wrong later is a Failed
-        event.
+        `sampling`: for this turn, instead of the settings'. `tool_choice`: auto, none, required
+        (the turn begins with a call) or the name of the tool to call. Closing the generator early
+        cancels the turn. Raises AudioError for a sound that can't be used, AssistantError when a
+        turn is running already; what goes wrong later is a Failed event.
         """
         message = UserMessage(await self._parts(question))
-        turn = self._begin(message, task)
+        async with aclosing(self._run(message, _Options(task, sampling, tool_choice))) as events:
+            async for event in events:
+                yield event
+
+    async def respond(
+        self, *, sampling: Sampling | None = None, tool_choice: str = "auto"
+    ) -> AsyncGenerator[Event, None]:
+        """One turn without a question: the assistant answers the history as it stands, such as
+        after the results of the client's tools, or speaks first. Otherwise like `ask`.
+        """
+        async with aclosing(self._run(None, _Options("answer", sampling, tool_choice))) as events:
+            async for event in events:
+                yield event
+
+    def add_result(self, call_id: str, text: str) -> None:
+        """What the client's own tool answered to a call of the last turn (`TurnEnded.calls`).
+
+        Raises AssistantError: no call with that id is open.
+        """
+        for call in open_calls(self.history):
+            if call.id == call_id:
+                self.history.append(ToolMessage(call, "ok", text))
+                return
+        raise AssistantError(f"no call {call_id!r} waits for a result")
+
+    async def _run(
+        self, message: UserMessage | None, options: _Options
+    ) -> AsyncGenerator[Event, None]:
+        turn = self._begin(message, options)
         try:
             while (event := await turn.queue.get()) is not None:
                 yield event
@@ -85,13 +153,17 @@ class Session:
         await turn.finished.wait()
         return True
 
-    def _begin(self, message: UserMessage, task: Task) -> Turn:
+    def _begin(self, message: UserMessage | None, options: _Options) -> Turn:
         if self._turn is not None:
             raise AssistantError(
                 "a turn of this session is still running", hint="wait for its end, or cancel it"
             )
-        self._task = task
-        turn = Turn(f"turn_{next(self._numbers)}", self._assistant.engine, self._state, self)
+        self._options = options
+        for call in open_calls(self.history):
+            self.history.append(ToolMessage(call, "cancelled", "The client gave no result."))
+        self.turns += 1
+        turn = Turn(f"turn_{self.turns}", self._assistant.engine, self._state, self)
+        turn.scope.deadline = anyio.current_time() + self._assistant.settings.max_turn_s
         self._assistant.start(turn.run, message)
         self._turn = turn
         return turn
@@ -112,17 +184,31 @@ class Session:
 
     # What a turn needs (agent.Conversation).
 
-    def request(self, *, with_tools: bool) -> EngineRequest:
-        allowed = self._assistant.dispatcher.schemas(self._allow, self._deny)
+    def request(self, *, with_tools: bool, first: bool) -> EngineRequest:
+        options = self._options
+        choice = options.tool_choice if first else "auto"
+        tools = self._tools(choice) if with_tools and options.task == "answer" else ()
         return EngineRequest(
             messages=(SystemMessage(self.system_prompt), *self.history),
-            tools=allowed if with_tools and self._task == "answer" else (),
+            tools=tools,
+            must_call=bool(tools) and choice != "auto",
             voice=self.voice,
             language=self.language,
             speak=self.speak,
-            sampling=self._assistant.settings.sampling,
-            task=self._task,
+            sampling=options.sampling or self._assistant.settings.sampling,
+            task=options.task,
         )
+
+    def _tools(self, choice: str) -> tuple[ToolSchema, ...]:
+        """The client's tools stand before the server's of the same name."""
+        ours = self._assistant.dispatcher.schemas(self._allow, self._deny)
+        known = {**{schema.name: schema for schema in ours}, **self._client_tools}
+        if choice in ("auto", "required"):
+            return tuple(known.values())
+        return (known[choice],) if choice in known else ()
+
+    def runs_at_client(self, call: ToolCall) -> bool:
+        return call.name in self._client_tools and not call.problem
 
     async def dispatch(
         self, turn_id: str, call: ToolCall, report: Callable[[ToolOutcome], None], queue: EventQueue
@@ -135,7 +221,7 @@ class Session:
             turn_id=turn_id,
             language=self.language,
             voice=self.voice,
-            voices=self._assistant.library,
+            voices=self._voices,
             allow=self._allow,
             deny=self._deny,
             approve=self._approve,
@@ -147,4 +233,4 @@ class Session:
         """The voice of that id; the default's is the one that the session began with."""
         if voice_id == Voice().id:
             return self._normal_voice
-        return self._assistant.library.get(voice_id)
+        return self._voices.get(voice_id)

@@ -29,12 +29,14 @@ MAY_IMPORT = {
     "engines": VOCABULARY,
     "queue": {"events"},
     "clock": {"audio", "events"},
-    "agent": VOCABULARY | {"engines", "plugins", "queue", "clock"},
+    "round": VOCABULARY | {"engines", "plugins"},
+    "agent": VOCABULARY | {"engines", "plugins", "queue", "clock", "round"},
     "session": VOCABULARY | {"agent", "assistant", "engines", "plugins", "queue"},
     "assistant": VOCABULARY | {"engines", "plugins", "library", "session"},
     "blocking": VOCABULARY | {"assistant"},
     "testing": VOCABULARY | {"engines", "plugins", "library"},
 }
+MAY_IMPORT["server"] = set(MAY_IMPORT) - {"testing", "blocking"}
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
 MAY_IMPORT["__init__"] = set(MAY_IMPORT)
 MAY_IMPORT["__main__"] = {"cli"}

@@ -15,12 +15,17 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from assistant import Assistant, Session, Settings, Sound, ToolContext, ToolError, ToolResult, tool
-from assistant.agent import open_calls
 from assistant.audio import Voice
 from assistant.engines.base import Finish, Speech
 from assistant.errors import AssistantError, AudioError, EngineError, LibraryError
 from assistant.events import Event, Transcript
-from assistant.messages import AssistantMessage, ToolCall, ToolMessage, UserMessage
+from assistant.messages import (
+    AssistantMessage,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+    open_calls,
+)
 from assistant.plugins import Tool
 from assistant.testing import ScriptedEngine
 

@@ -8,7 +8,7 @@ import sys
 import typer
 from rich.console import Console
 
-from assistant.cli import ask, chat, doctor, say, tools, voices
+from assistant.cli import ask, chat, doctor, keys, say, serve, tools, voices
 from assistant.errors import AssistantError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app.command("chat")(chat.chat)
 app.command("say")(say.say)
 app.add_typer(tools.app, name="tools", help="List, check and run tools.")
 app.add_typer(voices.app, name="voices", help="List, search, add and remove voice clips.")
+app.command("serve")(serve.serve)
+app.add_typer(keys.app, name="keys", help="Make, list and remove API keys of the server.")
 app.command("doctor")(doctor.doctor)
 
 

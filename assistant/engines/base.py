@@ -30,17 +30,26 @@ Task = Literal["answer", "transcribe", "translate", "interpret", "describe", "re
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """The next piece of sound: 24 kHz mono int16, shape (n,)."""
+    """The next piece of sound: 24 kHz mono int16, shape (n,).
+
+    `codes` are the speech tokens (25 a second) that were generated since the piece before, where
+    the engine makes its sound of such, for callers with a vocoder of their own.
+    """
 
     samples: Pcm16
+    codes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The last output: why it ended, and the ids generated, for AssistantMessage.tokens."""
+    """The last output: why it ended, and the ids generated, for AssistantMessage.tokens.
+
+    `prompt_tokens` is how many ids went in, 0 where the engine counts none.
+    """
 
     reason: Literal["stop", "length", "tool_calls"] = "stop"
     tokens: tuple[int, ...] = ()
+    prompt_tokens: int = 0
 
 
 EngineOutput = Transcript | TextDelta | Speech | ToolCall | Finish
@@ -52,6 +61,7 @@ class EngineRequest:
 
     messages: Sequence[Message]
     tools: Sequence[ToolSchema] = ()  # none: it must answer without
+    must_call: bool = False  # it must call one of the tools
     voice: Voice = field(default_factory=Voice)
     language: str = ""  # BCP 47; empty: that of the user
     speak: bool = True  # False: text only

@@ -18,7 +18,7 @@ from assistant.engines.embedded.conversation import Outputs, State, answer, hear
 from assistant.engines.embedded.hearing import Hearing
 from assistant.engines.embedded.speaking import speak
 from assistant.engines.threads import WorkerThreads
-from assistant.errors import AudioError, EngineError
+from assistant.errors import AudioError, UnsupportedError
 from assistant.events import TextDelta
 
 _NEEDS_MODEL = {
@@ -55,7 +55,7 @@ class EmbeddedEngine:
 
     def _outputs(self, request: EngineRequest, state: State, stop: threading.Event) -> Outputs:
         if request.task in _NEEDS_MODEL:
-            raise EngineError(
+            raise UnsupportedError(
                 f"the embedded engine can't {_NEEDS_MODEL[request.task]}",
                 hint="the engine step-audio-2 can: assistant doctor says how to get it",
             )

@@ -93,7 +93,7 @@ def _decode(recogniser: Any, samples: Pcm16) -> tuple[list[str], float]:
     best = recogniser.hyp()
     if best is None or not best.hypstr.strip():
         return [], 0.0
-    others = (one.hypstr for one in islice(recogniser.nbest(), 2 * _OTHERS) if one.hypstr)
+    others = (one.hypstr for one in islice(recogniser.nbest(), 2 * _OTHERS) if one and one.hypstr)
     texts = list(dict.fromkeys(text.strip() for text in (best.hypstr, *others)))[: _OTHERS + 1]
     # `prob`, the posterior among other word sequences, falls with the length: it weighs little.
     return texts, _log(best.best_score) + 0.03 * min(_log(best.prob), 0.0)

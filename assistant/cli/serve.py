@@ -1,0 +1,96 @@
+"""`assistant serve`: the assistant over HTTP, in the dialects that voice clients already speak."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from assistant.cli.options import EngineName, SettingsFile, ToolFolders, VoiceId, settings_from
+from assistant.config import Settings
+from assistant.errors import AssistantError, SettingsError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+logger = logging.getLogger(__name__)
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Listen here; 127.0.0.1 by default.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="8000 by default; 0 takes a free one.")
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="API keys; see `assistant keys add`.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen on other addresses without keys.")
+    ] = False,
+    engine: EngineName = None,
+    voice: VoiceId = None,
+    tools: ToolFolders = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Answer over HTTP: OpenAI's API, sessions, voices and tools. /docs shows all of it."""
+    table = {"host": host, "port": port, "keys": keys, "insecure": insecure or None}
+    values = settings_from(settings, tools, engine=engine, voice=voice, server=table)
+    app = _create_app(values, tools)
+    _run(app, values)
+
+
+def _create_app(values: Settings, folders: list[Path] | None) -> FastAPI:
+    try:
+        from assistant.server import create_app  # not loaded for other commands
+    except ModuleNotFoundError as error:
+        raise AssistantError(
+            f"the package {error.name} is not installed", hint="pip install 'step-voice-assistant'"
+        ) from error
+    from assistant.assistant import Assistant
+    from assistant.cli.options import refuse_bad_plugins
+
+    class Checked(Assistant):
+        def _load(self) -> None:
+            began = time.perf_counter()
+            logger.info("Loading the engine %s ...", self.settings.engine)
+            super()._load()
+            refuse_bad_plugins(self, folders)
+            logger.info("The engine is loaded (%.1f s)", time.perf_counter() - began)
+
+    return create_app(assistant=Checked(values))
+
+
+def _run(app: FastAPI, values: Settings) -> None:
+    from assistant.server.logs import install_logs
+    from assistant.server.running import Server
+
+    listener = _listen(values.server.host, values.server.port)
+    install_logs(log_content=values.server.log_content)
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    Console(stderr=True).print(f"http://{shown}:{port}  (docs: /docs)", highlight=False)
+    Server(app, values.server).run_until_stopped(listener)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Of the protocol TCP in so many words, or asyncio leaves Nagle's algorithm on: 40 ms an answer.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))  # uvicorn listens, once the engine is loaded
+    except OSError as error:
+        listener.close()
+        in_use = error.errno == errno.EADDRINUSE
+        hint = "another program listens there; choose another --port" if in_use else ""
+        why = error.strerror or str(error)
+        raise SettingsError(f"can't listen on {host} port {port}: {why}", hint=hint) from error
+    return listener

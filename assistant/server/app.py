@@ -1,0 +1,56 @@
+"""The app: made of settings, and of an assistant that it opens and closes. No globals."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from assistant.assistant import Assistant
+from assistant.config import Settings, load_settings
+from assistant.server.handlers import install_handlers
+from assistant.server.parts import install_parts
+from assistant.server.recall import Recall
+from assistant.server.routes import (
+    chat,
+    generate,
+    health,
+    models,
+    sessions,
+    speech,
+    tools,
+    transcriptions,
+    voices,
+)
+from assistant.server.text_streams import TextStreams
+
+ROUTES = (chat, speech, transcriptions, models, generate, health, sessions, tools, voices)
+
+
+def create_app(settings: Settings | None = None, *, assistant: Assistant | None = None) -> FastAPI:
+    """The server as an ASGI app.
+
+    `assistant`: one that is made already and not open yet, instead of one made of the settings.
+    It is opened at startup and closed at shutdown. Settings not given are those of the
+    assistant, or the ones that load_settings finds.
+    """
+    if settings is None:
+        settings = assistant.settings if assistant else load_settings()
+    made = assistant or Assistant(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with made, parts.running(made):
+            yield
+
+    app = FastAPI(title="Voice assistant", lifespan=lifespan)
+    app.state.settings = settings
+    app.state.assistant = made
+    app.state.recall = Recall()
+    app.state.text_streams = TextStreams()
+    install_handlers(app)
+    parts = install_parts(app, settings.server)
+    for module in ROUTES:
+        app.include_router(module.router)
+    return app

@@ -1,0 +1,131 @@
+"""What the server counts, for Prometheus. Each app has a registry of its own.
+
+The time of a turn is split into segments, one at any moment, so they add up to the whole:
+
+    queue    waits for a place
+    model    the model hears and thinks, and nothing is heard of it yet
+    tools    at least one tool runs, and no sound has come since it was called
+    speech   from the first sound on
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from assistant.events import (
+    AudioChunk,
+    Event,
+    ToolCallFinished,
+    ToolCallStarted,
+    TurnEnded,
+    TurnStarted,
+)
+
+Segment = Literal["queue", "model", "tools", "speech"]
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """The figures of one app."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.turns = self._counter("turns", "Turns by how they ended.", "outcome")
+        self.tools = self._counter("tool_calls", "Tool calls.", "tool", "outcome")
+        self.tool_seconds = self._histogram("tool_seconds", "Time of a tool call.", "tool")
+        self.turn_seconds = self._histogram("turn_seconds", "Time of a turn.")
+        self.segments = self._histogram(
+            "turn_segment_seconds", "Parts of a turn's time; they add up to it.", "segment"
+        )
+        self.first_audio = self._histogram("first_audio_seconds", "From the request to sound.")
+        self.audio_in = self._counter("audio_in_seconds", "Sound that was received.")
+        self.audio_out = self._counter("audio_out_seconds", "Sound that was spoken.")
+
+    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
+        return Counter(f"assistant_{name}", help_text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, help_text: str, *labels: str) -> Histogram:
+        name = f"assistant_{name}"
+        return Histogram(name, help_text, labels, buckets=_SECONDS, registry=self.registry)
+
+    def gauge(self, name: str, help_text: str, value: Callable[[], float]) -> None:
+        """A figure that is looked up when it is asked for."""
+        Gauge(f"assistant_{name}", help_text, registry=self.registry).set_function(value)
+
+    def render(self) -> bytes:
+        """Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def turn(self) -> TurnMeter:
+        return TurnMeter(self)
+
+
+class TurnMeter:
+    """Follows one turn by its events, from the moment it was asked for."""
+
+    def __init__(self, metrics: Metrics, now: Callable[[], float] = time.perf_counter) -> None:
+        self._metrics = metrics
+        self._now = now
+        self._started = self._since = now()
+        self._segment: Segment = "queue"
+        self._running: set[str] = set()
+        self._outcome = "refused"
+        self.seconds: dict[Segment, float] = {}
+
+    async def watch(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+        """The same events; counts them as they pass."""
+        async with aclosing(events):
+            async for event in events:
+                self.see(event)
+                yield event
+
+    def see(self, event: Event) -> None:
+        match event:
+            case TurnStarted():
+                self._outcome = "cancelled"  # unless an end is seen
+                self._enter("model")
+            case AudioChunk():
+                if not self._spoken:
+                    self._metrics.first_audio.observe(self._now() - self._started)
+                self._enter("speech")
+                self._metrics.audio_out.inc(event.seconds)
+            case ToolCallStarted():
+                self._running.add(event.call_id)
+                self._enter("tools")
+            case ToolCallFinished():
+                self._tool_ended(event)
+            case TurnEnded():
+                self._outcome = event.reason
+
+    @property
+    def _spoken(self) -> bool:
+        return "speech" in self.seconds or self._segment == "speech"
+
+    def _tool_ended(self, event: ToolCallFinished) -> None:
+        self._running.discard(event.call_id)
+        tool = "(unknown)" if event.outcome == "unknown" else event.name
+        self._metrics.tools.labels(tool, event.outcome).inc()
+        self._metrics.tool_seconds.labels(tool).observe(event.seconds)
+        if not self._running and self._segment == "tools":
+            self._enter("model")
+
+    def _enter(self, segment: Segment) -> None:
+        now = self._now()
+        self.seconds[self._segment] = self.seconds.get(self._segment, 0.0) + now - self._since
+        self._segment, self._since = segment, now
+
+    def finish(self) -> None:
+        """Adds the turn to the figures; once, at its end."""
+        self._enter(self._segment)
+        self._metrics.turns.labels(self._outcome).inc()
+        if self._outcome == "refused":
+            return
+        for segment, seconds in self.seconds.items():
+            self._metrics.segments.labels(segment).observe(seconds)
+        self._metrics.turn_seconds.observe(sum(self.seconds.values()))

@@ -1,0 +1,103 @@
+"""What an app has besides the assistant: keys, limits, the queue of turns, figures, sessions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import cast
+
+import anyio
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import HTTPConnection
+
+from assistant.assistant import Assistant
+from assistant.config import ServerSettings
+from assistant.server.fetch import FetchLimits, fetch_audio
+from assistant.server.gate import TurnGate
+from assistant.server.metrics import Metrics
+from assistant.server.requests import REQUEST_ID, RequestIds
+from assistant.server.security.bind import check_address
+from assistant.server.security.bodies import BodyLimits
+from assistant.server.security.door import Door
+from assistant.server.security.key_file import KeyFile
+from assistant.server.security.rates import RateLimits
+from assistant.server.sessions.keeper import SessionKeeper
+from assistant.server.sessions.sqlite import SqliteStore
+
+Fetch = Callable[[str], Awaitable[bytes]]
+"""The bytes behind a URL. Raises AudioError."""
+
+
+class Parts:
+    """Made with the app; raises SettingsError for a bad key file or an address that needs keys."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        check_address(settings)
+        limits = settings.limits
+        self.settings = settings
+        self.keys = None if settings.keys is None else KeyFile(settings.keys)
+        self.rates = RateLimits()
+        self.gate = TurnGate(limits, self.rates)
+        self.metrics = Metrics()
+        fetch_limits = FetchLimits(limits.max_body_bytes, limits.fetch_timeout_s)
+        self.fetch: Fetch = partial(fetch_audio, limits=fetch_limits)
+        self.ready = False
+        self._keeper: SessionKeeper | None = None
+        self.metrics.gauge("turns_running", "Turns that run.", lambda: self.gate.running)
+        self.metrics.gauge(
+            "turns_waiting", "Turns that wait for a place.", lambda: self.gate.waiting
+        )
+        self.metrics.gauge("sessions_live", "Sessions that are in memory.", self._live_sessions)
+
+    @property
+    def sessions(self) -> SessionKeeper:
+        assert self._keeper is not None, "asked for before the start"
+        return self._keeper
+
+    def _live_sessions(self) -> int:
+        return self._keeper.live if self._keeper else 0
+
+    @asynccontextmanager
+    async def running(self, assistant: Assistant) -> AsyncIterator[None]:
+        """Around the time in which the server answers; inside that of the assistant."""
+        async with AsyncExitStack() as stack:
+            store = SqliteStore(self.settings.sessions)
+            await anyio.to_thread.run_sync(store.open)
+            keeper = SessionKeeper(assistant, store, self.settings.sessions)
+            self._keeper = await stack.enter_async_context(keeper)
+            self.ready = True
+            try:
+                yield
+            finally:
+                self.drain()
+
+    def drain(self) -> None:
+        """No turn begins from here on, and /ready says so."""
+        self.ready = False
+        self.gate.draining = True
+
+
+def install_parts(app: FastAPI, settings: ServerSettings) -> Parts:
+    """Gives the app its parts, and puts the middleware around it: the last one added sees a
+    request first.
+    """
+    parts = app.state.parts = Parts(settings)
+    app.add_middleware(BodyLimits, limits=settings.limits)
+    app.add_middleware(Door, settings=settings, keys=parts.keys, rates=parts.rates)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", REQUEST_ID],
+            expose_headers=[REQUEST_ID, "Retry-After"],
+        )
+    app.add_middleware(RequestIds)
+    return parts
+
+
+def the_parts(connection: HTTPConnection) -> Parts:
+    """The parts of this server; for FastAPI's Depends too."""
+    return cast(Parts, connection.app.state.parts)

@@ -1,0 +1,1 @@
+"""The endpoints, one module each; every module has a `router`."""

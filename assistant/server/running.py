@@ -1,0 +1,99 @@
+"""The process: begins when the engine is loaded, ends when the turns have.
+
+SIGTERM or Ctrl-C: /ready says no, and no turn begins; after `drain_s` the port is closed; the turns
+that run may end, within `shutdown_s`, then they are cancelled; all of them are stored. A second
+signal cuts the rest short.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+from types import FrameType
+
+import anyio
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
+
+from assistant.config import ServerSettings
+from assistant.errors import AssistantError
+
+logger = logging.getLogger(__name__)
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with a time before the port is closed, and one line for what keeps it from starting.
+
+    `failure` is that line, where it is for people.
+    """
+
+    def __init__(self, app: FastAPI, settings: ServerSettings) -> None:
+        seconds = max(1, round(settings.shutdown_s))
+        super().__init__(
+            uvicorn.Config(
+                self._reporting,
+                interface="asgi3",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=seconds,
+            )
+        )
+        self.failure: AssistantError | None = None
+        self._app = app
+        self._drain_s = settings.drain_s
+        self._drain_until: float | None = None
+        self._signals = 0
+
+    def run_until_stopped(self, listener: socket.socket) -> None:
+        """Returns once the server has stopped. Raises AssistantError when it can't start."""
+        uvicorn_log = logging.getLogger("uvicorn.error")
+        uvicorn_log.addFilter(self._worth_a_line)
+        try:
+            self.run([listener])
+        except KeyboardInterrupt:
+            logger.info("Stopped before the start")
+        except SystemExit:
+            if self.failure is None:
+                raise
+        finally:
+            uvicorn_log.removeFilter(self._worth_a_line)
+            listener.close()
+        if self.failure is not None:
+            raise self.failure
+
+    def _worth_a_line(self, record: logging.LogRecord) -> bool:
+        return self.failure is None
+
+    async def _reporting(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
+            error = sys.exc_info()[1]
+            if message["type"] == "lifespan.startup.failed" and isinstance(error, AssistantError):
+                self.failure = error
+                message = {**message, "message": ""}  # instead of a traceback
+            await send(message)
+
+        await self._app(scope, receive, told if scope["type"] == "lifespan" else send)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.started:
+            raise KeyboardInterrupt
+        self._signals += 1
+        if self._signals > 1:
+            self.should_exit = self.force_exit = True
+            return
+        logger.info("%s: no turn begins from here on", signal.Signals(sig).name)
+        self._app.state.parts.drain()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second, in uvicorn's main loop."""
+        if self._signals and not self.should_exit:
+            now = anyio.current_time()
+            if self._drain_until is None:
+                self._drain_until = now + self._drain_s
+            self.should_exit = now >= self._drain_until
+        return await super().on_tick(counter)

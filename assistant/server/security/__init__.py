@@ -1,0 +1,1 @@
+"""Who may ask, what for, how often and how much."""

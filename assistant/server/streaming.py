@@ -1,0 +1,111 @@
+"""Answers that are made while they are sent.
+
+A client that goes away, or that takes nothing for too long, ends the work for it; one that reads
+slowly slows it down. Whatever happens, the source is closed before the answer is over.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+
+import anyio
+import anyio.lowlevel
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from assistant.events import Event, to_json
+
+logger = logging.getLogger(__name__)
+
+
+class Stream(Response):
+    """Sends the pieces of `source` as they come.
+
+    Starlette's StreamingResponse leaves a generator suspended when the client goes away while a
+    piece is being sent; this one closes it, within the request.
+    """
+
+    def __init__(
+        self,
+        source: AsyncGenerator[bytes, None],
+        *,
+        media_type: str,
+        stall_s: float,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.status_code = 200
+        self.media_type = media_type
+        self.background = None
+        self.body = b""
+        self._source = source
+        self._stall_s = stall_s
+        self.init_headers(headers)
+        if "content-length" in self.headers:
+            del self.headers["content-length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._source) as source:
+
+            async def work() -> None:
+                # Begun before anything else can happen: a generator that has not begun has
+                # nothing that could be closed, and would leave what it is made of open.
+                piece = await anext(source, None)
+                head = {"status": self.status_code, "headers": self.raw_headers}
+                await send({"type": "http.response.start", **head})
+                while piece is not None:
+                    # Explicitly: a source that is always ready would never let a cancellation in.
+                    await anyio.lowlevel.checkpoint_if_cancelled()
+                    await self._send(send, piece, more=True)
+                    piece = await anext(source, None)
+                await self._send(send, b"", more=False)
+
+            await while_connected(receive, work)
+
+    async def _send(self, send: Send, piece: bytes, *, more: bool) -> None:
+        try:
+            with anyio.fail_after(self._stall_s):
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
+        except TimeoutError:
+            # Raised, so that the server cuts the connection: the answer must not look complete.
+            raise Stalled(f"the client took nothing for {self._stall_s:g} s") from None
+
+
+class Stalled(Exception):  # noqa: N818 - what a client does, and no error of ours
+    """A client does not take what it asked for."""
+
+
+async def while_connected(receive: Receive, work: Callable[[], Awaitable[None]]) -> bool:
+    """Does `work`, which is cancelled when the client goes away; whether it came to its end."""
+    done = False
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(watch)
+        try:
+            await work()
+            done = True
+        except Exception as error:  # noqa: BLE001 - out of the group, which would wrap it
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return done
+
+
+async def as_sse(
+    events: AsyncGenerator[Event, None], *, with_samples: bool
+) -> AsyncGenerator[bytes, None]:
+    """Server-sent events, named by their type, with the JSON of `assistant.events.to_json`."""
+    async with aclosing(events):
+        async for event in events:
+            value = to_json(event, with_samples=with_samples)
+            data = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+            yield f"event: {event.type}\ndata: {data}\n\n".encode("utf-8", "replace")

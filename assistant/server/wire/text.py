@@ -1,0 +1,37 @@
+"""Text on its way out: without the special tokens of a model, also when one comes in pieces."""
+
+from __future__ import annotations
+
+import re
+
+TTS_START = "<tts_start>"
+
+_SPECIAL = re.compile(r"<(?:audio_\d+|tts_(?:start|end|pad)|audio_(?:start|end|patch)|\|\w+\|)>")
+_BEGINNING = re.compile(r"(?:<\|?\w{0,30}\|?){1,4}$")
+
+
+class SpecialTokenFilter:
+    """Takes special tokens (`<tts_start>`, `<audio_12>`, `<|EOT|>`) out of a stream of text."""
+
+    def __init__(self) -> None:
+        self._held = ""  # what may be the beginning of a special token
+
+    def feed(self, text: str) -> str:
+        """The next piece; returns what is certain by now."""
+        text = without_special_tokens(self._held + text)
+        beginning = _BEGINNING.search(text)
+        certain = beginning.start() if beginning else len(text)
+        self._held = text[certain:]
+        return text[:certain]
+
+    def finish(self) -> str:
+        held, self._held = self._held, ""
+        return held
+
+
+def without_special_tokens(text: str) -> str:
+    """Also without those that come about when one inside of them is taken out."""
+    found = 1
+    while found:
+        text, found = _SPECIAL.subn("", text)
+    return text

@@ -1,0 +1,44 @@
+"""The server as it comes out of the box: it hears, calls a tool and speaks, over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import openai
+import soundfile
+from serving import Serve
+
+from assistant.config import Settings
+from assistant.engines import create_engine
+
+QUESTION = Path(__file__).parents[2] / "examples" / "what_time_is_it_in_tokyo.wav"
+
+
+def test_a_spoken_question_is_heard_looked_up_and_answered_in_speech(serve: Serve) -> None:
+    server = serve(create_engine(Settings()))
+    root = f"http://127.0.0.1:{server.port}/v1"
+    part = {"data": base64.b64encode(QUESTION.read_bytes()).decode(), "format": "wav"}
+    with openai.OpenAI(base_url=root, api_key="x", max_retries=0) as client:
+        answer = client.chat.completions.create(
+            model="m",
+            messages=[{"role": "user", "content": [{"type": "input_audio", "input_audio": part}]}],
+            modalities=["text", "audio"],
+            audio={"voice": "alloy", "format": "wav"},
+        )
+        heard = client.audio.transcriptions.create(model="m", file=QUESTION)
+        with_streaming = client.audio.speech.with_streaming_response
+        with with_streaming.create(model="m", input="Noon.", voice="v", response_format="pcm") as s:
+            spoken = b"".join(s.iter_bytes())
+    events = answer.model_extra["assistant_events"]
+    assert events[0]["type"] == "transcript"
+    assert [event["name"] for event in events[1:]] == ["date_time", "date_time"]
+    assert events[-1]["outcome"] == "ok"
+    audio = answer.choices[0].message.audio
+    assert "Tokyo" in audio.transcript
+    samples, rate = soundfile.read(io.BytesIO(base64.b64decode(audio.data)))
+    assert (rate, samples.ndim) == (24_000, 1)
+    assert len(samples) > rate
+    assert "time" in heard.text
+    assert len(spoken) > 12_000

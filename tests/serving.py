@@ -1,0 +1,112 @@
+"""What the tests of the server share: one that runs on a free port, and what its answers hold."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import httpx
+import numpy as np
+import soundfile
+import uvicorn
+from fastapi import FastAPI
+
+
+@dataclass
+class Hold:
+    """An act of a script, or the body of a tool, that waits until the test lets it go."""
+
+    reached: threading.Event = field(default_factory=threading.Event)
+    let_go: threading.Event = field(default_factory=threading.Event)
+
+    async def __call__(self) -> None:
+        self.reached.set()
+        await anyio.to_thread.run_sync(self.let_go.wait, abandon_on_cancel=True)
+
+    def wait_reached(self) -> None:
+        assert self.reached.wait(20), "the script did not come here"
+
+
+@dataclass
+class Running:
+    """A server that answers."""
+
+    app: FastAPI
+    server: uvicorn.Server
+    thread: threading.Thread
+    client: httpx.Client
+
+    @property
+    def port(self) -> int:
+        return int(self.client.base_url.port or 0)
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(30)
+        assert not self.thread.is_alive(), "the server did not stop"
+
+    def metric(self, name: str, **labels: str) -> float:
+        value = self.app.state.parts.metrics.registry.get_sample_value(name, labels)
+        return 0.0 if value is None else float(value)
+
+
+Serve = Callable[..., Running]
+
+
+@contextmanager
+def running(app: FastAPI, **options: Any) -> Iterator[Running]:
+    # The socket listens before the server runs: a client that comes too early waits.
+    # Of the protocol TCP in so many words, or asyncio leaves Nagle's algorithm on: 40 ms an answer.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    port = listener.getsockname()[1]
+    config = uvicorn.Config(app, log_config=None, **options)
+    server = uvicorn.Server(config)
+
+    def run() -> None:
+        try:
+            server.run([listener])
+        except SystemExit:  # it could not start, and has logged why
+            listener.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        made = Running(app, server, thread, client)
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
+def events_of(text: str) -> list[dict[str, Any]]:
+    """The events of a whole SSE body."""
+    blocks = [block for block in text.split("\n\n") if block]
+    return [json.loads(block.split("data: ", 1)[1]) for block in blocks]
+
+
+def new_session(running: Running, **values: Any) -> str:
+    answer = running.client.post("/v1/sessions", json=values)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def call(name: str, **arguments: Any) -> str:
+    """A tool call, as a model writes it."""
+    return f"<tool_call>function\n{name}\n{json.dumps(arguments)}</tool_call>"
+
+
+def wav(seconds: float = 0.5, rate: int = 16_000) -> bytes:
+    """A tone as a WAV file."""
+    buffer = io.BytesIO()
+    tone = 0.3 * np.sin(np.arange(int(seconds * rate)) * 0.1)
+    soundfile.write(buffer, tone, rate, format="WAV")
+    return buffer.getvalue()
