@@ -1,4 +1,4 @@
-"""Writes the generated parts of README.md: help texts, tables of tools, events and settings.
+"""Writes the generated parts of the documents: help texts, tables of tools, events and settings.
 
     python scripts/readme.py           writes them
     python scripts/readme.py --check   exit status 1 when they are not up to date
@@ -28,7 +28,8 @@ from assistant.cli import app
 from assistant.config import Settings
 from assistant.plugins import load_tools
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "commands.md")
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -120,8 +121,10 @@ def render(text: str) -> str:
 
 
 if __name__ == "__main__":
-    old = README.read_text("utf-8")
-    new = render(old)
+    stale = [
+        path for path in DOCUMENTS if render(path.read_text("utf-8")) != path.read_text("utf-8")
+    ]
     if "--check" in sys.argv:
-        sys.exit(old != new)
-    README.write_text(new, "utf-8")
+        sys.exit(bool(stale))
+    for path in stale:
+        path.write_text(render(path.read_text("utf-8")), "utf-8")
