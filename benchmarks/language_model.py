@@ -3,8 +3,10 @@
     python benchmarks/language_model.py [--threads N] [--repeats N]
 
 Prints JSON. Rates are medians of runs that take turns with those of transformers, so that other
-work on the machine weighs on both. On a GPU the full-size model is measured, with random weights in
-bfloat16; without one a model of a size for CPUs, in float32.
+work on the machine weighs on both; beside them the processor time of a token, which other work
+hardly touches (with one thread: more of them also count the time they wait for each other). On a
+GPU the full-size model is measured, with random weights in bfloat16; without one a model of a size
+for CPUs, in float32.
 """
 
 from __future__ import annotations
@@ -105,10 +107,19 @@ def run(scheduler: Scheduler, *jobs: Generation) -> tuple[float, float]:
     return first - start, time.perf_counter() - first
 
 
-def timed(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
+def timed(work: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
+    start = clock()
     work()
-    return time.perf_counter() - start
+    return clock() - start
+
+
+def processor_ms(say: Callable[[int], Any]) -> float:
+    """Processor time of one token more, in all threads of the process."""
+
+    def middle(count: int) -> float:
+        return statistics.median(timed(lambda: say(count), time.process_time) for _ in range(3))
+
+    return round(1000 * (middle(SAID) - middle(1)) / (SAID - 1), 2)
 
 
 def median(values: list[float]) -> float:
@@ -156,6 +167,10 @@ def against_transformers(
         "decode_tokens_per_s": round(decode, 1),
         "decode_tokens_per_s_transformers_cache": round(hf_decode, 1),
         "decode_tokens_per_s_recomputed": round(few / middle["again"], 1),
+        "decode_processor_ms_per_token": processor_ms(
+            lambda count: run(scheduler, generation(prompt, count))
+        ),
+        "decode_processor_ms_per_token_transformers_cache": processor_ms(generate),
         "decode_speedup_over_transformers_cache": round(decode / hf_decode, 2),
         "decode_speedup_over_recomputing": round(decode * middle["again"] / few, 2),
     }
