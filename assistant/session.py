@@ -69,11 +69,11 @@ class Session:
         self.max_tool_rounds = assistant.settings.max_tool_rounds
         self._assistant = assistant
         self._normal_voice = voice
+        self._state = assistant.engine.new_state()
         self._voices = assistant.library if voices is None else voices
         self._allow = None if allow is None else frozenset(allow)
         self._deny = frozenset(deny)
         self._approve = approve
-        self._state = assistant.engine.new_state()
         self._client_tools = {schema.name: schema for schema in client_tools}
         self._turn: Turn | None = None
         self._options = _Options()
