@@ -113,9 +113,10 @@ class Assistant:
         and its tools see of the library, instead of all of it. Raises LibraryError: unknown voice.
         """
         settings = self.settings
+        self._check_open()
         return Session(
             self,
-            voice=_voice(settings.voice if voice is None else voice, voices or self.library),
+            voice=self._voice(settings.voice if voice is None else voice, voices),
             language=settings.language if language is None else language,
             system_prompt=settings.system_prompt if system_prompt is None else system_prompt,
             allow=allow,
@@ -128,10 +129,14 @@ class Assistant:
 
     def start(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         """Runs a turn in the assistant's task group: it ends when the assistant does."""
+        self._check_open().start_soon(function, *args)
+
+    def _check_open(self) -> TaskGroup:
         if self._tasks is None:
             raise AssistantError("the assistant is not open", hint="use `async with Assistant()`")
-        self._tasks.start_soon(function, *args)
+        return self._tasks
 
-
-def _voice(voice_id: str, voices: VoiceSearch) -> Voice:
-    return Voice() if voice_id == Voice().id else voices.get(voice_id)
+    def _voice(self, voice_id: str, voices: VoiceSearch | None) -> Voice:
+        if voice_id == Voice().id:
+            return Voice()
+        return (self.library if voices is None else voices).get(voice_id)
