@@ -113,6 +113,7 @@ class Assistant:
         and its tools see of the library, instead of all of it. Raises LibraryError: unknown voice.
         """
         settings = self.settings
+        self._check_open()
         return Session(
             self,
             voice=self._voice(settings.voice if voice is None else voice, voices),
@@ -133,6 +134,9 @@ class Assistant:
 
     def start(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         """Runs a turn in the assistant's task group: it ends when the assistant does."""
+        self._check_open().start_soon(function, *args)
+
+    def _check_open(self) -> TaskGroup:
         if self._tasks is None:
             raise AssistantError("the assistant is not open", hint="use `async with Assistant()`")
-        self._tasks.start_soon(function, *args)
+        return self._tasks
