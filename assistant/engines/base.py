@@ -61,12 +61,12 @@ class EngineRequest:
 
     messages: Sequence[Message]
     tools: Sequence[ToolSchema] = ()  # none: it must answer without
-    must_call: bool = False  # it must call one of the tools
     voice: Voice = field(default_factory=Voice)
     language: str = ""  # BCP 47; empty: that of the user
     speak: bool = True  # False: text only
     sampling: Sampling = field(default_factory=Sampling)
     task: Task = "answer"
+    must_call: bool = False  # it must call one of the tools
 
 
 class Engine(Protocol):
