@@ -11,6 +11,7 @@ from rich.console import Console
 from assistant.cli.options import (
     EngineName,
     Language,
+    ModelPath,
     SettingsFile,
     ToolFolders,
     VoiceId,
@@ -35,6 +36,7 @@ def ask(
     voice: VoiceId = None,
     tools: ToolFolders = None,
     engine: EngineName = None,
+    model: ModelPath = None,
     language: Language = None,
     task: Annotated[
         str, typer.Option(metavar="TASK", help=f"What to do: {', '.join(TASKS)}.")
@@ -54,7 +56,7 @@ def ask(
         raise AssistantError(f"no task is called {task!r}", hint=", ".join(TASKS))
     in_json = as_json or json_audio
     run_turn(
-        settings_from(settings, tools, engine=engine, voice=voice, language=language),
+        settings_from(settings, tools, engine=engine, model=model, voice=voice, language=language),
         audio if audio is not None else str(text),
         JsonLines(with_samples=json_audio) if in_json else Renderer(Console()),
         task=cast(Task, task),

@@ -15,6 +15,7 @@ from assistant.audio import Pcm16, write_wav
 from assistant.cli.options import (
     EngineName,
     Language,
+    ModelPath,
     SettingsFile,
     ToolFolders,
     VoiceId,
@@ -43,13 +44,16 @@ def chat(
     voice: VoiceId = None,
     tools: ToolFolders = None,
     engine: EngineName = None,
+    model: ModelPath = None,
     language: Language = None,
     settings: SettingsFile = None,
 ) -> None:
     """Hold a conversation in the terminal."""
     if out is not None and not out.is_dir():
         raise AssistantError(f"{out}: there is no such folder")
-    values = settings_from(settings, tools, engine=engine, voice=voice, language=language)
+    values = settings_from(
+        settings, tools, engine=engine, model=model, voice=voice, language=language
+    )
     anyio.run(_converse, values, tools, out)
 
 

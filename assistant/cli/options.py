@@ -21,6 +21,10 @@ SettingsFile = Annotated[
 EngineName = Annotated[
     str | None, typer.Option("--engine", metavar="NAME", help="Engine to answer with.")
 ]
+ModelPath = Annotated[
+    str | None,
+    typer.Option("--model", metavar="PATH", help="Checkpoint of step-audio-2: a folder or Hub id."),
+]
 VoiceId = Annotated[str | None, typer.Option("--voice", metavar="ID", help="Voice to answer in.")]
 Language = Annotated[
     str | None,
@@ -31,10 +35,12 @@ Language = Annotated[
 def settings_from(
     file: Path | None,
     tools: list[Path] | None = None,
+    *,
+    model: str | None = None,
     **values: Any,
 ) -> Settings:
     """The settings with the options of a command over them; None means not given."""
-    settings = load_settings(file, options=values)
+    settings = load_settings(file, options={**values, "step_audio_2": {"model": model}})
     if not tools:
         return settings
     folders = (*settings.plugins.folders, *tools)

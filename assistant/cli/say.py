@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from assistant.cli.options import EngineName, Language, SettingsFile, VoiceId, settings_from
+from assistant.cli.options import (
+    EngineName,
+    Language,
+    ModelPath,
+    SettingsFile,
+    VoiceId,
+    settings_from,
+)
 from assistant.cli.render import Renderer
 from assistant.cli.turn import run_turn
 
@@ -18,9 +25,10 @@ def say(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The WAV file to write.")],
     voice: VoiceId = None,
     engine: EngineName = None,
+    model: ModelPath = None,
     language: Language = None,
     settings: SettingsFile = None,
 ) -> None:
     """Read a text aloud, in any voice of the library."""
-    values = settings_from(settings, engine=engine, voice=voice, language=language)
+    values = settings_from(settings, engine=engine, model=model, voice=voice, language=language)
     run_turn(values, text, Renderer(Console()), task="read", out=out)

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from assistant.cli.options import EngineName, SettingsFile, ToolFolders, VoiceId, settings_from
+from assistant.cli.options import (
+    EngineName,
+    ModelPath,
+    SettingsFile,
+    ToolFolders,
+    VoiceId,
+    settings_from,
+)
 from assistant.config import Settings
 from assistant.errors import AssistantError, SettingsError
 
@@ -36,13 +43,14 @@ def serve(
         bool, typer.Option("--insecure", help="Listen on other addresses without keys.")
     ] = False,
     engine: EngineName = None,
+    model: ModelPath = None,
     voice: VoiceId = None,
     tools: ToolFolders = None,
     settings: SettingsFile = None,
 ) -> None:
     """Answer over HTTP: OpenAI's API, sessions, voices and tools. /docs shows all of it."""
     table = {"host": host, "port": port, "keys": keys, "insecure": insecure or None}
-    values = settings_from(settings, tools, engine=engine, voice=voice, server=table)
+    values = settings_from(settings, tools, engine=engine, model=model, voice=voice, server=table)
     app = _create_app(values, tools)
     _run(app, values)
 

@@ -55,7 +55,6 @@ class Tool(Generic[P, R]):
     side_effect: SideEffect
     timeout_s: float | None  # None: the limit of the settings
     needs_approval: bool
-    lead_in: str  # what may be said while it runs
     settings_model: type[BaseModel] | None
     path: Path
     line: int
@@ -164,7 +163,7 @@ def tool(
     `examples`: things a user may say that call for it. `timeout_s`: for one call with all its
     retries. `needs_approval`: a person is asked before it runs. `settings`: a pydantic model of
     the tool's own table in assistant.toml; the instance is `context.settings`. `lead_in`: what
-    may be said while it runs. Raises PluginError, which names file and line.
+    may be said, in English, while it runs. Raises PluginError, which names file and line.
     """
     options = _Options(name, examples, side_effect, timeout_s, needs_approval, settings, lead_in)
     frame = sys._getframe(1)
@@ -232,12 +231,13 @@ def _tool(
     return Tool(
         name=name,
         function=function,
-        schema=ToolSchema(name, description, signature.json_schema, tuple(options.examples)),
+        schema=ToolSchema(
+            name, description, signature.json_schema, tuple(options.examples), options.lead_in
+        ),
         signature=signature,
         side_effect=options.side_effect,
         timeout_s=options.timeout_s,
         needs_approval=options.needs_approval,
-        lead_in=options.lead_in,
         settings_model=options.settings,
         path=place[0],
         line=place[1],

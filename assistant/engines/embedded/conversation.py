@@ -146,12 +146,20 @@ def _call(
         yield from _ask(request, state, "", stop)
         yield Finish()
         return
-    state.lead_in = lead_in(request.language or state.language, state.lead_in)
+    state.lead_in = _lead_in(complete, request.language or state.language, state.lead_in)
     yield from _say(state.lead_in, request, state, stop)
     if stop.is_set():
         return
     yield from _parsed("".join(map(_as_written, complete)))
     yield Finish("tool_calls")
+
+
+def _lead_in(requests: Sequence[Request], language: str, last: str) -> str:
+    """The tool's own, where there is one that fits; never the same twice in a row."""
+    own = requests[0].tool.lead_in if len(requests) == 1 else ""
+    if own and own != last and language.partition("-")[0] in ("", "en"):
+        return own
+    return lead_in(language, last)
 
 
 def _parsed(written: str) -> Iterator[EngineOutput]:
