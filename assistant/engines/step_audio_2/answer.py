@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from queue import Empty
 
+from assistant.audio import Pcm16
 from assistant.engines.base import EngineOutput, Speech
 from assistant.engines.step_audio_2.generation import End, Generation
 from assistant.engines.step_audio_2.parser import OutputParser, Piece, SpeechToken
@@ -49,23 +50,46 @@ def outputs(
 ) -> Generator[EngineOutput, None, bool]:
     """Blocks while the model works; returns whether tools were called."""
     called = False
+    mouth = _Mouth(stream)
     for batch in token_batches(generation):
         pieces = [piece for token in batch for piece in parser.feed(token)]
         called |= any(isinstance(piece, ToolCall) for piece in pieces)
-        yield from _outputs(pieces, stream)
+        yield from _outputs(pieces, mouth)
         if parser.stopped:
             generation.halt()
     rest = parser.finish()
     called |= any(isinstance(piece, ToolCall) for piece in rest)
-    yield from _outputs(rest, stream)
-    for samples in stream.flush() if stream else ():
-        yield Speech(samples)
+    yield from _outputs(rest, mouth)
+    yield from mouth.flush()
     return called
 
 
-def _outputs(pieces: Iterable[Piece], stream: SpeechStream | None) -> Iterator[EngineOutput]:
+class _Mouth:
+    """Makes sound of speech tokens, and says with each piece which tokens came since the last."""
+
+    def __init__(self, stream: SpeechStream | None) -> None:
+        self._stream = stream
+        self._codes: list[int] = []
+
+    def push(self, numbers: list[int]) -> Iterator[Speech]:
+        if self._stream is not None and numbers:
+            self._codes += numbers
+            yield from map(self._speech, self._stream.push(numbers))
+
+    def flush(self) -> Iterator[Speech]:
+        if self._stream is not None:
+            yield from map(self._speech, self._stream.flush())
+
+    def _speech(self, samples: Pcm16) -> Speech:
+        codes, self._codes = tuple(self._codes), []
+        return Speech(samples, codes)
+
+
+def _outputs(pieces: Iterable[Piece], mouth: _Mouth) -> Iterator[EngineOutput]:
     """Text first: it is ready, and making sound takes time."""
-    text, numbers, calls = "", [], []
+    text = ""
+    numbers: list[int] = []
+    calls: list[ToolCall] = []
     for piece in pieces:
         if isinstance(piece, TextDelta):
             text += piece.text
@@ -75,6 +99,5 @@ def _outputs(pieces: Iterable[Piece], stream: SpeechStream | None) -> Iterator[E
             calls.append(piece)
     if text:
         yield TextDelta(text)
-    for samples in stream.push(numbers) if stream and numbers else ():
-        yield Speech(samples)
+    yield from mouth.push(numbers)
     yield from calls

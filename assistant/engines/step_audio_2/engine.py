@@ -20,7 +20,7 @@ from assistant.engines.step_audio_2.checkpoint import Checkpoint
 from assistant.engines.step_audio_2.generation import Conversation, Generation, Steer
 from assistant.engines.step_audio_2.parser import THINK_CLOSE, OutputParser
 from assistant.engines.step_audio_2.prompt import Prompt, Text
-from assistant.engines.step_audio_2.prompting import Prompter
+from assistant.engines.step_audio_2.prompting import CALL_START, Prompter
 from assistant.engines.step_audio_2.sampling import Sampler
 from assistant.engines.step_audio_2.scheduler import Scheduler
 from assistant.engines.step_audio_2.state import State
@@ -86,12 +86,16 @@ class StepAudio2Engine:
     def _step(self, request: EngineRequest, state: State, stop: threading.Event) -> _Step:
         speaks = self._vocoder is not None and tasks.speaks(request)
         opening: tuple[Text, ...] = (TTS_START,) if speaks else ()
+        if request.must_call and request.tools and request.task == "answer":
+            opening = CALL_START
         sampling = tasks.sampling_for(request.task, request.sampling)
         return _Step(request, state, stop, sampling, opening)
 
     def _answer(self, step: _Step) -> Generator[EngineOutput, None, None]:
         """Blocks; runs in a thread of its own."""
         parser = OutputParser(self._tokenizer, stop=step.sampling.stop)
+        if step.opening == CALL_START:
+            parser.begin(self._tokenizer.encode(*CALL_START))
         job = self._prepared(step)
         self._scheduler.submit(job)
         try:
@@ -157,7 +161,7 @@ class StepAudio2Engine:
         )
 
     def _voice(self, step: _Step) -> AbstractContextManager[SpeechStream | None]:
-        if self._vocoder is None or not step.opening:
+        if self._vocoder is None or TTS_START not in step.opening:
             return nullcontext()
         return closing(self._vocoder.open(step.request.voice))
 
@@ -170,9 +174,9 @@ class StepAudio2Engine:
         self, step: _Step, job: Generation, parser: OutputParser, *, called: bool
     ) -> Finish:
         made = [*self._tokenizer.encode(*step.opening), *self._made(job, parser)]
-        if called:
-            return Finish("tool_calls", tuple(made))
-        return Finish("length" if job.reason == "length" else "stop", tuple(made))
+        length: Literal["length", "stop"] = "length" if job.reason == "length" else "stop"
+        reason: Literal["tool_calls", "length", "stop"] = "tool_calls" if called else length
+        return Finish(reason, tuple(made), prompt_tokens=len(job.prompt))
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,12 @@ class OutputParser:
         self.read = 0
         """Ids that came until then."""
 
+    def begin(self, opening: Iterable[int]) -> None:
+        """The answer was begun with these ids: what comes is read as going on from them."""
+        for token in opening:
+            self.feed(token)
+        self.read = 0
+
     def feed(self, token: int) -> list[Piece]:
         """The next id; returns what is certain by now."""
         if self.stopped:

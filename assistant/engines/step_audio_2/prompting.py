@@ -26,6 +26,8 @@ from assistant.messages import (
 
 Transcribe = Callable[[Sound], str]
 TOOL_CALL = Mark(OPEN)
+CALL_START = (TOOL_CALL, "function\n")
+"""How an answer begins that must be a call; the model goes on with the name."""
 
 
 class Prompter:

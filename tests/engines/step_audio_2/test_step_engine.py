@@ -44,6 +44,22 @@ pytestmark = pytest.mark.anyio
 WEATHER = ToolSchema("weather", "Tells the weather.", {"type": "object", "properties": {}})
 
 
+async def test_an_answer_that_must_be_a_call_is_begun_as_one(
+    make_engine: Any, tokenizer: Any
+) -> None:
+    rest = tokenizer.encode('weather\n{"city": "Oslo"}', Mark("</tool_call>"))
+    vocoder = ToneVocoder()
+    engine = make_engine(steer=Watcher(rest, end=tokenizer.special.eot), vocoder=vocoder)
+    outputs = await Chat(engine, Sampling(), tools=(WEATHER,)).say("Hi", must_call=True)
+    (call,) = [output for output in outputs if isinstance(output, ToolCall)]
+    assert (call.name, call.arguments, call.problem) == ("weather", '{"city": "Oslo"}', "")
+    assert outputs[-1].reason == "tool_calls"
+    # The history has the whole call, its opening included.
+    written = [*tokenizer.encode(Mark("<tool_call>"), "function\n"), *rest]
+    assert list(outputs[-1].tokens) == written
+    assert vocoder.voices == []
+
+
 async def test_a_lead_in_is_spoken_and_then_the_tool_is_called(
     make_engine: Any, tokenizer: Any, noise: Any
 ) -> None:

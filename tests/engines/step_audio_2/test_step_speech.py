@@ -56,6 +56,10 @@ async def test_a_spoken_turn_with_a_tool_that_changes_the_voice(
     # 25 tokens a second: 30 of the lead-in and 50 of the answer.
     assert events[-1].audio_seconds == pytest.approx(80 / 25, abs=0.05)
     assert np.abs(sound_of(events)).max() > 0
+    # Clients with a vocoder of their own get every token, once and in order.
+    codes = [code for event in events if isinstance(event, AudioChunk) for code in event.codes]
+    assert codes == [*range(0, 300, 10), *range(0, 500, 10)]
+    assert events[-1].usage.prompt_tokens > events[-1].usage.completion_tokens > 0
     assert len(list(prompts.glob("*.safetensors"))) == 2  # the normal voice, and the tool's
 
 
