@@ -79,7 +79,7 @@ def test_options_are_kept() -> None:
     assert anything.schema.examples == anything.examples == ("how long is it?",)
     assert (anything.side_effect, anything.timeout_s) == ("none", 3)
     assert anything.needs_approval
-    assert anything.lead_in == "Let me measure."
+    assert anything.schema.lead_in == "Let me measure."
     assert anything.settings_model is Options
 
 
