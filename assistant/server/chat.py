@@ -18,9 +18,9 @@ from assistant.audio import Sound
 from assistant.config import Settings
 from assistant.events import Event, Failed, TurnEnded
 from assistant.server import answers
-from assistant.server.fetch import FetchLimits, fetch_audio
+from assistant.server.hearing import hear
+from assistant.server.parts import the_parts
 from assistant.server.recall import Recall
-from assistant.server.security.sound import decode_sound
 from assistant.server.turns import open_session, the_assistant
 from assistant.server.wire import chat_answer, chat_stepfun, sse
 from assistant.server.wire.chat_answer import Envelope, Json
@@ -34,15 +34,13 @@ from assistant.session import Session
 ChunkWriter = chat_answer.ChunkWriter | chat_stepfun.ChunkWriter
 
 
-def ears_of(settings: Settings) -> Ears:
+def ears_of(request: Request) -> Ears:
     """Decodes and fetches within the limits of the settings."""
-    limits = settings.server.limits
-    fetching = FetchLimits(limits.max_body_bytes, limits.fetch_timeout_s)
 
     async def decode(data: bytes, raw_rate: int | None) -> Sound:
-        return await decode_sound(data, max_seconds=settings.max_audio_s, raw_rate=raw_rate)
+        return await hear(request, data, raw_rate=raw_rate)
 
-    return Ears(decode, partial(fetch_audio, limits=fetching))
+    return Ears(decode, the_parts(request).fetch)
 
 
 class Chat:
@@ -64,7 +62,7 @@ class Chat:
         assistant = the_assistant(request)
         recall: Recall = request.app.state.recall
         body.check({schema.name for schema in assistant.dispatcher.schemas()})
-        history = await read_history(body, ears_of(assistant.settings), recall.find)
+        history = await read_history(body, ears_of(request), recall.find)
         session = open_session(
             request,
             voice=body.audio.voice if body.audio else None,

@@ -6,31 +6,32 @@ from pathlib import Path
 
 import anyio
 from starlette.datastructures import UploadFile
+from starlette.requests import Request
 
 from assistant.audio import Sound
-from assistant.config import Settings
-from assistant.server.security.sound import decode_sound
+from assistant.server.hearing import hear
+from assistant.server.turns import the_assistant
 from assistant.server.wire.errors import ApiError
 
 
-async def read_upload(file: UploadFile, settings: Settings) -> Sound:
+async def read_upload(request: Request, file: UploadFile) -> Sound:
     """Raises AudioError: not a sound, or too long. The body as a whole is limited already."""
-    return await decode_sound(await file.read(), max_seconds=settings.max_audio_s)
+    return await hear(request, await file.read())
 
 
-async def read_inside(folder: Path | None, name: str, settings: Settings) -> Sound:
-    """A file of the server's own disk, if it lies in `folder`.
+async def read_inside(request: Request, name: str) -> Sound:
+    """A file of the server's own disk, if it lies in the folder that the settings name.
 
     Raises ApiError: it does not, also by a link, or is not there; what else the disk holds, the
     caller must not learn. Raises AudioError: not a sound, or too long.
     """
-    data = None
-    if folder is not None:
-        most = settings.server.limits.max_body_bytes
-        data = await anyio.to_thread.run_sync(_read_inside, folder, name, most)
+    server, data = the_assistant(request).settings.server, None
+    if server.audio_folder is not None:
+        most = server.limits.max_body_bytes
+        data = await anyio.to_thread.run_sync(_read_inside, server.audio_folder, name, most)
     if data is None:
         raise ApiError("audio_path: no such file in the folder of recordings", param="audio_path")
-    return await decode_sound(data, max_seconds=settings.max_audio_s)
+    return await hear(request, data)
 
 
 def _read_inside(folder: Path, name: str, max_bytes: int) -> bytes | None:

@@ -125,6 +125,7 @@ def test_a_question_with_a_recording_is_answered(serve: Serve, tmp_path: Path) -
     for request in engine.requests:
         question, sound = request.messages[-1].parts
         assert (question, sound.seconds, request.task) == ("What is it?", 0.5, "answer")
+    assert server.metric("assistant_audio_in_seconds_total") == pytest.approx(1.0)
 
 
 def test_no_path_leads_out_of_the_folder_of_recordings(serve: Serve, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from assistant.audio import Sound
-from assistant.config import Settings
 from assistant.events import Event
 from assistant.server.answers import collect
 from assistant.server.security.access import access_of, require
@@ -50,10 +49,9 @@ class Accepted(BaseModel):
 @router.post("", response_class=Response, responses=_SOUND, openapi_extra=generate.BODY)
 async def create_sound(request: Request) -> Response:
     """Text is read aloud; text with a recording is answered. WAV, 24 kHz mono."""
-    settings = the_assistant(request).settings
     try:
         body = await _read_body(request)
-        sound = await _sound_of(body, settings)
+        sound = await _sound_of(request, body)
     finally:
         await request.close()  # the files of a form
     session = open_session(request, voice=body.speaker, language=body.language)
@@ -74,11 +72,11 @@ async def _read_body(request: Request) -> GenerateRequest:
     return generate.validate(dict(await request.form(max_files=1, max_fields=32)))
 
 
-async def _sound_of(body: GenerateRequest, settings: Settings) -> Sound | None:
+async def _sound_of(request: Request, body: GenerateRequest) -> Sound | None:
     if body.audio is not None:
-        return await read_upload(body.audio, settings)
+        return await read_upload(request, body.audio)
     if body.audio_path:
-        return await read_inside(settings.server.audio_folder, body.audio_path, settings)
+        return await read_inside(request, body.audio_path)
     return None
 
 

@@ -69,7 +69,7 @@ async def _write_down(
     request: Request, file: UploadFile, fields: Fields, task: Literal["transcribe", "translate"]
 ) -> Response:
     settings = the_assistant(request).settings
-    sound = await read_upload(file, settings)
+    sound = await read_upload(request, file)
     language = fields.language or ("en" if task == "translate" else "")
     session = open_session(
         request,
