@@ -1,12 +1,11 @@
 """The approximate FAISS index for large libraries.
 
 Inverted lists (J. Sivic and A. Zisserman, "Video Google", ICCV 2003) of vectors at 8 bits a place;
-FAISS: IndexIVFScalarQuantizer, one scale for all places, which is an eighth faster than one for
-each and no worse for vectors of length 1. It is only asked for candidates, whose exact products the
-caller
-takes, so that the rounding costs no recall. Measured against it, see benchmarks/audio_search.py:
-product quantization at 4 bits is smaller, but its errors are larger than the differences between
-descriptions that are alike.
+FAISS: IndexIVFScalarQuantizer, with one scale for all places, which is an eighth faster than one
+for each, and no worse for vectors of length 1. It is only asked for candidates, whose exact
+products the caller takes, so that the rounding costs no recall. Measured against it, see
+benchmarks/audio_search.py: product quantization at 4 bits is smaller, but its errors are larger
+than the differences between descriptions that are alike.
 """
 
 from __future__ import annotations
@@ -24,6 +23,8 @@ _TRAINING_PER_LIST = 20  # half of what FAISS advises; twice of it gave no bette
 _CANDIDATES = 50
 _ROUNDS = 5  # of k-means; 10 gave no better recall
 _BATCH = 50_000
+_SHARED_LISTS = 4_000  # from here on two threads share the lists of one search
+_OVER_LISTS = 1  # FAISS's number for that way of sharing
 _SEED = 1_234
 
 
@@ -43,6 +44,7 @@ def build_accelerator(
         faiss.METRIC_INNER_PRODUCT,
         False,
     )
+    index.parallel_mode = _OVER_LISTS
     index.cp.niter = _ROUNDS
     index.cp.seed = _SEED
     index.cp.min_points_per_centroid = _TRAINING_PER_LIST // 2
@@ -68,9 +70,10 @@ def candidates(index: Any, query: Float32, limit: int) -> npt.NDArray[np.intp]:
     probes = faiss.SearchParametersIVF()
     probes.nprobe = _probes(int(index.nlist))
     count = min(int(index.ntotal), max(_CANDIDATES, 2 * limit))
-    # One search is too short to share among threads; this setting is the calling thread's own.
+    # This setting is the calling thread's own. A short search is not worth a second thread, and
+    # more than two would be taken from other callers.
     threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
+    faiss.omp_set_num_threads(min(threads, 2) if index.nlist >= _SHARED_LISTS else 1)
     try:
         _, rows = index.search(query[None, :], count, params=probes)
     finally:
@@ -80,7 +83,7 @@ def candidates(index: Any, query: Float32, limit: int) -> npt.NDArray[np.intp]:
 
 def _probes(lists: int) -> int:
     """How many lists are looked into: set for a recall of 0.97 and more at every size."""
-    return min(lists, 64 + lists // 50)
+    return min(lists, 64 + lists // 40)
 
 
 def to_bytes(index: Any) -> bytes:
@@ -94,6 +97,8 @@ def from_bytes(content: bytes) -> Any:
     import faiss
 
     try:
-        return faiss.deserialize_index(np.frombuffer(content, dtype=np.uint8))
+        index: Any = faiss.deserialize_index(np.frombuffer(content, dtype=np.uint8))
     except RuntimeError as error:
         raise ValueError(f"not a FAISS index: {str(error)[:100]}") from error
+    index.parallel_mode = _OVER_LISTS  # not in the file
+    return index
