@@ -11,9 +11,6 @@ import pytest
 
 from assistant.config import LibrarySettings, Settings
 
-REPOSITORY = Path(__file__).parent.parent
-SHARED_AUDIO = REPOSITORY.parent / "shared" / "audio"
-
 
 @pytest.fixture
 def anyio_backend() -> str:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from assistant.assistant import Assistant
-from assistant.audio import Pcm16, write_wav
+from assistant.audio import OUTPUT_RATE, Pcm16, write_wav
 from assistant.cli.options import (
     EngineName,
     Language,
@@ -135,4 +135,4 @@ class Conversation:
         self._number += 1
         path = self._folder / f"answer-{self._number:03}.wav"
         write_wav(path, pieces)
-        renderer.saved(path, sum(map(len, pieces)) / 24_000)
+        renderer.saved(path, sum(map(len, pieces)) / OUTPUT_RATE)

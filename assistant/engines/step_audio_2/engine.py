@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import anyio
@@ -174,9 +174,10 @@ class StepAudio2Engine:
         self, step: _Step, job: Generation, parser: OutputParser, *, called: bool
     ) -> Finish:
         made = [*self._tokenizer.encode(*step.opening), *self._made(job, parser)]
-        length: Literal["length", "stop"] = "length" if job.reason == "length" else "stop"
-        reason: Literal["tool_calls", "length", "stop"] = "tool_calls" if called else length
-        return Finish(reason, tuple(made), prompt_tokens=len(job.prompt))
+        finish = Finish("stop", tuple(made), prompt_tokens=len(job.prompt))
+        if called:
+            return replace(finish, reason="tool_calls")
+        return replace(finish, reason="length") if job.reason == "length" else finish
 
 
 @dataclass(frozen=True, slots=True)
