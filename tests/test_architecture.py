@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "session": VOCABULARY | {"agent", "assistant", "engines", "plugins", "queue"},
     "assistant": VOCABULARY | {"engines", "plugins", "library", "session"},
     "blocking": VOCABULARY | {"assistant"},
-    "testing": VOCABULARY | {"engines", "plugins", "library"},
+    "live": VOCABULARY | {"agent", "assistant", "engines", "plugins", "queue", "session"},
+    "testing": VOCABULARY | {"engines", "plugins", "library", "live"},
 }
 MAY_IMPORT["server"] = set(MAY_IMPORT) - {"testing", "blocking"}
 MAY_IMPORT["cli"] = set(MAY_IMPORT)

@@ -1,0 +1,70 @@
+"""The tables of `assistant serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field
+
+from assistant.config.base import Names, Table
+
+
+class LimitSettings(Table):
+    """What the server takes at most. Beyond it, callers read 413, 429 or 503."""
+
+    max_body_bytes: int = Field(default=32 * 2**20, ge=1_024)
+    """Ten minutes of 16 kHz WAV in base64 are 26 MB."""
+    body_timeout_s: float = Field(default=60.0, gt=0.0)
+    max_json_depth: int = Field(default=64, ge=4, le=200)
+    fetch_timeout_s: float = Field(default=10.0, gt=0.0)
+    """For an `audio_url`, redirects included."""
+    max_turns: int = Field(default=32, ge=1)
+    """Turns that run at the same time."""
+    max_waiting: int = Field(default=64, ge=0)
+    """Turns that wait for a place; the next one is refused."""
+    max_wait_s: float = Field(default=30.0, gt=0.0)
+    stall_s: float = Field(default=30.0, gt=0.0)
+    """A client that takes nothing for so long has lost its turn."""
+
+
+class SessionSettings(Table):
+    """Conversations that the server keeps."""
+
+    file: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("assistant")) / "sessions.sqlite3"
+    )
+    ttl_s: float = Field(default=86_400.0, gt=0.0)
+    """A conversation is deleted so long after its last turn."""
+    max_per_key: int = Field(default=10_000, ge=1)
+    max_bytes: int = Field(default=4 * 2**30, ge=2**16)
+    """The size of the file at which no more is stored."""
+    sounds: Literal["all", "untranscribed", "none"] = "untranscribed"
+    """Which recordings of users are stored: where the transcript stands for one, it is enough."""
+
+
+class ServerSettings(Table):
+    """`assistant serve`: where it listens, and what it allows."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65_535)
+    """0 takes any free port."""
+    audio_folder: Path | None = None
+    """The folder that `audio_path` of POST /generate may read from; not given, none."""
+    keys: Path | None = None
+    """The file of API keys; not given, whoever reaches the port may ask."""
+    insecure: bool = False
+    """Listen on other addresses than this machine's own without keys."""
+    allowed_hosts: Names = ()
+    """Further names by which this machine is asked, where there are no keys."""
+    cors_origins: Names = ()
+    """Origins whose web pages may ask; `*` is all of them."""
+    log_content: bool = False
+    """Also write transcripts, answers and tool arguments to the log."""
+    drain_s: float = Field(default=0.0, ge=0.0)
+    """How long /ready answers 503 before the port is closed, for load balancers to notice."""
+    shutdown_s: float = Field(default=30.0, gt=0.0)
+    """How long running turns may go on when the server is told to stop."""
+    limits: LimitSettings = LimitSettings()
+    sessions: SessionSettings = Field(default_factory=SessionSettings)
