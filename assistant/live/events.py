@@ -36,7 +36,7 @@ class SpeechStopped:
 
 @dataclass(frozen=True, slots=True)
 class UserTurn:
-    """What the user said. It goes into the history with the answer, or by itself where none is made.
+    """What the user said. Goes into the history with the answer, or alone where none is made.
 
     `start` and `end` are 0.0 for what was typed.
     """
