@@ -9,7 +9,6 @@ notice a soft "s" over a loud hum.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from assistant.audio import Float32, Pcm16
 from assistant.live.vad import FRAME_SAMPLES
@@ -63,6 +62,4 @@ class NoiseFloor:
 def _energy(samples: Pcm16) -> Float32:
     """(5,): of each band; a bin of white noise holds its variance."""
     spectrum = np.fft.rfft(samples * _WINDOW)[: _EDGES[-1]]
-    power: npt.NDArray[np.float32] = spectrum.real**2 + spectrum.imag**2
-    energy: Float32 = np.add.reduceat(power, _EDGES[:-1])
-    return energy
+    return np.add.reduceat(spectrum.real**2 + spectrum.imag**2, _EDGES[:-1]).astype(np.float32)
