@@ -73,6 +73,16 @@ def pink(seconds: float, seed: int = 0) -> Signal:
     return np.asarray(noise / noise.std())
 
 
+def traffic(seconds: float, seed: int = 0) -> Signal:
+    """Pink noise that swells and fades by 20 dB, some times a second."""
+    knots = np.random.default_rng(seed).uniform(-15.0, 5.0, int(seconds * 3) + 2)
+    count = int(seconds * 16_000)
+    swell = 10 ** (np.interp(np.arange(count) / 16_000 * 3, np.arange(len(knots)), knots) / 20)
+    noise = pink(seconds, seed)[:count]
+    swelling = noise * swell[: len(noise)]
+    return np.asarray(swelling / swelling.std())
+
+
 def hum(seconds: float, seed: int = 0) -> Signal:
     """The mains, with harmonics up to 650 Hz."""
     time = np.arange(int(seconds * 16_000)) / 16_000
