@@ -4,7 +4,8 @@
                                                    |
                      events wait here until commit: then AnswerStarted, they, AnswerEnded
 
-Until then `drop` undoes all of it; after that `stop` ends it, and cuts the history to what was heard.
+Until then `drop` undoes all of it; after that `stop` ends it, and cuts the history to what was
+heard.
 """
 
 from __future__ import annotations

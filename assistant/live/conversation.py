@@ -8,7 +8,7 @@ The door (a socket, a telephone line) gives sound and reads events; it decides n
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from assistant.config import LiveSettings, Sampling
 from assistant.live.answer import Answer
 from assistant.live.answers import Admit, Answers
 from assistant.live.clock import Clock, SystemClock
-from assistant.live.ears import Ears, Frame
+from assistant.live.ears import Detector, Frame
 from assistant.live.events import (
     AnswerPaused,
     AnswerResumed,
@@ -66,7 +66,7 @@ class LiveConversation:
         clock: Clock | None = None,
         admit: Admit = lambda turn: turn,
         lead_ins: LeadIns | None = None,
-        detector: Callable[[Pcm16], float] | None = None,
+        detector: Detector | None = None,
     ) -> None:
         self.session = session
         self.settings = settings or LiveSettings()

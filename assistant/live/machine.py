@@ -30,9 +30,9 @@ from assistant.config import LiveSettings
 FRAME_MS = 32
 GAP_MS = 256
 """Silence after which speech that was too short is over."""
-PAUSE_MS = 64
+PAUSE_MS = 32
 """Speech over the answer that lets its sound pause, where it can."""
-GOES_ON_MS = 64
+GOES_ON_MS = 32
 """Speech after a pause from which on the user has gone on."""
 
 

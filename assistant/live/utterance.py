@@ -7,7 +7,8 @@ from collections import deque
 import numpy as np
 
 from assistant.audio import Sound
-from assistant.live.ears import EAR_RATE, Frame
+from assistant.live.ears import Frame
+from assistant.live.vad import RATE
 
 TAIL_S = 0.2
 """Kept after the last speech: its faint end, and a pause that tells that it is over."""
@@ -66,8 +67,8 @@ class Utterance:
         """Up to the end of the speech and TAIL_S, or all of it; None where there is none."""
         until = float("inf") if whole else self._speech_end + TAIL_S
         frames = [frame.samples for frame in self._frames if frame.start < until]
-        return Sound.from_pcm16(np.concatenate(frames), EAR_RATE) if frames else None
+        return Sound.from_pcm16(np.concatenate(frames), RATE) if frames else None
 
 
 def _seconds(frame: Frame) -> float:
-    return len(frame.samples) / EAR_RATE
+    return len(frame.samples) / RATE
