@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 from typing_extensions import Self
 
 from assistant.audio import Pcm16, Sound
@@ -85,14 +85,24 @@ class LiveConversation:
         self._current: Answer | None = None  # the last one that was asked for
         self._guess: Answer | None = None  # made before the turn is over
         self._last_frame_at = self._last_speech_at = self._clock.now()
-        self._tasks: TaskGroup | None = None
+        self._group: TaskGroup
+        self._tasks: TaskGroup
 
     async def __aenter__(self) -> Self:
-        tasks = anyio.create_task_group()
-        await tasks.__aenter__()
-        self._tasks = self._answers.tasks = self._waiting.tasks = tasks
-        tasks.start_soon(self._fill_gaps)
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        await self._group.start(self._run)
         return self
+
+    async def _run(self, *, task_status: TaskStatus[None]) -> None:
+        """The tasks have a group of their own, so that `close` stops them and not the reader."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._tasks = self._answers.tasks = self._waiting.tasks = tasks
+                tasks.start_soon(self._fill_gaps)
+                task_status.started()
+        finally:
+            self._out.close()
 
     async def __aexit__(
         self,
@@ -101,15 +111,12 @@ class LiveConversation:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-        assert self._tasks is not None
         # The group isn't told of an error in the block: it would wrap it in another one.
-        await self._tasks.__aexit__(None, None, None)
+        await self._group.__aexit__(None, None, None)
 
     def close(self) -> None:
         """Stops what runs; the reader gets what waits for it, and then the end."""
-        if self._tasks is not None:
-            self._tasks.cancel_scope.cancel()
-        self._out.close()
+        self._tasks.cancel_scope.cancel()
 
     async def __aiter__(self) -> AsyncIterator[LiveEvent]:
         while (event := await self._out.get()) is not None:
