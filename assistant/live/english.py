@@ -41,9 +41,16 @@ def _hanging(words: Words) -> bool | None:
         return before in en.OPINIONS
     if last == "then" and before in ("and", "but", "so", "only"):
         return False
-    if last == "that" and before in ("think", "hope", "believe", "sure", "wish", "so", "now"):
+    if last in en.INCOMPLETE:
+        return _gap(words) is not None
+    if last in en.ADVERBS and before in en.SUBJECTS:
         return False
+    if last in ("before", "after"):
+        return before in ("day", "night", "week") or not _PERFECT.isdisjoint(words)
     return None
+
+
+_PERFECT = {"ever", "never", "have", "has", "had", "i've", "you've", "haven't", "hasn't"}
 
 
 def _degree(words: Words) -> bool | None:
@@ -63,7 +70,7 @@ def _question_word(words: Words) -> bool | None:
     last, before = words[-1], _before(words)
     if last not in en.WH:
         return None
-    if not before:
+    if last == "why" or not before:
         return last != "how"
     return before in en.TELLING or before in ("since", "until", "by", "or", "for", "says", "no")
 
@@ -73,7 +80,7 @@ def _dictation(words: Words) -> bool | None:
     if words[-1] in en.OPERATORS and _is_number(_before(words)):
         return words[-1] == "times" and _wh(words) is None
     if len(words) > 1 and all(len(word) == 1 and word.isalpha() for word in words[-2:]):
-        return False
+        return words[-1] == "m" and words[-2] in "ap"
     if not _is_number(words[-1]):
         return None
     run = _trailing(words, _is_number)
@@ -84,6 +91,8 @@ def _dictation(words: Words) -> bool | None:
     if _trailing(words, en.DIGITS.__contains__) > 1:
         return count >= min(en.DICTATED["phone"], *wanted)
     first = words[-run - 1] if run < len(words) else ""
+    if first in en.DETERMINERS:
+        return False
     timed = first in ("for", "in", "another") and not en.DURATIONS.isdisjoint(words)
     return not (timed or (run == len(words) - 1 and first in en.TRANSITIVE))
 
@@ -118,14 +127,17 @@ def _particle(words: Words) -> bool | None:
 
 def _is_stranded(words: Words) -> bool:
     """Whether a question word stands for what the last preposition lacks."""
-    at, last, before = _wh(words), words[-1], _before(words)
+    at, last, before = _gap(words), words[-1], _before(words)
+    is_verb = before in en.STRANDING or before.endswith(("ing", "ed"))
+    if is_verb and words[-3:-2] == ["to"] and (at is None or words[at] not in en.WH):
+        return len(words) > 4 and words[-4] not in en.WANTING
     if at is None:
         return False
     asked = words[at].partition("'")[0]
     if at == len(words) - 2:
         return (asked, last) in _SHORT_QUESTIONS
     following = words[at + 1]
-    if asked in ("when", "why") or (asked == "how" and following not in ("many", "much")):
+    if asked in ("when", "why") or (asked == "how" and following not in _HOW_FAR):
         return False
     if asked == "where" and last not in ("from", "to", "at"):
         return False
@@ -134,8 +146,14 @@ def _is_stranded(words: Words) -> bool:
         return following not in en.TIMES and (asks_be or last == "for")
     if before in en.BE:
         return words[-3] in en.PRONOUNS
-    is_noun = words[-3] in en.DETERMINERS
-    return not is_noun and (before in en.STRANDING or before.endswith("ing"))
+    if words[-3] in en.DETERMINERS:
+        return False
+    inverted = not en.INVERTING.isdisjoint(words[at:-3]) and asked in ("what", "which", "who")
+    return is_verb or (inverted and last not in ("to", "of") and before not in _ABOUT_VERBS)
+
+
+_HOW_FAR = ("many", "much", "long", "far")
+_ABOUT_VERBS = ("know", "say", "think", "tell", "do", "me", "us")
 
 
 _SHORT_QUESTIONS = {
@@ -154,13 +172,15 @@ def _helper(words: Words) -> bool | None:
         return None
     if words[0] in en.ANSWERS and len(words) > 1 and words[0] != last:
         return True
-    if negated or not before:
+    if negated:
+        return before in en.PRONOUNS and len(words) > 3 and words[-3] != "because"
+    if not before:
         return False
     if before == "you" and ("if" in words or "as" in words[:-2]):
         return True
-    if last == "do" and before == "to":
+    if last == "do" and (before in ("to", "not") or before.endswith("n't")):
         return True
-    at = _wh(words)
+    at = _gap(words)
     return at is not None and _verb_may_follow(words[at:-1], is_be=last in en.BE)
 
 
@@ -183,47 +203,60 @@ def _subject(words: Words) -> bool | None:
     if _asks_for_verb(words):
         return False
     last, before = words[-1], _before(words)
+    if last in ("it", "you", "this", "that", "there") and _opens(before):
+        return False
+    if last == "that":
+        return not (before in en.OPINIONS or before in ("sure", "wish") or before.endswith("ms"))
     if last in en.SUBJECTS:
         asks = before in en.BE or _is_contraction(before)
         return before in ("than", "do", "am") or (asks and _wh(words) is not None)
     if last in en.PRONOUNS and before in en.BE:
         starts = len(words) == 2 or words[-3] in en.CONJUNCTIONS or words[-3] == "so"
-        return not starts
+        return not (starts or (words[-3] in ("why", "what") and last in ("you", "there")))
+    if len(words) == 3 and words[0] in en.BE and words[1] in en.DETERMINERS | en.DEMONSTRATIVES:
+        return False
     if len(words) == 2 and words[0] in ("what", "which") and last in en.KINDS:
         return False
     return None
 
 
 def _asks_for_verb(words: Words) -> bool:
-    """`could you`, `when does the train`."""
-    if len(words) < 2 or words[-1] in en.BE:
+    """`could you`, `when does the train`; but `how do i do it`, `i will do the dishes`."""
+    said = words[-1] in ("it", "you", "this", "there", *en.SUBJECTS)
+    determined = len(words) > 2 and words[-2] in en.DETERMINERS | en.DEMONSTRATIVES
+    helper = len(words) - (2 if said else 3)
+    if helper < 0 or not (said or determined) or words[0] in ("so", "neither"):
         return False
-    if words[-1] in ("it", "you", "this", "there", *en.SUBJECTS):
-        return words[-2] in en.HELPERS and words[0] not in ("so", "neither")
-    return len(words) > 2 and words[-2] in en.DETERMINERS and words[-3] in en.HELPERS
+    before = words[helper - 1] if helper else ""
+    is_verb = before in en.PRONOUNS | en.HELPERS or before in ("to", "not", "please")
+    return words[helper] in (en.HELPERS if said else en.INVERTING) and not is_verb
 
 
 def _verb(words: Words) -> bool | None:
     """`play`, `can you tell me`, `i want`; but `what do you want`, `my order`."""
     last, before = words[-1], _before(words)
     if last in ("me", "us") and before in en.DATIVE_VERBS:
-        return False
+        return len(words) > 2 and words[-3].endswith("n't")
     if last not in en.TRANSITIVE:
         return None
     if last == "know" and before in ("don't", "me", "i", "already"):
         return True
     if last == "mean" and "what" in words:
         return True
-    at = _wh(words)
-    if at is not None and not en.PRONOUNS.isdisjoint(words[at:-1]) and before != "you know":
+    at = _gap(words)
+    if (at is not None and not en.PRONOUNS.isdisjoint(words[at:-1])) or "as" in words[:-2]:
         return True
-    if before in ("don't", "didn't", "was", "i'm", "i've"):
+    if before == "to":
+        return len(words) > 3 and words[-3] not in en.WANTING
+    if before.endswith("n't") or before in ("was", "i'm", "i've"):
         return False
     return bool(before) and before not in en.NEEDS_SUBJECT
 
 
 def _adjective(words: Words) -> bool | None:
     """`in a deep`, `the next`: the noun is still to come."""
+    if words[-1] in ("next", "last") and _before(words) in en.PREPOSITIONS:
+        return False
     run = _trailing(words, lambda word: word in en.ADJECTIVES or word in en.DEGREES)
     if not run or run == len(words):
         return None
@@ -259,6 +292,27 @@ def _wh(words: Words) -> int | None:
     """Where the last question word before the end stands."""
     found = (n for n in range(len(words) - 2, -1, -1) if words[n].partition("'")[0] in en.WH)
     return next(found, None)
+
+
+def _gap(words: Words) -> int | None:
+    """Where the word stands that the last verb or preposition may be about: `what`, or `room` of
+    `the room you have`; None: nowhere.
+    """
+    for n in range(len(words) - 2, -1, -1):
+        if words[n].partition("'")[0] in en.WH:
+            return n
+        if words[n + 1] not in ("i", "you", "we", "they", "i'm", "i'd", "you've", "i've"):
+            continue
+        noun = n > 0 and words[n - 1] in en.QUANTIFIERS and words[n] not in en.QUANTIFIERS
+        if noun or words[n] in en.WHOLES or (words[n] == "that" and n > 0):
+            return n
+    return None
+
+
+def _opens(word: str) -> bool:
+    return (
+        word in en.CONJUNCTIONS or word in en.MARKERS or word in ("yes", "no", "okay", "ok", "if")
+    )
 
 
 def _is_contraction(word: str) -> bool:

@@ -13,7 +13,7 @@ MARKERS = _class("well so actually anyway basically also just like then look lis
 """Begin a sentence; alone they are none."""
 
 DETERMINERS = _class(
-    "a an the my your our their its his every several which whose another both either"
+    "a an the my your our their its his every several which whose another both either some"
 )
 DEMONSTRATIVES = _class("this that these those")
 CONJUNCTIONS = _class("and or but because cause if unless although whether than nor whereas except")
@@ -35,7 +35,8 @@ TIMES = _class("time day date year month")
 SUBJECTS = _class("i he she we they")
 PRONOUNS = SUBJECTS | _class("it you this that there one someone something everyone")
 BE = _class("am is are was were be been being isn't aren't wasn't weren't")
-HELPERS = _class("do does did can could will would shall should may might must have has had cannot")
+INVERTING = _class("do does did can could will would shall should may might must cannot")
+HELPERS = INVERTING | _class("have has had")
 """With a subject behind them they make a question, whose verb comes last."""
 
 CONTRACTED = _class("'s 're 'm 'll 've 'd")
@@ -47,19 +48,28 @@ DATIVE_VERBS = _class("tell give show send bring remind get find read buy teach 
 TRANSITIVE = DATIVE_VERBS | _class(
     "play set add cancel book order search convert translate open make put turn switch use want "
     "need wanna gonna gotta take write schedule create change say know think mean guess wonder "
-    "wondering prefer believe hope explain describe choose select increase decrease transfer"
+    "wondering prefer believe hope explain describe choose select increase decrease transfer got "
+    "request reserve purchase provide receive"
 ) - {"ask"}
 """Verbs that mean little without an object."""
 
-NEEDS_SUBJECT = SUBJECTS | _class("you to please can could will would and just let's wanna gonna")
+NEEDS_SUBJECT = (
+    SUBJECTS
+    | MARKERS
+    | CONJUNCTIONS
+    | _class("you to please can could will would cannot let's wanna gonna yes no sure okay ok")
+)
 """What stands before a verb; behind anything else the same word is a noun (`my order`)."""
 
 OPINIONS = _class("think hope guess suppose say said believe told do")
 """Before a final `so` they make an answer of it."""
-TELLING = _class("know tell ask asked see wonder remember understand say said explain me us that's")
+TELLING = _class(
+    "idea know tell ask asked see wonder remember understand say said explain me us that's"
+)
 """Before a final `why` or `how` they make a sentence of it."""
 
 STRANDING = _class(
+    "came went comes goes lives works "
     "go come work live belong look talk speak listen wait pay ask need use used made called "
     "stand depend fly travel move born based located known famous good written stop deal begin "
     "start end open connect connected interested similar invited allowed supposed"
@@ -67,17 +77,17 @@ STRANDING = _class(
 """Behind them a preposition may end a question: `what is it made of`."""
 
 INTRANSITIVE = {
-    "on": _class("go going come move carry hold happening goes"),
+    "on": _class("go gone went going come move carry hold happening goes"),
     "in": _class("come log sign check move go"),
     "over": _class("start come"),
     "around": _class("turn look"),
-    "through": _class("go come"),
+    "through": _class("go gone went come"),
     "by": _class("go stand stop"),
 }
 """`log in`: the sentence may end there."""
 SEPARABLE = {
     "on": _class("turn switch put leave keep turned switched left"),
-    "in": _class("bring let fill plug type"),
+    "in": _class("hand bring let fill plug type"),
     "over": _class("read move hand"),
     "around": _class("show"),
     "through": _class("put"),
@@ -103,3 +113,13 @@ OPERATORS = _class("plus minus point dot times")
 
 SUBORDINATE = _class("if unless although while since once before after until when whenever")
 KINDS = TIMES | _class("kind sort type color colour size")
+
+WANTING = _class(
+    "want wants wanted need like love going have had how able trying supposed used got wish plan"
+    " ready about just not decided hoping i'd to"
+)
+"""Before `to` and a verb; behind anything else the verb has its object (`a card to use`)."""
+INCOMPLETE = _class("able unable trying supposed hoping planning looking")
+ADVERBS = _class("just really also still always never usually probably already")
+QUANTIFIERS = DETERMINERS | DEMONSTRATIVES | _class("any no many more")
+WHOLES = _class("all everything anything something nothing")
