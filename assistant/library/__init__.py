@@ -4,6 +4,7 @@ manifest.py   the list of a folder's clips          checks.py    their files
 measure.py    pitch, pace, loudness, brightness     describe.py  the same in words
 embedding.py  vectors of texts                      voiceprint.py  vectors of voices
 index.py      nearest vectors (FAISS when many)     shelf.py     kept in step with the clips
+brought.py    clips from elsewhere                  likeness.py  search by a clip
 ranking.py    how well a voice fits a request       library.py   all of it together
 """
 
