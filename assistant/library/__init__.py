@@ -13,14 +13,17 @@ from assistant.library.embedding import Embedder
 from assistant.library.intake import AddReport
 from assistant.library.library import VoiceLibrary
 from assistant.library.measure import measure
-from assistant.library.sources import ClipInfo, Refusal
+from assistant.library.sources import ClipInfo, Refusal, Source
+from assistant.library.voiceprint import Voiceprint
 
 __all__ = [
     "AddReport",
     "ClipInfo",
     "Embedder",
     "Refusal",
+    "Source",
     "VoiceLibrary",
+    "Voiceprint",
     "describe",
     "measure",
 ]

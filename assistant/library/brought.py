@@ -47,9 +47,11 @@ def read_clips(
             found.append((clip, _entry(clip, checked)))
         except ValidationError as error:
             problems.append(f"{clip.name} is not used: {reasons(error)}")
-        except (AudioError, OSError) as error:
-            reason = str(error).removeprefix(f"{clip.path}: ")
+        except AudioError as error:
+            reason = error.message.removeprefix(f"{clip.path}: ")
             problems.append(f"{clip.name} is not used: {reason}")
+        except OSError as error:
+            problems.append(f"{clip.name} is not used: {error.strerror or error}")
     return found, problems
 
 
