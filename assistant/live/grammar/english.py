@@ -131,8 +131,8 @@ def _helper(words: Words) -> bool | None:
     last, before = words[-1], word_before(words)
     if is_contraction(last):
         return False
-    if last == "may" and (before in en.PREPOSITIONS or before[:1].isdigit()):
-        return True
+    if last in ("may", "am") and (before in en.PREPOSITIONS or before[:1].isdigit()):
+        return True  # the month, and the morning
     negated = last.endswith("n't")
     if not (negated or last in en.BE or last in en.HELPERS):
         return None

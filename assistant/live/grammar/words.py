@@ -28,7 +28,7 @@ ADJECTIVES = _class(
 PREPOSITIONS = _class(
     "of at with from to for about by into onto in on between during against among per via until "
     "till through over under near towards toward behind above below without within across past "
-    "upon since inside around like"
+    "upon since around like"
 )
 WH = _class("what who whom where when why how which whose")
 TIMES = _class("time day date year month")
