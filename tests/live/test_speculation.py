@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from calling import OpenCall, refusing_once
+from simulated_call import OpenCall, refusing_once
 
 from assistant import AssistantError, ToolResult, tool
 from assistant.config import LiveSettings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from calling import OpenCall
+from simulated_call import OpenCall
 
 from assistant.audio import Sound
 from assistant.config import LiveSettings
