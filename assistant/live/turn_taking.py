@@ -5,6 +5,8 @@ frame --> TurnMachine --> begin, speculate, drop, commit ... --> Answers, and ev
 
 from __future__ import annotations
 
+from typing import cast
+
 from assistant.audio import Sound
 from assistant.config import LiveSettings, Sampling
 from assistant.live.answer import Answer
@@ -156,6 +158,8 @@ class TurnTaking:
         if self._guess is not None and (self._guess.refused or not answered):
             self._drop_guess()
         guess, self._guess = self._guess, None
+        if guess is not None and guess.parts:
+            sound = cast(Sound, guess.parts[0])  # what it answers
         start = self._utterance.start
         end = start + sound.seconds
         self._utterance.clear()
