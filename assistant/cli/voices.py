@@ -19,6 +19,7 @@ from assistant.errors import LibraryError
 from assistant.library import AddReport, ClipInfo, VoiceLibrary, describe, measure
 from assistant.library.checks import MAX_SECONDS
 from assistant.library.sources import SOUND_SUFFIXES
+from assistant.opening import open_library
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -31,7 +32,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command("list")
 def list_voices(library: Folder = None, as_json: AsJson = False) -> None:
-    """List all voices: your clips and the bundled ones."""
+    """List all voices: your clips, the bundled ones and those of the checkpoint."""
     voices = sorted(_open(library), key=lambda voice: voice.id)
     if as_json:
         _print_json([_row(voice) for voice in voices])
@@ -121,8 +122,11 @@ def describe_clip(
 
 
 def _open(folder: Path | None) -> VoiceLibrary:
-    settings = load_settings().library
-    return VoiceLibrary(settings.model_copy(update={"folder": folder}) if folder else settings)
+    settings = load_settings()
+    if folder:
+        library = settings.library.model_copy(update={"folder": folder})
+        settings = settings.model_copy(update={"library": library})
+    return open_library(settings)
 
 
 def _find(voices: VoiceLibrary, query: str, language: str, limit: int) -> Sequence[VoiceMatch]:
