@@ -43,8 +43,14 @@ class Conversation:
     def __post_init__(self) -> None:
         self.state = self.engine.new_state()
 
-    async def step(self, language: str = "", speak: bool = True, voice: Voice | None = None,
-                   task: Task = "answer", must_call: bool = False) -> list[EngineOutput]:  # fmt: skip
+    async def step(
+        self,
+        language: str = "",
+        speak: bool = True,
+        voice: Voice | None = None,
+        task: Task = "answer",
+        must_call: bool = False,
+    ) -> list[EngineOutput]:
         request = EngineRequest(
             tuple(self.messages),
             self.tools,
