@@ -89,7 +89,7 @@ def _run(app: FastAPI, values: Settings) -> None:
     Server(app, values.server).run_until_stopped(listener)
 
 
-def _listen(host: str, port: int, *, stall_s: float) -> socket.socket:
+def _listen(host: str, port: int, *, stall_s: float = 30.0) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Of the protocol TCP in so many words, or asyncio leaves Nagle's algorithm on: 40 ms an answer.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
