@@ -64,6 +64,7 @@ class LiveMeter:
         self._figures = figures
         self._now = now
         self._spoken_until: dict[str, float] = {}  # when the user's speech ended, by answer
+        self._cancelled = ""  # the last answer that was stopped by a button
 
     def __enter__(self) -> LiveMeter:
         self._figures.open += 1
@@ -81,9 +82,11 @@ class LiveMeter:
                 return self._heard(answer_id)
             case AnswerEnded():
                 self._spoken_until.pop(event.answer_id, None)
+                if event.reason == "cancelled":
+                    self._cancelled = event.answer_id
             case SpeculationDropped():
                 self._figures.speculations.labels("dropped").inc()
-            case Interrupted():
+            case Interrupted() if event.answer_id != self._cancelled:
                 self._figures.interruptions.inc()
             case AnswerResumed():
                 self._figures.resumed.inc()

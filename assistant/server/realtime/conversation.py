@@ -44,6 +44,11 @@ class Conversation:
         self._take_voice(None)
 
     @property
+    def public_id(self) -> str:
+        """In responses; nobody can resume by it."""
+        return f"conv_{self.session.id}"
+
+    @property
     def transcribes(self) -> bool:
         """Whether it only listens."""
         return self.config.type == "transcription"
@@ -76,6 +81,11 @@ class Conversation:
         session.client_tools = {tool.name: tool.schema_of() for tool in config.tools}
         if self._new_voice is not None:
             session.voice, self._new_voice = self._new_voice, None
+
+    def rest(self) -> None:
+        """Its connection is over: what was playing is history now."""
+        for item in self.items:
+            item.answer_id = ""
 
     @property
     def live_settings(self) -> LiveSettings:

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from assistant.messages import Message
+from assistant.audio import Sound
+from assistant.messages import Message, UserMessage
 from assistant.server.wire.errors import ApiError
 
 Json = dict[str, Any]
 
 MAX_ITEMS = 2_000
 """Beyond it the oldest ones are forgotten; the history keeps what they stood for."""
+MAX_BYTES = 2**28
+"""Of what clients put into one conversation: an hour of speech is 230 MB."""
 ROOT = "root"
 """What a client says for the place before all items."""
 
@@ -40,6 +43,13 @@ class Item:
         return str(self.shown["type"])
 
     @property
+    def size(self) -> int:
+        """Bytes, about: of texts, and of sound as the history holds it."""
+        parts = [part for m in self.messages if isinstance(m, UserMessage) for part in m.parts]
+        sounds = sum(part.samples.nbytes for part in parts if isinstance(part, Sound))
+        return sounds + len(str(self.shown))
+
+    @property
     def call_id(self) -> str:
         return str(self.shown.get("call_id", ""))
 
@@ -58,6 +68,12 @@ class Items:
     def __init__(self) -> None:
         self._items: list[Item] = []
         self._by_id: dict[str, Item] = {}
+        self._bytes = 0
+
+    @property
+    def full(self) -> bool:
+        """More has come than may; what was deleted counts as well."""
+        return self._bytes > MAX_BYTES
 
     def __iter__(self) -> Iterator[Item]:
         return iter(tuple(self._items))
@@ -96,6 +112,7 @@ class Items:
         place = self._place(previous_id)
         self._items.insert(place, item)
         self._by_id[item.id] = item
+        self._bytes += item.size
         before = self._items[place - 1].id if place else None
         if len(self._items) > MAX_ITEMS:
             self.remove(self._items[0] if place else self._items[1])
