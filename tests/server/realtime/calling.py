@@ -16,6 +16,7 @@ import soxr
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 from serving import Running
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from assistant.live.g711 import A_LAW, MU_LAW
@@ -111,6 +112,16 @@ class Caller:
         """The response, when it is done."""
         self.send("response.create", response=response)
         return dict(self.until("response.done")["response"])
+
+    def closed(self) -> tuple[int, str]:
+        """The code and the reason, once the connection is closed."""
+        try:
+            while True:
+                self.next()
+        except ConnectionClosed as error:
+            end = error.rcvd
+        assert end is not None, "it was cut"
+        return end.code, end.reason
 
     def types(self) -> list[str]:
         return [event["type"] for event in self.seen]

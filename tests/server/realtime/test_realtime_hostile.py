@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import Caller, calling, speech
+from calling import calling, speech
 from serving import Hold, Running, Serve
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from assistant.server.realtime import items
@@ -22,15 +22,6 @@ from assistant.testing import ScriptedEngine
 
 def url(server: Running, path: str = "/v1/realtime?model=m") -> str:
     return f"ws://127.0.0.1:{server.port}{path}"
-
-
-def closed(caller: Caller) -> tuple[int, str]:
-    """The code and the reason, once the connection is closed."""
-    with pytest.raises(ConnectionClosed) as info:
-        while True:
-            caller.next()
-    assert info.value.rcvd is not None
-    return info.value.rcvd.code, info.value.rcvd.reason
 
 
 @pytest.mark.parametrize(
@@ -81,7 +72,7 @@ def test_who_sends_nothing_but_rubbish_is_sent_away(serve: Serve) -> None:
     with calling(serve()) as caller:
         for _ in range(30):
             caller.socket.send("rubbish")
-        code, reason = closed(caller)
+        code, reason = caller.closed()
     assert code == 1008
     assert "no events" in reason
     assert len(caller.all("error")) == 21
@@ -90,23 +81,23 @@ def test_who_sends_nothing_but_rubbish_is_sent_away(serve: Serve) -> None:
 def test_binary_messages_are_refused(serve: Serve) -> None:
     with calling(serve()) as caller:
         caller.socket.send(b"\0\0")
-        assert closed(caller)[0] == 1003
+        assert caller.closed()[0] == 1003
 
 
 def test_a_message_that_is_too_large_is_refused(serve: Serve) -> None:
     with calling(serve(server={"sockets": {"max_message_bytes": 65_536}})) as caller:
         caller.send("input_audio_buffer.append", audio="A" * 65_536)
-        assert closed(caller)[0] == 1009
+        assert caller.closed()[0] == 1009
 
 
 def test_a_client_that_sends_nothing_is_sent_away(serve: Serve) -> None:
     with calling(serve(server={"sockets": {"idle_s": 0.2}})) as caller:
-        assert closed(caller) == (1001, "idle")
+        assert caller.closed() == (1001, "idle")
 
 
 def test_a_session_has_an_end(serve: Serve) -> None:
     with calling(serve(server={"sockets": {"session_s": 0.3}})) as caller:
-        code, reason = closed(caller)
+        code, reason = caller.closed()
     assert code == 1001
     assert "limit" in reason
 
@@ -144,7 +135,7 @@ def test_a_conversation_holds_so_much_and_no_more(
         caller.create(item)
         assert "full" in caller.refused("conversation.item.create", item=item)["message"]
         caller.speak()
-        assert closed(caller)[0] == 1008
+        assert caller.closed()[0] == 1008
 
 
 def test_the_oldest_items_are_forgotten(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from calling import Caller, calling, speech
 from serving import Serve, call
 
 from assistant import tool
+from assistant.events import Transcript
 from assistant.testing import ScriptedEngine
 
 COMPLETED = "conversation.item.input_audio_transcription.completed"
@@ -74,8 +75,6 @@ def test_one_that_fails_does_not_hold_up_the_next(serve: Serve) -> None:
 def test_an_answer_that_is_asked_for_right_after_a_commit_spares_the_second_hearing(
     serve: Serve,
 ) -> None:
-    from assistant.events import Transcript
-
     engine = ScriptedEngine([Transcript("What time?"), "It is noon."])
     with calling(serve(engine)) as caller:
         caller.listen(turn_detection=None, transcription={"model": "m"})
