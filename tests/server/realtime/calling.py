@@ -113,6 +113,14 @@ class Caller:
         self.send("response.create", response=response)
         return dict(self.until("response.done")["response"])
 
+    def until_quiet(self) -> None:
+        """Until all that was sent has been dealt with, and no response is open. Errors are fine."""
+        self.send("conversation.item.retrieve", item_id="none", event_id="quiet")
+        while (error := self.next().get("error", {})).get("event_id") != "quiet":
+            assert error.get("type") != "server_error", error
+        while len(self.all("response.created")) > len(self.all("response.done")):
+            self.next()
+
     def closed(self) -> tuple[int, str]:
         """The code and the reason, once the connection is closed."""
         try:

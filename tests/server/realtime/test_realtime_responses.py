@@ -112,6 +112,21 @@ def test_a_response_is_cancelled_and_says_who_did_it(serve: Serve, hold: Hold) -
     ]
 
 
+def test_the_wishes_of_a_response_that_never_began_are_not_the_next_ones(serve: Serve) -> None:
+    engine = ScriptedEngine(["Yes."])
+    with calling(serve(engine)) as caller:
+        for _ in range(5):
+            caller.send("response.create", response={"instructions": "Be long."})
+            caller.send("response.cancel")
+        caller.send("session.update", session={})
+        caller.until_quiet()
+        caller.speak()
+        while not caller.all("input_audio_buffer.committed"):
+            caller.next()
+        caller.until("response.done")
+    assert "Be long." not in engine.requests[-1].messages[0].text
+
+
 def test_cancelling_nothing_is_an_error_that_clients_ignore(serve: Serve) -> None:
     with calling(serve()) as caller:
         caller.respond()
