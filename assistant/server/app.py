@@ -17,6 +17,7 @@ from assistant.server.routes import (
     generate,
     health,
     models,
+    page,
     sessions,
     speech,
     tools,
@@ -25,7 +26,7 @@ from assistant.server.routes import (
 )
 from assistant.server.text_streams import TextStreams
 
-ROUTES = (chat, speech, transcriptions, models, generate, health, sessions, tools, voices)
+ROUTES = (chat, speech, transcriptions, models, generate, health, page, sessions, tools, voices)
 
 
 def create_app(settings: Settings | None = None, *, assistant: Assistant | None = None) -> FastAPI:

@@ -24,8 +24,10 @@ from assistant.server.security.keys import EVERYBODY, ApiKey
 from assistant.server.security.rates import RateLimits
 from assistant.server.wire.errors import ApiError
 
-OPEN_PATHS = frozenset({"/health", "/ready", "/docs", "/openapi.json"})
-"""Need no key: probes, and what the API looks like."""
+OPEN_PATHS = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
+"""Need no key: the web page, probes, and what the API looks like."""
+OPEN_FOLDER = "/page/"
+"""The parts of the web page. The page asks its user for the key."""
 
 
 class Door:
@@ -57,7 +59,8 @@ class Door:
         await self._app(scope, receive, send)
 
     def _admit(self, connection: HTTPConnection) -> ApiKey:
-        if connection.scope["path"] in OPEN_PATHS:
+        path = connection.scope["path"]
+        if path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
             return EVERYBODY
         if self._keys is None:
             self._check_origin(connection.headers)
