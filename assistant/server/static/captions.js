@@ -8,7 +8,8 @@
 
 const UNITS_PER_S = 17; // letters of quick speech
 const UNITS_OF_WIDE = 3.5; // one Chinese character takes as long as so many letters
-const WIDE = /[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]/u;
+const WIDE = /[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]/;
+const ENDS_WORD = /[\s\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]/;
 
 export class Captions {
   text = "";
@@ -74,6 +75,6 @@ function units(text) {
 
 function endOfWord(text, index, limit) {
   let end = index;
-  while (end > 0 && end < limit && !/\s/.test(text[end]) && !WIDE.test(text[end])) end++;
+  while (end > 0 && end < limit && !ENDS_WORD.test(text[end - 1]) && !ENDS_WORD.test(text[end])) end++;
   return end;
 }

@@ -20,7 +20,6 @@ export class Talk extends EventTarget {
   #kept = [];
   #pressedAt = null;
   #commits = false;
-  #detection = { type: "server_vad" };
 
   constructor({ microphone, connection, waits }) {
     super();
@@ -29,19 +28,18 @@ export class Talk extends EventTarget {
     this.#waits = waits;
     microphone.addEventListener("sound", ({ detail }) => this.#hear(detail));
     microphone.addEventListener("lost", () => this.#set(false));
-    connection.on("session.created", ({ session }) => this.#configure(session));
+    connection.on("session.created", () => this.#configure());
     connection.on("input_audio_buffer.committed", () => this.#askForAnswer());
   }
 
-  #configure(session) {
+  #configure() {
     this.#waits.restart();
     this.#commits = false;
-    this.#detection = session.audio?.input?.turn_detection ?? this.#detection;
     this.#connection.send(this.#update({ transcription: { model: "assistant" } }));
   }
 
   #update(input = {}) {
-    const detection = this.mode === "open" ? this.#detection : null;
+    const detection = this.mode === "open" ? { type: "server_vad" } : null; // by the server's figures
     const audio = { input: { ...input, turn_detection: detection } };
     return { type: "session.update", session: { type: "realtime", audio } };
   }
