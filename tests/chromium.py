@@ -14,6 +14,7 @@ import soundfile
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
@@ -131,6 +132,17 @@ class WebPage:
     def type(self, text: str) -> None:
         self.find("#say").send_keys(text, "\n")
 
+    def hold(self, selector: str) -> None:
+        ActionChains(self.driver).click_and_hold(self.find(selector)).perform()
+
+    def let_go(self) -> None:
+        ActionChains(self.driver).release().perform()
+
+    def press(self, *keys: str) -> None:
+        """Keys of the keyboard, wherever the focus is."""
+        for key in keys:
+            ActionChains(self.driver).send_keys(key).perform()
+
     def phase(self) -> str:
         return str(self.find("#dock").get_attribute("data-phase"))
 
@@ -146,6 +158,10 @@ class WebPage:
             return samples.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
         """
         return float(self.run(script))
+
+    def heard_s(self) -> float:
+        """Seconds that the microphone has been open."""
+        return float(self.run("return (await load('main')).microphone.seconds"))
 
     def complaints(self) -> list[str]:
         """What the browser has written to the console since the last call."""

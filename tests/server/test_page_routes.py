@@ -40,8 +40,9 @@ def test_a_browser_keeps_the_files_and_asks_whether_they_are_still_the_same(serv
 
 
 def test_the_page_may_load_and_reach_nothing_but_this_server(serve: Serve) -> None:
+    client = serve().client
     for path in ("/", "/page/main.js"):
-        headers = serve().client.get(path).headers
+        headers = client.get(path).headers
         policy = dict(rule.split(" ", 1) for rule in headers["content-security-policy"].split("; "))
         assert policy.pop("default-src") == policy.pop("frame-ancestors") == "'none'"
         assert policy.pop("script-src") == policy.pop("connect-src") == "'self'"

@@ -6,6 +6,7 @@ const WANTED = { echoCancellation: true, noiseSuppression: true, autoGainControl
 
 export class Microphone extends EventTarget {
   analyser = null;
+  seconds = 0; // since it was opened
   #context = null;
   #stream = null;
   #opening = null;
@@ -30,6 +31,7 @@ export class Microphone extends EventTarget {
       throw new Error(`The microphone could not be used: ${error.message}`);
     }
     this.#stream = stream;
+    this.seconds = 0;
     stream.getAudioTracks()[0].addEventListener("ended", () => {
       this.close();
       this.dispatchEvent(new Event("lost"));
@@ -57,6 +59,7 @@ export class Microphone extends EventTarget {
 
   #hear(samples) {
     if (!this.isOpen) return;
+    this.seconds += samples.length / RATE;
     const detail = { samples, time: performance.now() };
     this.dispatchEvent(new CustomEvent("sound", { detail }));
   }
