@@ -124,7 +124,7 @@ class WebPage:
         """The result of an async function of that body; `load(name)` gives a module of the page."""
         script = (
             "const [values, done] = [[...arguments].slice(0, -1), [...arguments].at(-1)];"
-            "const load = (name) => import(`/page/${name}.js`);"
+            "const load = (name) => import(`/static/${name}.js`);"
             f"(async (args) => {{ {body} }})(values).then(done, (e) => done('' + e.stack));"
         )
         return self.driver.execute_async_script(script, *arguments)

@@ -18,6 +18,7 @@ from assistant.server.routes import (
     health,
     models,
     page,
+    realtime,
     sessions,
     speech,
     tools,
@@ -26,7 +27,19 @@ from assistant.server.routes import (
 )
 from assistant.server.text_streams import TextStreams
 
-ROUTES = (chat, speech, transcriptions, models, generate, health, page, sessions, tools, voices)
+ROUTES = (
+    chat,
+    speech,
+    transcriptions,
+    models,
+    generate,
+    health,
+    page,
+    realtime,
+    sessions,
+    tools,
+    voices,
+)
 
 
 def create_app(settings: Settings | None = None, *, assistant: Assistant | None = None) -> FastAPI:

@@ -192,7 +192,7 @@ def test_a_server_with_keys_is_asked_with_one(
 def test_a_lost_connection_comes_back_and_the_conversation_goes_on(
     browser: WebPage, start: Start
 ) -> None:
-    engine = ScriptedEngine(["First.", "Second."])
+    engine = ScriptedEngine(["First."], ["Second."])
     server = start(engine)
     page = opened(browser, server)
     page.type("One.")
@@ -225,9 +225,8 @@ def test_what_tools_say_is_text_and_their_progress_is_shown(
         await hold()
         return f"{evil} ten sheep"
 
-    page = opened(
-        browser, start(ScriptedEngine([call("count_sheep", field=evil), evil]), count_sheep)
-    )
+    engine = ScriptedEngine([call("count_sheep", field=evil)], [evil])
+    page = opened(browser, start(engine, count_sheep))
     page.type(evil)
     page.wait_for(".tool.running .tool-progress", f"half of them {evil}")
     assert page.text(".tool-arguments dd") == evil
@@ -240,7 +239,7 @@ def test_what_tools_say_is_text_and_their_progress_is_shown(
 
 
 def test_a_failure_is_one_line_and_the_next_turn_works(browser: WebPage, start: Start) -> None:
-    page = opened(browser, start(ScriptedEngine([RuntimeError("secret"), "Fine again."])))
+    page = opened(browser, start(ScriptedEngine([RuntimeError("secret")], ["Fine again."])))
     page.type("One.")
     page.wait_for(".answer .problem")
     assert "secret" not in page.text("body")
@@ -275,13 +274,15 @@ COLOURS = """
     const shown = [];
     const ground = (node) => {
         const colour = getComputedStyle(node).backgroundColor;
-        return colour === 'rgba(0, 0, 0, 0)' && node.parentElement ? ground(node.parentElement) : colour;
+        const clear = colour === 'rgba(0, 0, 0, 0)' && node.parentElement;
+        return clear ? ground(node.parentElement) : colour;
     };
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
+        const text = walker.currentNode.data.trim();
         const node = walker.currentNode.parentElement;
-        if (!walker.currentNode.data.trim() || !node.checkVisibility() || node.closest(':disabled')) continue;
-        shown.push([walker.currentNode.data.slice(0, 30), getComputedStyle(node).color, ground(node)]);
+        if (!text || !node.checkVisibility() || node.closest(':disabled')) continue;
+        shown.push([text.slice(0, 30), getComputedStyle(node).color, ground(node)]);
     }
     return shown;
 """

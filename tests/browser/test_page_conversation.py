@@ -10,11 +10,12 @@ LONG = "Please speak in a deep male voice. What time is it in Oslo?"  # answered
 # Each text that the last answer has shown, in order.
 WATCH_CAPTIONS = """
     const seen = [];
-    document.querySelector('#turns').addEventListener('test-seen', ({detail}) => detail(seen));
+    const turns = document.querySelector('#turns');
+    turns.addEventListener('test-seen', ({detail}) => detail(seen));
     new MutationObserver(() => {
         const text = [...document.querySelectorAll('.answer:last-child .spoken')].at(-1);
         if (text && seen.at(-1) !== text.textContent) seen.push(text.textContent);
-    }).observe(document.querySelector('#turns'), {subtree: true, childList: true, characterData: true});
+    }).observe(turns, {subtree: true, childList: true, characterData: true});
 """
 SEEN = """
     return new Promise((done) => document.querySelector('#turns').dispatchEvent(

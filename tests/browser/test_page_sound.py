@@ -19,7 +19,7 @@ WORKLET = """
             port = {postMessage: (data) => reports.push(data)};
         };
         globalThis.registerProcessor = (_name, type) => { made = new type(); };
-        await import(`/page/${name}.js?${Math.random()}`);
+        await import(`/static/${name}.js?${Math.random()}`);
         return {processor: made, reports};
     };
 """

@@ -21,7 +21,7 @@ def test_every_file_of_the_page_is_served_as_what_it_is(serve: Serve) -> None:
     client = serve().client
     assert client.get("/").headers["content-type"] == "text/html; charset=utf-8"
     for path in FILES:
-        answer = client.get(f"/page/{path.name}")
+        answer = client.get(f"/static/{path.name}")
         assert (answer.status_code, answer.content) == (200, path.read_bytes())
         wanted = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg", ".html": ""}
         assert answer.headers["content-type"].startswith(wanted[path.suffix])
@@ -30,18 +30,18 @@ def test_every_file_of_the_page_is_served_as_what_it_is(serve: Serve) -> None:
 
 def test_a_browser_keeps_the_files_and_asks_whether_they_are_still_the_same(serve: Serve) -> None:
     client = serve().client
-    first = client.get("/page/main.js")
+    first = client.get("/static/main.js")
     assert first.headers["cache-control"] == "no-cache"
-    again = client.get("/page/main.js", headers={"If-None-Match": f"W/{first.headers['etag']}"})
+    again = client.get("/static/main.js", headers={"If-None-Match": f"W/{first.headers['etag']}"})
     assert (again.status_code, again.content) == (304, b"")
-    other = client.get("/page/main.js", headers={"If-None-Match": '"other"'})
+    other = client.get("/static/main.js", headers={"If-None-Match": '"other"'})
     assert other.status_code == 200
     assert client.head("/").headers["etag"] == client.get("/").headers["etag"]
 
 
 def test_the_page_may_load_and_reach_nothing_but_this_server(serve: Serve) -> None:
     client = serve().client
-    for path in ("/", "/page/main.js"):
+    for path in ("/", "/static/main.js"):
         headers = client.get(path).headers
         policy = dict(rule.split(" ", 1) for rule in headers["content-security-policy"].split("; "))
         assert policy.pop("default-src") == policy.pop("frame-ancestors") == "'none'"
@@ -63,7 +63,7 @@ def test_nothing_in_the_files_names_another_server_or_makes_html_of_text() -> No
 def test_only_the_files_of_the_page_are_there(serve: Serve) -> None:
     client = serve().client
     for name in ("nothing.js", "..%2fapp.py", "%2e%2e/app.py", "", ".", "page.py", "main.js%00"):
-        answer = client.get(f"/page/{name}")
+        answer = client.get(f"/static/{name}")
         assert answer.status_code in (404, 405), name
         assert "import" not in answer.text
 
@@ -73,8 +73,8 @@ def test_the_page_needs_no_key_and_what_it_asks_for_does(serve: Serve, tmp_path:
     add_key(keys)
     client = serve(server={"keys": str(keys)}).client
     assert client.get("/").status_code == 200
-    assert client.get("/page/main.js").status_code == 200
-    for path in ("/v1/voices", "/page", "/pages/main.js"):
+    assert client.get("/static/main.js").status_code == 200
+    for path in ("/v1/voices", "/static", "/statics/main.js"):
         assert client.get(path, follow_redirects=False).status_code == 401
 
 

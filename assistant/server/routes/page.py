@@ -74,7 +74,7 @@ async def page(request: Request) -> Response:
     return _answer(request, "index.html")
 
 
-@router.api_route("/page/{name}", methods=["GET", "HEAD"])
+@router.api_route("/static/{name}", methods=["GET", "HEAD"])
 async def part_of_page(request: Request, name: str) -> Response:
     """A style sheet, module or picture of the page."""
     return _answer(request, name)

@@ -4,17 +4,18 @@ import { Answer } from "./answer.js";
 import { fromBase64 } from "./pcm.js";
 
 const REPORT_MS = 250;
+const KEPT = 8; // answers that are over, for what the server says of them later
 
 export class Answers extends EventTarget {
+  paused = false;
+  sounding = false;
   #connection;
   #speaker;
   #turns;
   #waits;
   #announcer;
-  #running = new Map(); // id -> Answer, until its last sound has played
+  #answers = new Map(); // id -> Answer
   #reportedAt = 0;
-  paused = false;
-  sounding = false;
 
   constructor({ connection, speaker, turns, waits, announcer }) {
     super();
@@ -27,43 +28,65 @@ export class Answers extends EventTarget {
     this.#listenToSpeaker();
   }
 
-  /** An answer is being made, or still plays. */
+  /** Those that are being made, or still play. */
+  get #running() {
+    return [...this.#answers.values()].filter((answer) => !answer.over);
+  }
+
   get running() {
-    return this.#running.size > 0;
+    return this.#running.length > 0;
+  }
+
+  /** Once the server makes none: it makes one at a time. */
+  async settled() {
+    while ([...this.#answers.values()].some((answer) => !answer.made)) {
+      await new Promise((done) => this.addEventListener("change", done, { once: true }));
+    }
   }
 
   #listenToServer() {
-    const on = (type, act) =>
-      this.#connection.on(type, (event) => {
-        const answer = this.#running.get(event.response_id);
-        if (answer) act(answer, event);
-      });
+    const { on, onTool } = this.#serverEvents();
     this.#connection.on("response.created", ({ response }) => this.#start(response.id));
     this.#connection.on("response.done", ({ response }) => this.#finish(response));
-    on("response.output_item.added", (answer, { item }) => item.type === "message" && answer.startItem(item.id));
-    on("response.output_audio.delta", (answer, event) => this.#play(answer, fromBase64(event.delta)));
-    on("response.output_audio_transcript.delta", (answer, event) => answer.addText(event.delta));
-    on("response.output_text.delta", (answer, event) => {
-      answer.addText(event.delta);
-      answer.showAll();
-    });
-    on("assistant.tool.started", (answer, event) => this.#startTool(answer, event));
-    this.#connection.on("assistant.tool.progress", (event) => this.#tool(event.call_id)?.progress(event.text));
-    this.#connection.on("assistant.tool.finished", (event) => this.#finishTool(event));
-    on("assistant.playback.paused", (answer) => this.#pause(answer));
-    on("assistant.playback.resumed", (answer) => this.#resume(answer));
+    const onRunning = (type, act) => on(type, (answer, event) => answer.over || act(answer, event));
+    onRunning("response.output_item.added", (answer, { item }) => item.type === "message" && answer.startItem(item.id));
+    onRunning("response.output_audio.delta", (answer, { delta }) => this.#play(answer, fromBase64(delta)));
+    onRunning("response.output_audio_transcript.delta", (answer, { delta }) => answer.addText(delta));
+    onRunning("response.output_text.delta", (answer, { delta }) => answer.addText(delta));
+    onRunning("assistant.tool.started", (answer, event) => this.#startTool(answer, event));
+    onTool("assistant.tool.progress", (card, { text }) => card.progress(text));
+    onTool("assistant.tool.finished", (card, event) => this.#announcer.say(`Tool ${card.name} ${card.finish(event)}.`));
+    on("assistant.playback.paused", (answer) => this.#setPaused(answer, true));
+    on("assistant.playback.resumed", (answer) => this.#setPaused(answer, false));
     on("assistant.playback.cleared", (answer, event) => this.#clear(answer, event.heard_ms / 1_000, event.text));
-    on("assistant.latency", (answer, event) =>
-      answer.addWaits({ server: event.first_audio_ms ?? undefined, tools: event.tools_ms, speculated: event.speculated }),
-    );
+    on("assistant.latency", (answer, event) => {
+      const { first_audio_ms: server, tools_ms: tools, speculated } = event;
+      answer.addWaits({ server: server ?? undefined, tools, speculated });
+    });
     this.#connection.addEventListener("lost", () => this.#lose());
+  }
+
+  /** Handlers that get the answer, or the card of the tool, that an event is about. */
+  #serverEvents() {
+    const on = (type, act) =>
+      this.#connection.on(type, (event) => {
+        const answer = this.#answers.get(event.response_id);
+        if (answer) act(answer, event);
+      });
+    const onTool = (type, act) =>
+      this.#connection.on(type, (event) => {
+        const cards = [...this.#answers.values()].map((answer) => answer.entry.tool(event.call_id));
+        const card = cards.findLast(Boolean);
+        if (card) act(card, event);
+      });
+    return { on, onTool };
   }
 
   #listenToSpeaker() {
     const on = (type, act) =>
       this.#speaker.addEventListener(type, ({ detail }) => {
-        const answer = this.#running.get(detail.answer);
-        if (answer) act(answer, detail);
+        const answer = this.#answers.get(detail.answer);
+        if (answer && !answer.over) act(answer, detail);
       });
     on("started", (answer) => {
       this.sounding = true;
@@ -85,7 +108,10 @@ export class Answers extends EventTarget {
 
   #start(id) {
     const answer = new Answer(id);
-    this.#running.set(id, answer);
+    this.#answers.set(id, answer);
+    for (const [old, { over }] of this.#answers) {
+      if (this.#answers.size > KEPT && over) this.#answers.delete(old);
+    }
     this.#turns.add(answer.entry.node);
     this.#changed();
   }
@@ -96,53 +122,34 @@ export class Answers extends EventTarget {
   }
 
   #finish({ id, status, status_details: details }) {
-    const answer = this.#running.get(id);
+    const answer = this.#answers.get(id);
     if (!answer) return;
     answer.finish();
     if (status === "failed") this.#fail(answer, details?.error?.message);
-    if (answer.hasSound && this.#speaker.isOpen) {
+    if (!answer.over && answer.hasSound && this.#speaker.isOpen) {
       this.#speaker.end(id);
-    } else {
+    } else if (!answer.over) {
       answer.showAll();
       this.#end(answer);
     }
     this.#changed();
   }
 
-  #fail(answer, message = "The answer failed.") {
-    answer.entry.problem = message;
-    this.#announcer.say(message);
+  #fail(answer, message) {
+    answer.entry.problem = message || "The answer failed.";
+    this.#announcer.say(message || "The answer failed.");
   }
 
   #startTool(answer, { call_id: callId, name, arguments: args }) {
     answer.startTool(callId, name, args);
     this.#announcer.say(`Tool ${name} runs.`);
-  }
-
-  #finishTool(event) {
-    const card = this.#tool(event.call_id);
-    if (card) this.#announcer.say(`Tool ${card.name} ${card.finish(event)}.`);
-  }
-
-  #tool(callId) {
-    for (const answer of this.#running.values()) {
-      const card = answer.entry.tool(callId);
-      if (card) return card;
-    }
-    return undefined;
-  }
-
-  #pause(answer) {
-    this.#speaker.pause();
-    this.#setPaused(answer, true);
-  }
-
-  #resume(answer) {
-    this.#speaker.resume();
-    this.#setPaused(answer, false);
+    this.#changed();
   }
 
   #setPaused(answer, paused) {
+    if (answer.over) return;
+    if (paused) this.#speaker.pause();
+    else this.#speaker.resume();
     this.paused = paused;
     answer.entry.paused = paused;
     this.#changed();
@@ -150,23 +157,22 @@ export class Answers extends EventTarget {
 
   #clear(answer, seconds, text) {
     this.#speaker.clear(answer.id);
-    this.#resume(answer);
+    this.#setPaused(answer, false);
     answer.cut(seconds, text);
     this.#end(answer);
   }
 
   /** By the user's hand: the button, a key, or what they say or type instead. */
   stop() {
-    for (const answer of [...this.#running.values()]) {
-      const heard = this.#speaker.heard(answer.id);
-      answer.heard = heard;
+    for (const answer of this.#running) {
+      answer.heard = this.#speaker.heard(answer.id);
       if (!answer.made) this.#connection.send({ type: "response.cancel", response_id: answer.id });
-      const item = answer.hasSound && answer.heardItem();
+      const item = answer.heardItem();
       if (item) {
         const where = { item_id: item.id, content_index: 0, audio_end_ms: item.ms };
         this.#connection.send({ type: "conversation.item.truncate", ...where });
       }
-      this.#clear(answer, heard);
+      this.#clear(answer, answer.heard);
     }
   }
 
@@ -180,18 +186,18 @@ export class Answers extends EventTarget {
 
   /** The socket is gone: what has come is played to its end. */
   #lose() {
-    if (this.paused) this.#speaker.resume();
-    this.paused = false;
-    for (const id of [...this.#running.keys()]) this.#finish({ id });
+    for (const answer of this.#answers.values()) {
+      this.#setPaused(answer, false);
+      if (!answer.made) this.#finish({ id: answer.id });
+    }
   }
 
   #end(answer) {
     answer.over = true;
     answer.entry.settle();
     if (answer.entry.isEmpty) answer.entry.node.remove();
-    this.#running.delete(answer.id);
     this.#speaker.forget(answer.id);
-    this.sounding = this.#running.size > 0 && this.sounding;
+    this.sounding &&= this.running;
     this.#changed();
   }
 

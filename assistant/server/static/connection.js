@@ -3,19 +3,23 @@
  * same conversation by its id.
  *
  * States: connecting, open, waiting (for the next try), asleep (until there is something to say),
- * locked (a key is needed).
+ * locked (a key is needed). Events: state {state, reason}, lost, forgotten (the conversation is).
  */
 
 import { NeedsKey, clientSecret } from "./api.js";
 
 const FIRST_WAIT_S = 0.5;
 const LONGEST_WAIT_S = 20;
+const GOING_AWAY = 1001; // the server's: nobody spoke for long, or it stops
+const REFUSED = 1008; // this conversation is full
+const TAKEN_OVER = 4001; // by another page
 const MOST_UNSENT = 256 * 1024; // bytes; sound beyond it is dropped rather than late
 
 export class Connection extends EventTarget {
   state = "connecting";
   sessionId = "";
   retryAt = 0;
+  #lastId = "";
   #socket = null;
   #handlers = new Map();
   #failures = 0;
@@ -63,6 +67,20 @@ export class Connection extends EventTarget {
     return url;
   }
 
+  /** Once it is open. Raises Error with one line for people when it can't be now. */
+  async ready() {
+    this.wake();
+    while (!this.isOpen) {
+      const { state, reason } = await this.#nextState();
+      if (state === "locked") throw new Error("A key is needed first.");
+      if (state === "waiting") throw new Error(reason || "There is no connection: it is tried again.");
+    }
+  }
+
+  #nextState() {
+    return new Promise((done) => this.addEventListener("state", ({ detail }) => done(detail), { once: true }));
+  }
+
   /** Whether the event is on its way. */
   send(event) {
     if (!this.isOpen) return false;
@@ -87,27 +105,19 @@ export class Connection extends EventTarget {
   }
 
   #follow(id) {
-    const lost = this.sessionId && this.sessionId !== id;
-    this.sessionId = id;
-    if (lost) this.dispatchEvent(new Event("forgotten"));
+    const before = this.#lastId;
+    this.#lastId = this.sessionId = id;
+    if (before && before !== id) this.dispatchEvent(new Event("forgotten"));
   }
 
   #lost({ code, reason }) {
     const wasOpen = this.isOpen;
     this.#socket = null;
     if (wasOpen) this.dispatchEvent(new Event("lost"));
-    if (code === 1000) this.#to("asleep", reason);
-    else if (!wasOpen && this.#failures > 2) this.#startAnew();
+    if (code === REFUSED) this.sessionId = "";
+    const idle = code === GOING_AWAY && reason === "idle";
+    if (idle || code === TAKEN_OVER || (wasOpen && code === REFUSED)) this.#to("asleep", reason);
     else this.#retry(reason);
-  }
-
-  /** The server may not know the conversation any more. */
-  #startAnew() {
-    if (this.sessionId) {
-      this.sessionId = "";
-      this.dispatchEvent(new Event("forgotten"));
-    }
-    this.#retry("");
   }
 
   #retry(reason) {

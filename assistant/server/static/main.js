@@ -39,7 +39,7 @@ const problems = new Problems();
 const report = (error) => problems.show(error);
 const answers = new Answers({ connection, speaker, turns, waits, announcer });
 const hearing = new Hearing({ connection, turns, waits, announcer });
-const talk = new Talk({ microphone, connection, waits });
+const talk = new Talk({ microphone, connection, waits, answers });
 const voices = new Voices({ speaker, report });
 const tools = new ToolList();
 const textBox = new TextBox();
@@ -81,22 +81,17 @@ function loadPanel() {
 
 /** Before the user talks: the sound may play from now on, and holding the button interrupts. */
 async function beforeTalk({ interrupts }) {
+  problems.hide();
   if (interrupts) answers.stop();
-  if (!connection.isOpen) connection.wake();
-  await speaker.open();
+  await speaker.open(); // before anything that is waited for: the browser wants to see the click
+  await connection.ready();
   meter.start();
 }
 
 async function say(text) {
-  problems.hide();
-  if (!connection.isOpen) {
-    connection.wake();
-    return report(NO_CONNECTION);
-  }
-  await speaker.open();
-  meter.start();
-  answers.stop();
+  await beforeTalk({ interrupts: true });
   waits.speechEnded();
+  await answers.settled();
   const item = { type: "message", role: "user", content: [{ type: "input_text", text }] };
   connection.send({ type: "conversation.item.create", item });
   connection.send({ type: "response.create" });

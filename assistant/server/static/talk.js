@@ -14,6 +14,7 @@ export class Talk extends EventTarget {
   mode = "open";
   on = false; // the user's sound goes to the server
   muted = false; // silence goes in its place
+  #answers;
   #microphone;
   #connection;
   #waits;
@@ -21,8 +22,9 @@ export class Talk extends EventTarget {
   #pressedAt = null;
   #commits = false;
 
-  constructor({ microphone, connection, waits }) {
+  constructor({ microphone, connection, waits, answers }) {
     super();
+    this.#answers = answers;
     this.#microphone = microphone;
     this.#connection = connection;
     this.#waits = waits;
@@ -119,9 +121,11 @@ export class Talk extends EventTarget {
   }
 
   /** The server makes no answer by itself to what was held. */
-  #askForAnswer() {
-    if (this.#commits) this.#connection.send({ type: "response.create" });
+  async #askForAnswer() {
+    if (!this.#commits) return;
     this.#commits = false;
+    await this.#answers.settled();
+    this.#connection.send({ type: "response.create" });
   }
 
   #sendPiece({ samples, time }) {
