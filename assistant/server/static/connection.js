@@ -10,6 +10,7 @@ import { NeedsKey, clientSecret } from "./api.js";
 
 const FIRST_WAIT_S = 0.5;
 const LONGEST_WAIT_S = 20;
+const STEADY_MS = 5_000; // open for so long, it counts as a success
 const GOING_AWAY = 1001; // the server's: nobody spoke for long, or it stops
 const REFUSED = 1008; // this conversation is full
 const TAKEN_OVER = 4001; // by another page
@@ -23,6 +24,7 @@ export class Connection extends EventTarget {
   #socket = null;
   #handlers = new Map();
   #failures = 0;
+  #openedAt = 0;
   #timer = 0;
 
   /** Calls `handler(event)` for every event of the server of that type. */
@@ -96,7 +98,7 @@ export class Connection extends EventTarget {
 
   #receive(event) {
     if (event.type === "session.created") {
-      this.#failures = 0;
+      this.#openedAt = performance.now();
       this.#to("open");
     } else if (event.type === "assistant.session") {
       this.#follow(event.session.id);
@@ -112,6 +114,7 @@ export class Connection extends EventTarget {
 
   #lost({ code, reason }) {
     const wasOpen = this.isOpen;
+    if (wasOpen && performance.now() - this.#openedAt > STEADY_MS) this.#failures = 0;
     this.#socket = null;
     if (wasOpen) this.dispatchEvent(new Event("lost"));
     if (code === REFUSED) this.sessionId = "";
