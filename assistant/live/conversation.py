@@ -123,7 +123,7 @@ class LiveConversation:
     @property
     def answer_id(self) -> str:
         """Of the answer that was asked for last and is still made or played; else empty."""
-        return self._current.id if self._current else ""
+        return self._turns.answer_id
 
     @property
     def playing(self) -> bool:
@@ -162,8 +162,7 @@ class LiveConversation:
         """Calls `change`, which changes the session or its history and never raises, once no turn
         runs; turns that begin later see it.
         """
-        self._drop_guess()
-        self._answers.edit(change)
+        self._turns.edit(change)
 
     def played(self, answer_id: str, seconds: float) -> None:
         """So much of an answer's sound, phrases in between included, has been heard."""
