@@ -20,6 +20,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 RATE = 16_000
+WIDTH, HEIGHT = 1280, 800
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless=new",
@@ -45,7 +46,7 @@ def missing() -> str:
 
 
 @contextmanager
-def chromium(microphone: Path, *, width: int = 1280, height: int = 800) -> Iterator[WebPage]:
+def chromium(microphone: Path) -> Iterator[WebPage]:
     """`microphone`: a WAV file, read each time that a page opens the microphone; then silence."""
     options = Options()
     options.binary_location = next(filter(None, map(shutil.which, NAMES)))
@@ -56,7 +57,7 @@ def chromium(microphone: Path, *, width: int = 1280, height: int = 800) -> Itera
     service = Service(shutil.which("chromedriver"), log_output=os.devnull)
     driver = webdriver.Chrome(options=options, service=service)
     try:
-        yield WebPage(driver, microphone).resize(width, height)
+        yield WebPage(driver, microphone).resize(WIDTH, HEIGHT)
     finally:
         driver.quit()
 
@@ -79,10 +80,20 @@ class WebPage:
         self.driver = driver
         self._microphone = microphone
 
-    def open(self, root: str) -> WebPage:
-        self.driver.get("about:blank")
-        self.driver.get(root)
+    def open(self, port: int, path: str = "/") -> WebPage:
+        self.driver.get(f"http://localhost:{port}{path}")
         return self
+
+    def wait_connected(self) -> WebPage:
+        self.wait_for("#connection[data-state=open]")
+        return self
+
+    def leave(self) -> None:
+        """Nothing of this visit is left for the next one."""
+        self.run("localStorage.clear(); sessionStorage.clear()")
+        self.driver.get("about:blank")
+        self.prefer()
+        self.resize(WIDTH, HEIGHT)
 
     def resize(self, width: int, height: int) -> WebPage:
         """Of the page itself, without the frame of a window."""
@@ -153,6 +164,7 @@ class WebPage:
         """The greatest sample that left the page for the loudspeaker in the last 85 ms."""
         script = """
             const {speaker} = await load('main');
+            if (!speaker.analyser) return 0;
             const samples = new Float32Array(speaker.analyser.fftSize);
             speaker.analyser.getFloatTimeDomainData(samples);
             return samples.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

@@ -1,21 +1,28 @@
-"""One browser for all tests of the page, and one server with the embedded engine."""
+"""One browser for all tests of the page; servers with the embedded engine, or with a script."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import chromium
 import pytest
 from chromium import WebPage
-from serving import Running, running
+from serving import Hold, Running, running
 
 from assistant import Assistant
-from assistant.config import LibrarySettings, ServerSettings, SessionSettings, Settings
+from assistant.config import Settings
+from assistant.engines.base import Engine
+from assistant.plugins import Tool
 from assistant.server import create_app
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 QUESTION = EXAMPLES / "what_time_is_it_in_tokyo.wav"
+
+Start = Callable[..., Running]
+Opened = Callable[..., WebPage]
 
 
 @pytest.fixture(scope="session")
@@ -29,23 +36,61 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebPage]:
         yield made
 
 
+def settings_in(folder: Path, **server: Any) -> Settings:
+    values = {"sessions": {"file": folder / "sessions.sqlite3"}, **server}
+    library = {"folder": folder / "voices"}
+    return Settings.model_validate({"library": library, "server": values})
+
+
 @pytest.fixture(scope="session")
 def embedded(browser: WebPage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """As it comes out of the box. Not started where there is no browser to ask it."""
-    folder = tmp_path_factory.mktemp("server")
-    settings = Settings(
-        library=LibrarySettings(folder=folder / "voices"),
-        server=ServerSettings(sessions=SessionSettings(file=folder / "sessions.sqlite3")),
-    )
+    settings = settings_in(tmp_path_factory.mktemp("server"))
     with running(create_app(assistant=Assistant(settings))) as made:
         yield made
 
 
 @pytest.fixture
-def page(browser: WebPage, embedded: Running) -> Iterator[WebPage]:
-    """The page of that server, connected. Whatever the browser complains of fails the test."""
+def fresh(browser: WebPage) -> Iterator[WebPage]:
+    """The browser as a visitor brings it, and as quiet as it was at the end."""
     browser.complaints()
-    browser.open(f"http://localhost:{embedded.port}/")
-    browser.wait_for("#connection[data-state=open]")
     yield browser
-    assert browser.complaints() == []
+    complaints = browser.complaints()
+    browser.leave()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(fresh: WebPage, embedded: Running) -> WebPage:
+    """The page of the embedded engine's server, connected."""
+    return fresh.open(embedded.port).wait_connected()
+
+
+@pytest.fixture
+def start(browser: WebPage, tmp_path: Path) -> Iterator[Start]:
+    """`start(engine, *tools, keys=...)`: a server with these settings of its table."""
+    with ExitStack() as stack:
+
+        def started(engine: Engine, *tools: Tool, **server: Any) -> Running:
+            settings = settings_in(tmp_path, **server)
+            made = Assistant(settings, engine=engine, tools=tools)
+            return stack.enter_context(running(create_app(assistant=made)))
+
+        yield started
+
+
+@pytest.fixture
+def opened(fresh: WebPage, start: Start) -> Opened:
+    """`opened(engine, *tools)`: the page of such a server, connected."""
+
+    def open_page(engine: Engine, *tools: Tool, **server: Any) -> WebPage:
+        return fresh.open(start(engine, *tools, **server).port).wait_connected()
+
+    return open_page
+
+
+@pytest.fixture
+def hold() -> Iterator[Hold]:
+    made = Hold()
+    yield made
+    made.let_go.set()

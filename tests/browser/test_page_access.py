@@ -3,71 +3,60 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from chromium import WebPage
-from conftest import QUESTION
+from conftest import QUESTION, Opened, Start
 from selenium.webdriver.common.keys import Keys
-from serving import Hold, Running, call, running
+from serving import Hold, Running, call
 
-from assistant import Assistant, ToolContext, tool
-from assistant.config import LibrarySettings, Settings
-from assistant.plugins import Tool
-from assistant.server import create_app
+from assistant import ToolContext, tool
+from assistant.events import Transcript
 from assistant.server.security.key_file import add_key
 from assistant.testing import ScriptedEngine
 
-Start = Callable[..., Running]
 CONTROLS = "button, input, textarea, select, a, summary, canvas, [tabindex='0']"
 
 
-@pytest.fixture
-def start(browser: WebPage, tmp_path: Path) -> Iterator[Start]:
-    """Servers with an engine that says what the test tells it."""
-    with ExitStack() as stack:
-
-        def started(engine: ScriptedEngine, *tools: Tool, **server: Any) -> Running:
-            sessions = {"file": tmp_path / "sessions.sqlite3"}
-            settings = Settings.model_validate(
-                {
-                    "library": LibrarySettings(folder=tmp_path / "voices"),
-                    "server": {"sessions": sessions, **server},
-                }
-            )
-            made = Assistant(settings, engine=engine, tools=tools)
-            return stack.enter_context(running(create_app(assistant=made)))
-
-        yield started
+@tool(side_effect="none")
+def add(numbers: list[int]) -> str:
+    "Adds numbers."
+    return str(sum(numbers))
 
 
-def opened(browser: WebPage, server: Running) -> WebPage:
-    browser.open(f"http://localhost:{server.port}/")
-    browser.wait_for("#connection[data-state=open]")
-    return browser
+def with_a_tool() -> ScriptedEngine:
+    """A turn of every kind of thing that the page shows."""
+    return ScriptedEngine(["One moment. ", call("add", numbers=[2, 3])], ["It is five."])
 
 
-def test_every_control_has_a_name_that_says_what_it_is_for(page: WebPage) -> None:
-    page.wait_for("#voice-count", "14 voices")
-    page.type("What time is it in Oslo?")
+def focused(page: WebPage) -> str:
+    return str(page.driver.switch_to.active_element.get_attribute("id"))
+
+
+def test_every_control_has_a_name_that_says_what_it_is_for(opened: Opened) -> None:
+    page = opened(with_a_tool(), add)
+    page.wait_for(".voice")
+    page.wait_for("#tool-list code")
+    page.type("Add.")
     page.wait_for(".tool.ok")
-    named = [e for e in page.all(CONTROLS) if e.is_displayed()]
-    assert len(named) > 40
+    named = [element for element in page.all(CONTROLS) if element.is_displayed()]
+    assert len(named) > 30
     for element in named:
         assert element.accessible_name.strip(), element.get_attribute("outerHTML")
-    assert page.find("html").get_attribute("lang") == "en"
-    assert [e.tag_name for e in page.all("h1")] == ["h1"]
-    ids = [e.get_attribute("id") for e in page.all("[id]")]
+    ids = page.run("return [...document.querySelectorAll('[id]')].map((node) => node.id)")
     assert len(ids) == len(set(ids))
+    labelled = "return [...document.querySelectorAll('[aria-labelledby], [aria-controls]')].map("
+    owners = "(node) => node.getAttribute('aria-labelledby') ?? node.getAttribute('aria-controls'))"
+    assert set(page.run(labelled + owners)) <= set(ids)
 
 
-def test_a_conversation_needs_nothing_but_the_keyboard(page: WebPage) -> None:
+def test_a_conversation_needs_nothing_but_the_keyboard(opened: Opened) -> None:
+    said = " ".join(f"Sentence number {number}." for number in range(9))
+    page = opened(ScriptedEngine([said], [Transcript("what time is it"), "Noon."]))
     page.press(Keys.TAB)
     assert page.driver.switch_to.active_element.text == "Go to the text box"
-    page.press("/", "What time is it in Oslo?", Keys.ENTER)
+    page.press("/", "Speak.", Keys.ENTER)
     page.wait_phase("speaking")
     page.press(Keys.ESCAPE)
     page.wait_for(".answer.cut")
@@ -75,23 +64,34 @@ def test_a_conversation_needs_nothing_but_the_keyboard(page: WebPage) -> None:
     assert page.find("#say").get_property("value") == "v"  # in a field it is a letter
     page.will_hear(0.2, QUESTION)
     page.find("#talk").send_keys(Keys.SPACE)
-    page.wait_for(".user .text", "tokyo")
+    page.wait_for(".user .text", "what time is it")
     page.press(Keys.SPACE)
     page.wait(lambda: page.find("#talk").get_attribute("aria-pressed") == "false")
     page.press("v")
-    assert page.driver.switch_to.active_element.get_attribute("id") == "voice-search"
+    assert focused(page) == "voice-search"
+
+
+def test_the_keyboard_and_a_screen_reader_can_hold_the_button(opened: Opened) -> None:
+    page = opened(ScriptedEngine([Transcript("what time is it"), "Noon."]))
+    page.find("input[value=open]").send_keys(Keys.ARROW_RIGHT)
+    page.will_hear(QUESTION)
+    page.find("#talk").send_keys(Keys.ENTER)  # begins; no pointer can hold it
+    page.wait_phase("listening")
+    page.wait(lambda: page.heard_s() > 1, "a second of sound")
+    page.find("#talk").send_keys(Keys.ENTER)
+    page.wait_for(".answer .text", "Noon.")
 
 
 def test_shortcuts_of_one_letter_can_be_turned_off(page: WebPage) -> None:
     page.click("#shortcuts-on")
     page.press("v")
-    assert page.driver.switch_to.active_element.get_attribute("id") == "shortcuts-on"
+    assert focused(page) == "shortcuts-on"
     page.press(Keys.SPACE, "v")
-    assert page.driver.switch_to.active_element.get_attribute("id") == "voice-search"
+    assert focused(page) == "voice-search"
 
 
 def test_where_the_focus_is_can_be_seen_everywhere(page: WebPage) -> None:
-    page.wait_for("#voice-count", "14 voices")
+    page.wait_for(".voice")
     for _ in range(12):
         page.press(Keys.TAB)
         style = page.run("""
@@ -102,59 +102,62 @@ def test_where_the_focus_is_can_be_seen_everywhere(page: WebPage) -> None:
         assert style == "solid", page.driver.switch_to.active_element.get_attribute("outerHTML")
 
 
-def test_screen_readers_hear_sentences_and_not_every_word(page: WebPage) -> None:
+def test_screen_readers_hear_sentences_and_not_every_word(opened: Opened) -> None:
+    page = opened(with_a_tool(), add)
     page.run("""
         globalThis.told = [];
         new MutationObserver((all) => all.forEach((one) => one.addedNodes.forEach(
             (node) => told.push(node.textContent)))).observe(
             document.querySelector('#announcer'), {childList: true});
     """)
-    page.type("What time is it in Oslo?")
-    page.wait_for(".answer .text", "Norway")
-    assert page.run("return told") == ["Tool date_time runs.", "Tool date_time done."]
+    page.type("Add.")
+    page.wait_for(".answer .text", "It is five.")
+    assert page.run("return told") == ["Tool add runs.", "Tool add done."]
     assert not page.all("#conversation [aria-live], #conversation[aria-live]")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out_from_its_ground(page: WebPage, scheme: str) -> None:
+def test_every_text_stands_out_from_its_ground(opened: Opened, scheme: str) -> None:
+    page = opened(with_a_tool(), add)
     page.prefer(prefers_color_scheme=scheme)
-    page.type("What time is it in Oslo?")
+    page.type("Add.")
     page.wait_for(".answer .waits", "Heard")
-    page.wait_for("#voice-count", "14 voices")
-    for text, colour, ground in page.run(COLOURS):
+    page.wait_for(".voice")
+    colours = page.run(COLOURS)
+    assert len(colours) > 40
+    for text, colour, ground in colours:
         assert contrast(colour, ground) >= 4.5, (text, colour, ground)
-    page.prefer()
 
 
 def test_the_switch_goes_from_the_systems_colours_to_light_and_dark(page: WebPage) -> None:
     page.prefer(prefers_color_scheme="dark")
     ground = "return getComputedStyle(document.body).backgroundColor"
-    by_system = page.run(ground)
+    dark = page.run(ground)
     page.click("#theme")
-    assert page.run(ground) != by_system
+    assert page.run(ground) != dark
     page.click("#theme")
-    assert page.run(ground) == by_system
-    page.prefer()
-    assert page.run(ground) == by_system
+    page.prefer(prefers_color_scheme="light")
+    assert page.run(ground) == dark
     page.driver.refresh()
-    assert page.run(ground) == by_system  # the next visit too
-    page.run("localStorage.clear()")
-    page.driver.refresh()
+    page.wait_for("html[data-theme=dark]")  # the next visit too
+    assert page.run(ground) == dark
+    page.wait_connected()
 
 
-def test_nothing_moves_for_those_who_asked_for_it(page: WebPage) -> None:
+def test_nothing_moves_for_those_who_asked_for_it(opened: Opened, hold: Hold) -> None:
+    page = opened(ScriptedEngine([hold, "Noon."]))
+    page.type("What time is it?")
+    page.wait_for(".answer.thinking")
+    moving = "return document.getAnimations().length"
+    assert page.run(moving) > 0
     page.prefer(prefers_reduced_motion="reduce")
-    page.type("What time is it in Oslo?")
-    page.wait_for(".answer")
-    assert page.run("return document.getAnimations().length") == 0
-    page.wait_for(".answer .text", "Norway")
-    page.prefer()
+    assert page.run(moving) == 0
 
 
-def test_a_narrow_screen_shows_all_of_it_and_the_panel_on_demand(page: WebPage) -> None:
-    page.resize(360, 640)
+def test_a_narrow_screen_shows_all_of_it_and_the_panel_on_demand(opened: Opened) -> None:
+    page = opened(with_a_tool(), add).resize(360, 640)
     page.wait(lambda: not page.find("#panel").is_displayed())
-    page.type("What time is it in Oslo?")
+    page.type("Add.")
     page.wait_for(".tool.ok")
     assert page.run("return document.documentElement.scrollWidth") <= 360
     for name in ("talk", "say", "stop", "panel-button"):
@@ -166,8 +169,7 @@ def test_a_narrow_screen_shows_all_of_it_and_the_panel_on_demand(page: WebPage) 
     assert page.find("#voice-search").is_displayed()
     page.press(Keys.ESCAPE)
     page.wait(lambda: not page.find("#panel").is_displayed())
-    assert page.driver.switch_to.active_element.get_attribute("id") == "panel-button"
-    page.resize(1280, 800)
+    assert focused(page) == "panel-button"
 
 
 def test_a_server_with_keys_is_asked_with_one(
@@ -175,18 +177,17 @@ def test_a_server_with_keys_is_asked_with_one(
 ) -> None:
     keys = tmp_path / "keys.toml"
     token = add_key(keys)
-    server = start(ScriptedEngine(["Good morning."]), keys=keys)
-    browser.open(f"http://localhost:{server.port}/")
-    browser.wait_for("#key-dialog[open]")
-    browser.find("#key").send_keys("va_wrong", Keys.ENTER)
-    browser.wait_for("#key-problem", "not valid")
-    browser.find("#key").send_keys(token, Keys.ENTER)
-    browser.wait_for("#connection[data-state=open]")
-    browser.type("Hello.")
-    browser.wait_for(".answer .text", "Good morning.")
-    assert browser.run("return Object.values(sessionStorage)") == [token]
-    assert browser.run("return localStorage.length") == 0
-    assert all("401" in complaint for complaint in browser.complaints())
+    page = browser.open(start(ScriptedEngine(["Good morning."]), keys=keys).port)
+    page.wait_for("#key-dialog[open]")
+    page.find("#key").send_keys("va_wrong", Keys.ENTER)
+    page.wait_for("#key-problem", "not valid")
+    page.find("#key").send_keys(token, Keys.ENTER)
+    page.wait_connected().type("Hello.")
+    page.wait_for(".answer .text", "Good morning.")
+    assert page.run("return Object.values(sessionStorage)") == [token]
+    assert page.run("return localStorage.length") == 0
+    assert all("401" in complaint for complaint in page.complaints())
+    page.leave()
 
 
 def test_a_lost_connection_comes_back_and_the_conversation_goes_on(
@@ -194,28 +195,26 @@ def test_a_lost_connection_comes_back_and_the_conversation_goes_on(
 ) -> None:
     engine = ScriptedEngine(["First."], ["Second."])
     server = start(engine)
-    page = opened(browser, server)
+    page = browser.open(server.port).wait_connected()
     page.type("One.")
     page.wait_for(".answer .text", "First.")
     lose_sockets(server)
-    page.wait_for("#connection[data-state=open]")
-    page.wait(lambda: page.find("#connection").text == "Connected")
-    page.type("Two.")
-    page.wait_for(".answer .text", "Second.")
+    page.wait(lambda: page.find("#connection").get_attribute("data-state") != "open")
+    page.wait_connected().type("Two.")
+    page.wait_for(".answer:last-child .text", "Second.")
     assert not page.all(".note:not([hidden])")
     assert "One." in str(engine.requests[-1].messages)
+    page.leave()
 
 
 def lose_sockets(server: Running) -> None:
+    """Cuts every connection, as a network does."""
     for connection in list(server.server.server_state.connections):
-        transport = connection.transport
-        transport.get_extra_info("socket")  # the same for HTTP and WebSockets
-        server.server.servers[0].get_loop().call_soon_threadsafe(transport.abort)
+        loop = server.server.servers[0].get_loop()
+        loop.call_soon_threadsafe(connection.transport.abort)
 
 
-def test_what_tools_say_is_text_and_their_progress_is_shown(
-    browser: WebPage, start: Start, hold: Hold
-) -> None:
+def test_what_tools_say_is_text_and_their_progress_is_shown(opened: Opened, hold: Hold) -> None:
     evil = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
     @tool(side_effect="none")
@@ -226,7 +225,7 @@ def test_what_tools_say_is_text_and_their_progress_is_shown(
         return f"{evil} ten sheep"
 
     engine = ScriptedEngine([call("count_sheep", field=evil)], [evil])
-    page = opened(browser, start(engine, count_sheep))
+    page = opened(engine, count_sheep)
     page.type(evil)
     page.wait_for(".tool.running .tool-progress", f"half of them {evil}")
     assert page.text(".tool-arguments dd") == evil
@@ -235,17 +234,15 @@ def test_what_tools_say_is_text_and_their_progress_is_shown(
     page.wait_for(".answer .text", evil)
     assert page.text(".user .text") == evil
     assert not page.all("#turns img, #turns script")
-    assert page.complaints() == []
 
 
-def test_a_failure_is_one_line_and_the_next_turn_works(browser: WebPage, start: Start) -> None:
-    page = opened(browser, start(ScriptedEngine([RuntimeError("secret")], ["Fine again."])))
+def test_a_failure_is_one_line_and_the_next_turn_works(opened: Opened) -> None:
+    page = opened(ScriptedEngine([RuntimeError("detail 4711")], ["Fine again."]))
     page.type("One.")
     page.wait_for(".answer .problem")
-    assert "secret" not in page.text("body")
+    assert "4711" not in page.text("body")
     page.type("Two.")
-    page.wait_for(".answer .text", "Fine again.")
-    page.complaints()
+    page.wait_for(".answer:last-child .text", "Fine again.")
 
 
 def test_a_long_conversation_does_not_grow_the_page_without_bound(page: WebPage) -> None:
@@ -255,15 +252,17 @@ def test_a_long_conversation_does_not_grow_the_page_without_bound(page: WebPage)
         const turns = new Turns();
         for (let n = 0; n < 1000; n++) turns.add(make('li', {}, `turn ${n}`));
     """)
-    turns = page.all("#turns > li")
+    turns = page.run(
+        "return [...document.querySelectorAll('#turns > li')].map((li) => li.innerText)"
+    )
     assert len(turns) <= 200
-    assert turns[-1].text == "turn 999"
+    assert turns[-1] == "turn 999"
     assert page.find("#forgotten").is_displayed()
-    assert turns[-1].rect["y"] < 800  # followed to its end
+    assert page.find("#turns > li:last-child").rect["y"] < 800  # followed to its end
 
 
 def test_nothing_is_loaded_from_elsewhere(page: WebPage) -> None:
-    page.wait_for("#voice-count", "14 voices")
+    page.wait_for(".voice")
     names = page.run("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     root = page.run("return location.origin")
     assert len(names) > 20

@@ -7,6 +7,14 @@ from typing import Any
 
 import pytest
 from chromium import WebPage
+from serving import Running
+
+
+@pytest.fixture(scope="module")
+def page(browser: WebPage, embedded: Running) -> WebPage:
+    """A document of the server, from which its modules can be loaded."""
+    return browser.open(embedded.port, "/health")
+
 
 # Runs a worklet's processor quantum by quantum, as the audio thread does, but with each message at
 # its time: between threads there is none that a test could rely on.
