@@ -80,7 +80,7 @@ def start(browser: WebPage, tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def opened(fresh: WebPage, start: Start) -> Opened:
+def opened(start: Start, fresh: WebPage) -> Opened:
     """`opened(engine, *tools)`: the page of such a server, connected."""
 
     def open_page(engine: Engine, *tools: Tool, **server: Any) -> WebPage:

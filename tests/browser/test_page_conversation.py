@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import soundfile
 from chromium import WebPage
 from conftest import EXAMPLES, QUESTION, Opened
 
@@ -71,6 +74,23 @@ def test_speech_over_an_answer_stops_it_and_what_was_not_heard_is_struck(opened:
     page.wait_for(".answer:last-child .text", SHORT)
     # The assistant, too, knows what was heard and what was not.
     assert "number 12" not in str(engine.requests[-1].messages)
+
+
+def test_a_sound_too_short_to_interrupt_pauses_the_answer_and_it_goes_on(
+    opened: Opened, tmp_path: Path
+) -> None:
+    page = opened(ScriptedEngine([LONG]))
+    samples, rate = soundfile.read(QUESTION, dtype="int16")
+    soundfile.write(tmp_path / "hm.wav", samples[: int(0.35 * rate)], rate)
+    page.type("Count.")
+    page.wait(lambda: speaks(page), "sound")
+    page.will_hear(0.2, tmp_path / "hm.wav")
+    page.click("#talk")
+    page.wait_phase("paused")
+    before = page.text(".answer .spoken")
+    page.wait(lambda: speaks(page), "sound again")
+    page.wait(lambda: len(page.text(".answer .spoken")) > len(before) + 10, "more words")
+    assert not page.all(".cut, .user ~ .user")
 
 
 def test_silence_does_not_stop_an_answer(opened: Opened) -> None:
@@ -157,7 +177,7 @@ def test_the_examples_of_the_tools_can_be_asked_with_a_click(page: WebPage) -> N
 
 
 def test_what_was_said_before_the_microphone_went_off_is_a_turn(opened: Opened) -> None:
-    page = opened(ScriptedEngine([Transcript("roll a dice"), SHORT], [Transcript("time"), SHORT]))
+    page = opened(ScriptedEngine([Transcript("roll a dice"), SHORT]))
     page.will_hear(0.2, EXAMPLES / "roll_a_dice.wav")
     page.click("#talk")
     page.wait(lambda: page.heard_s() > 1.2, "a part of the sentence")
@@ -165,4 +185,4 @@ def test_what_was_said_before_the_microphone_went_off_is_a_turn(opened: Opened) 
     page.wait_for(".user .text", "roll a dice")
     page.will_hear(0.2, QUESTION)
     page.click("#talk")
-    page.wait_for(".user .text", "time")
+    page.wait_phase("hearing")
