@@ -36,10 +36,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebPage]:
         yield made
 
 
-def settings_in(folder: Path, **server: Any) -> Settings:
-    values = {"sessions": {"file": folder / "sessions.sqlite3"}, **server}
-    library = {"folder": folder / "voices"}
-    return Settings.model_validate({"library": library, "server": values})
+def settings_in(folder: Path, live: dict[str, Any] | None = None, **server: Any) -> Settings:
+    values = {
+        "library": {"folder": folder / "voices"},
+        "live": live or {},
+        "server": {"sessions": {"file": folder / "sessions.sqlite3"}, **server},
+    }
+    return Settings.model_validate(values)
 
 
 @pytest.fixture(scope="session")
@@ -68,11 +71,11 @@ def page(fresh: WebPage, embedded: Running) -> WebPage:
 
 @pytest.fixture
 def start(browser: WebPage, tmp_path: Path) -> Iterator[Start]:
-    """`start(engine, *tools, keys=...)`: a server with these settings of its table."""
+    """`start(engine, *tools, live=..., keys=...)`: a server with these settings."""
     with ExitStack() as stack:
 
-        def started(engine: Engine, *tools: Tool, **server: Any) -> Running:
-            settings = settings_in(tmp_path, **server)
+        def started(engine: Engine, *tools: Tool, **changes: Any) -> Running:
+            settings = settings_in(tmp_path, **changes)
             made = Assistant(settings, engine=engine, tools=tools)
             return stack.enter_context(running(create_app(assistant=made)))
 
@@ -83,8 +86,8 @@ def start(browser: WebPage, tmp_path: Path) -> Iterator[Start]:
 def opened(start: Start, fresh: WebPage) -> Opened:
     """`opened(engine, *tools)`: the page of such a server, connected."""
 
-    def open_page(engine: Engine, *tools: Tool, **server: Any) -> WebPage:
-        return fresh.open(start(engine, *tools, **server).port).wait_connected()
+    def open_page(engine: Engine, *tools: Tool, **changes: Any) -> WebPage:
+        return fresh.open(start(engine, *tools, **changes).port).wait_connected()
 
     return open_page
 

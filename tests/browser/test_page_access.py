@@ -235,12 +235,13 @@ def test_who_says_nothing_for_long_is_sent_away_and_comes_back_with_a_word(
 
 
 def test_a_microphone_that_is_not_allowed_is_one_line(page: WebPage) -> None:
-    permission = {"permission": {"name": "microphone"}, "setting": "denied"}
-    page.driver.execute_cdp_cmd("Browser.setPermission", permission)
+    page.run("""
+        const refused = new DOMException('Permission denied', 'NotAllowedError');
+        navigator.mediaDevices.getUserMedia = () => Promise.reject(refused);
+    """)
     page.click("#talk")
     page.wait_for("#problem-text", "not allowed")
     assert page.find("#talk").get_attribute("aria-pressed") == "false"
-    page.driver.execute_cdp_cmd("Browser.resetPermissions", {})
 
 
 def lose_sockets(server: Running) -> None:

@@ -79,9 +79,9 @@ def test_speech_over_an_answer_stops_it_and_what_was_not_heard_is_struck(opened:
 def test_a_sound_too_short_to_interrupt_pauses_the_answer_and_it_goes_on(
     opened: Opened, tmp_path: Path
 ) -> None:
-    page = opened(ScriptedEngine([LONG]))
+    page = opened(ScriptedEngine([LONG]), live={"resume_ms": 2_000})
     samples, rate = soundfile.read(QUESTION, dtype="int16")
-    soundfile.write(tmp_path / "hm.wav", samples[: int(0.35 * rate)], rate)
+    soundfile.write(tmp_path / "hm.wav", samples[int(0.2 * rate) : int(0.45 * rate)], rate)
     page.type("Count.")
     page.wait(lambda: speaks(page), "sound")
     page.will_hear(0.2, tmp_path / "hm.wav")

@@ -83,8 +83,7 @@ function loadPanel() {
 async function beforeTalk({ interrupts }) {
   problems.hide();
   if (interrupts) answers.stop();
-  await speaker.open(); // before anything that is waited for: the browser wants to see the click
-  await connection.ready();
+  await Promise.all([speaker.open(), connection.ready()]);
   meter.start();
 }
 

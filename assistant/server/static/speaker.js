@@ -13,15 +13,21 @@ export class Speaker extends EventTarget {
     return this.#node !== null;
   }
 
-  /** Browsers want a click or a key first: called in the handlers of those. */
+  /**
+   * Browsers want a click or a key first: called in the handlers of those, before anything else is
+   * waited for. Raises Error with one line for people.
+   */
   async open() {
-    this.#opening ??= this.#open();
-    await this.#opening;
-    if (this.#context.state !== "running") await this.#context.resume();
+    this.#context ??= new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
+    const running = this.#context.resume();
+    this.#opening ??= this.#load().catch(() => {
+      this.#opening = null;
+      throw new Error("The server can't be reached.");
+    });
+    await Promise.all([running, this.#opening]);
   }
 
-  async #open() {
-    this.#context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
+  async #load() {
     await this.#context.audioWorklet.addModule(new URL("playback-worklet.js", import.meta.url));
     this.#node = new AudioWorkletNode(this.#context, "playback", {
       numberOfInputs: 0,
