@@ -36,7 +36,8 @@ export class AnswerEntry {
     this.node.classList.add("cut");
     for (const [n, { start, spoken, unheard, paragraph }] of this.#blocks.entries()) {
       const end = this.#endOf(n, text);
-      const middle = Math.max(start, Math.min(length, end));
+      let middle = Math.max(start, Math.min(length, end));
+      while (middle < end && /\s/.test(text[middle])) middle++; // or a space would be struck
       spoken.textContent = text.slice(start, middle).trimStart();
       unheard.textContent = text.slice(middle, end);
       unheard.hidden = middle === end;

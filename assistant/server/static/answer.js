@@ -87,7 +87,7 @@ export class Answer {
     const parts = [];
     if (page !== undefined) parts.push(`Heard after ${inSeconds(page)}`);
     if (server !== undefined) parts.push(`server ${inSeconds(server)}`);
-    if (tools) parts.push(`tools ${inSeconds(tools)}`);
+    if (tools >= 10) parts.push(`tools ${inSeconds(tools)}`);
     if (speculated) parts.push("began early");
     this.entry.waits = parts.join(" · ");
   }

@@ -14,8 +14,12 @@ export const key = {
 
 /** What the socket is opened with: short-lived, so the key itself never stands in a header of it. */
 export async function clientSecret() {
-  const answer = await post("v1/realtime/client_secrets", {});
-  return (await answer.json()).value;
+  try {
+    const answer = await post("v1/realtime/client_secrets", {});
+    return (await answer.json()).value;
+  } catch (error) {
+    throw error.status === 403 && key.get() ? new NeedsKey(error.message) : error;
+  }
 }
 
 export async function findVoices(query, signal) {
@@ -52,7 +56,8 @@ async function request(path, options = {}) {
   }
   if (answer.ok) return answer;
   const problem = await problemOf(answer);
-  throw answer.status === 401 ? new NeedsKey(problem) : new Error(problem);
+  const error = answer.status === 401 ? new NeedsKey(problem) : new Error(problem);
+  throw Object.assign(error, { status: answer.status });
 }
 
 async function problemOf(answer) {

@@ -38,7 +38,7 @@ export class Hearing extends EventTarget {
   #stop({ item_id: id, audio_end_ms: endMs }) {
     const kept = this.#entry(id);
     kept.seconds = Math.max(0, endMs - kept.startMs) / 1_000;
-    this.#waits.speechEnded(endMs);
+    this.#waits.ended(endMs);
     this.#setHears(false);
   }
 

@@ -57,6 +57,7 @@ function begin() {
 
 connection.addEventListener("state", ({ detail: { state, reason } }) => {
   if (state === "locked") keyDialog.ask(reason);
+  if (state === "waiting" && reason) report(new Error(reason));
   if (state === "open") loadPanel();
 });
 connection.addEventListener("forgotten", () => turns.note("The server has forgotten the conversation above: this is a new one."));
@@ -89,7 +90,7 @@ async function beforeTalk({ interrupts }) {
 
 async function say(text) {
   await beforeTalk({ interrupts: true });
-  waits.speechEnded();
+  waits.ended();
   await answers.settled();
   const item = { type: "message", role: "user", content: [{ type: "input_text", text }] };
   connection.send({ type: "conversation.item.create", item });

@@ -1,6 +1,6 @@
 /** Levels of both sides over the last seconds: the user above the line, the assistant below it. */
 
-const BAR_MS = 60;
+const BAR_MS = 80;
 const BAR_PX = 3;
 const GAP_PX = 2;
 const QUIETEST_DB = -55;

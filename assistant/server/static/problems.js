@@ -3,7 +3,7 @@
 import { byId } from "./dom.js";
 
 const SHOWN_MS = 15_000;
-const HARMLESS = new Set(["response_cancel_not_active"]);
+const HARMLESS = new Set(["response_cancel_not_active", "item_truncate_invalid_item_id"]);
 const WORDS = {
   input_audio_buffer_commit_empty: "Nothing was heard: hold the button while you speak.",
 };

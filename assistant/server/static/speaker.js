@@ -81,7 +81,7 @@ export class Speaker extends EventTarget {
   }
 
   #hear({ type, answer, seconds }) {
-    this.#positions.set(answer, seconds);
+    if (type === "started" || this.#positions.has(answer)) this.#positions.set(answer, seconds);
     this.dispatchEvent(new CustomEvent(type, { detail: { answer, seconds } }));
   }
 

@@ -8,7 +8,8 @@ import { RATE, toBase64 } from "./pcm.js";
 const KEPT_PIECES = 6; // before the button was pressed: fingers are slower than tongues
 const SHORTEST_HOLD_MS = 250;
 const CLOSING_SILENCE_S = 1.5; // after the microphone went off, so that the server sees an end
-const SILENCE = toBase64(new Int16Array(0.1 * RATE));
+const SILENCE = new Int16Array(0.1 * RATE);
+const RELEASED_MS = 60_000; // after the last press the microphone is let go of
 
 export class Talk extends EventTarget {
   mode = "open";
@@ -20,6 +21,7 @@ export class Talk extends EventTarget {
   #waits;
   #kept = [];
   #pressedAt = null;
+  #timer = 0;
   #commits = false;
 
   constructor({ microphone, connection, waits, answers }) {
@@ -71,7 +73,7 @@ export class Talk extends EventTarget {
     this.#set(false);
     if (this.mode === "open") {
       this.#microphone.close();
-      for (let seconds = 0; seconds < CLOSING_SILENCE_S; seconds += 0.1) this.#send(SILENCE, 100);
+      for (let seconds = 0; seconds < CLOSING_SILENCE_S; seconds += 0.1) this.#send(SILENCE);
     } else {
       this.#connection.send({ type: "input_audio_buffer.clear" });
     }
@@ -102,7 +104,7 @@ export class Talk extends EventTarget {
       return;
     }
     this.#commits = true; // once the piece that is being recorded has been sent
-    this.#waits.speechEnded();
+    this.#waits.ended();
   }
 
   #hear(piece) {
@@ -130,16 +132,19 @@ export class Talk extends EventTarget {
 
   #sendPiece({ samples, time }) {
     if (this.muted) samples.fill(0);
-    this.#send(toBase64(samples), (1_000 * samples.length) / RATE, time);
+    this.#send(samples, time);
   }
 
-  #send(audio, ms, time = performance.now()) {
-    if (this.#connection.sendSound(audio)) this.#waits.sent(ms, time);
+  #send(samples, time = performance.now()) {
+    const sent = this.#connection.sendSound(toBase64(samples));
+    if (sent) this.#waits.sent(samples, (1_000 * samples.length) / RATE, time);
   }
 
   #set(on) {
     this.on = on;
     this.#kept = [];
+    clearTimeout(this.#timer);
+    if (!on && this.mode === "hold") this.#timer = setTimeout(() => this.#microphone.close(), RELEASED_MS);
     this.dispatchEvent(new Event("change"));
   }
 }

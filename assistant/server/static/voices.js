@@ -40,6 +40,17 @@ export class Voices extends EventTarget {
     this.#current = id || USUAL.id;
     byId("voice-now").textContent = this.#current === USUAL.id ? "usual voice" : this.#current;
     for (const row of this.#list.children) this.#mark(row);
+    this.#showPicked();
+  }
+
+  /** In the list only: the page and its panel stay where they are. */
+  #showPicked() {
+    const row = this.#list.querySelector(".picked");
+    if (!row) return;
+    const above = row.offsetTop - this.#list.offsetTop;
+    const room = this.#list.clientHeight - row.clientHeight;
+    const { scrollTop } = this.#list;
+    this.#list.scrollTop = Math.min(above, Math.max(above - room, scrollTop));
   }
 
   /** A session that has just begun speaks in its own voice; the one picked before it stays picked. */
