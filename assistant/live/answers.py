@@ -32,6 +32,7 @@ from assistant.events import (
     Transcript,
     TurnEnded,
     TurnStarted,
+    VoiceChanged,
 )
 from assistant.live.answer import Answer, Reason, never_ran
 from assistant.live.clock import Clock
@@ -258,4 +259,6 @@ class Answers:
                 self._waiting.tool_started(answer, event)
             case ToolCallFinished():
                 self._waiting.tool_finished(answer, event)
+            case VoiceChanged():
+                self.tasks.start_soon(self._waiting.prepare)
         return True
