@@ -32,6 +32,7 @@ from assistant.events import (
     Transcript,
     TurnEnded,
     TurnStarted,
+    VoiceChanged,
 )
 from assistant.live.answer import Answer, Reason, never_ran
 from assistant.live.clock import Clock
@@ -43,6 +44,7 @@ from assistant.live.events import (
     LiveEvent,
     SpeculationDropped,
 )
+from assistant.live.forgetting import forget_sounds
 from assistant.live.waiting import Waiting
 from assistant.messages import UserMessage
 from assistant.queue import EventQueue
@@ -168,6 +170,7 @@ class Answers:
                     with answer.scope:
                         await self._run(answer)
                 self._settle(answer)
+                forget_sounds(self._session.history)
                 answer.messages = tuple(self._session.history[first:])
         finally:
             answer.begun.set()
@@ -256,4 +259,6 @@ class Answers:
                 self._waiting.tool_started(answer, event)
             case ToolCallFinished():
                 self._waiting.tool_finished(answer, event)
+            case VoiceChanged():
+                self.tasks.start_soon(self._waiting.prepare)
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from calling import OpenCall
+from simulated_call import OpenCall
 
 from assistant.audio import Sound
 from assistant.config import LiveSettings
@@ -63,8 +63,8 @@ async def test_clicks_are_no_turn(call: OpenCall) -> None:
 
 async def test_a_pause_within_a_turn_does_not_end_it(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
-        await line.speak(0.6)
-        await line.silence(0.5)
+        await line.speak(0.7)
+        await line.silence(0.4)
         await line.speak(0.6)
         await line.silence(1.2)
         assert [type(e) for _, e in line.heard].count(SpeechStarted) == 1
@@ -146,7 +146,7 @@ async def test_the_answers_wait_is_counted_from_the_end_of_speech(call: OpenCall
         await line.speak(0.8)
         await line.silence(1.5)
         (started,) = line.of(AnswerStarted)
-        assert started.waited == pytest.approx(0.8, abs=0.1)  # long_silence_ms: no transcript
+        assert started.waited == pytest.approx(0.6, abs=0.1)  # no transcript: half-way
 
 
 async def test_typed_text_is_answered_at_once(call: OpenCall) -> None:
