@@ -16,6 +16,7 @@ import soxr
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 from serving import Running
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from assistant.live.g711 import A_LAW, MU_LAW
@@ -111,6 +112,24 @@ class Caller:
         """The response, when it is done."""
         self.send("response.create", response=response)
         return dict(self.until("response.done")["response"])
+
+    def until_quiet(self) -> None:
+        """Until all that was sent has been dealt with, and no response is open. Errors are fine."""
+        self.send("conversation.item.retrieve", item_id="none", event_id="quiet")
+        while (error := self.next().get("error", {})).get("event_id") != "quiet":
+            assert error.get("type") != "server_error", error
+        while len(self.all("response.created")) > len(self.all("response.done")):
+            self.next()
+
+    def closed(self) -> tuple[int, str]:
+        """The code and the reason, once the connection is closed."""
+        try:
+            while True:
+                self.next()
+        except ConnectionClosed as error:
+            end = error.rcvd
+        assert end is not None, "it was cut"
+        return end.code, end.reason
 
     def types(self) -> list[str]:
         return [event["type"] for event in self.seen]

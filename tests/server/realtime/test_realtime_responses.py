@@ -1,4 +1,4 @@
-"""response.create and response.cancel: wishes of one response, and responses out of the conversation."""
+"""response.create and response.cancel: what one response wishes, and those apart from the rest."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 from calling import Caller, calling
 from serving import Hold, Serve
 
+from assistant.engines.base import Finish
 from assistant.testing import ScriptedEngine
 from assistant.testing.scripted import speech_of
 
@@ -111,6 +112,21 @@ def test_a_response_is_cancelled_and_says_who_did_it(serve: Serve, hold: Hold) -
     ]
 
 
+def test_the_wishes_of_a_response_that_never_began_are_not_the_next_ones(serve: Serve) -> None:
+    engine = ScriptedEngine(["Yes."])
+    with calling(serve(engine)) as caller:
+        for _ in range(5):
+            caller.send("response.create", response={"instructions": "Be long."})
+            caller.send("response.cancel")
+        caller.send("session.update", session={})
+        caller.until_quiet()
+        caller.speak()
+        while not caller.all("input_audio_buffer.committed"):
+            caller.next()
+        caller.until("response.done")
+    assert "Be long." not in engine.requests[-1].messages[0].text
+
+
 def test_cancelling_nothing_is_an_error_that_clients_ignore(serve: Serve) -> None:
     with calling(serve()) as caller:
         caller.respond()
@@ -189,8 +205,6 @@ def test_a_response_that_can_not_be_made_is_an_error(
 
 
 def test_an_answer_that_reaches_its_limit_is_incomplete(serve: Serve) -> None:
-    from assistant.engines.base import Finish
-
     with calling(serve(ScriptedEngine(["And then", Finish("length")]))) as caller:
         done = caller.respond()
     assert done["status"] == "incomplete"
@@ -198,8 +212,6 @@ def test_an_answer_that_reaches_its_limit_is_incomplete(serve: Serve) -> None:
 
 
 def test_usage_is_counted(serve: Serve) -> None:
-    from assistant.engines.base import Finish
-
     with calling(serve(ScriptedEngine(["Yes.", Finish(tokens=(1, 2), prompt_tokens=5)]))) as caller:
         usage = caller.respond()["usage"]
     assert (usage["input_tokens"], usage["output_tokens"], usage["total_tokens"]) == (5, 2, 7)

@@ -131,7 +131,7 @@ def test_a_call_of_the_clients_tool_and_its_result_are_one_conversation(serve: S
         caller.update(tools=[LIGHT])
         caller.speak()
         done = caller.until("response.done")["response"]
-        said, called = done["output"]
+        _, called = done["output"]
         assert called["name"] == "light"
         assert called["arguments"] == '{"on": true}'
         assert len(called["call_id"]) <= 32
