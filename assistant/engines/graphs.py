@@ -24,7 +24,7 @@ from torch import Tensor
 
 _LOG = logging.getLogger(__name__)
 _WARM_UPS = 3
-_REMEMBERED = 1024
+_REMEMBERED, _OFTEN = 1024, 1 << 60
 _ONE_AT_A_TIME = threading.Lock()
 """Recording synchronizes the GPU and empties the allocator's cache: not from two threads."""
 
@@ -92,7 +92,7 @@ class Recordings:
         worth: int = 2,
     ) -> None:
         self._what, self._graphs = what, graphs
-        self._at_most, self._most_bytes, self._worth = at_most, most_bytes, worth
+        self._at_most, self.most_bytes, self._worth = at_most, most_bytes, worth
         self._kept: OrderedDict[Hashable, Recording] = OrderedDict()
         self._asked: OrderedDict[Hashable, int] = OrderedDict()
         self.failed = False
@@ -119,7 +119,8 @@ class Recordings:
             return None
         try:
             inputs, work = prepare()
-            if _nbytes(inputs) > self._most_bytes:
+            if _nbytes(inputs) > self.most_bytes:
+                self._asked[shape] = -_OFTEN
                 return None
             self._make_room(self._at_most - 1)
             replay, outputs = self._graphs.record(work)
@@ -146,7 +147,7 @@ class Recordings:
         return asked >= self._worth
 
     def _make_room(self, at_most: int) -> None:
-        while self._kept and (len(self._kept) > at_most or self.nbytes > self._most_bytes):
+        while self._kept and (len(self._kept) > at_most or self.nbytes > self.most_bytes):
             self._kept.popitem(last=False)
 
     def _give_up(self, error: Exception) -> None:
