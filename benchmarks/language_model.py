@@ -298,7 +298,7 @@ def main() -> None:
         ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
     )
     gpu = device.type == "cuda"
-    if gpu:
+    if device.index is not None:  # set_device wants a number
         torch.cuda.set_device(device)
     sizes = GPU_SIZES if gpu else CPU_SIZES
     report = {

@@ -55,7 +55,7 @@ def main() -> None:
     flow, hift = Flow(FlowShape()), Hift(HiftShape())
     flow_weights, hift_weights = dict(flow.state_dict()), dict(hift.state_dict())
     device = settings.torch_device()
-    if device.type == "cuda":
+    if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)  # the one that is waited for
     with torch.inference_mode():
         flow.to(device).pack(steps=options.steps, dtype=settings.dtype(device))

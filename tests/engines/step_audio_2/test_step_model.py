@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
-from engines.recorder import Recorder
+from engines.recorder import GPU, Inspector, Recorder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
@@ -23,6 +23,7 @@ from assistant.engines.step_audio_2.cache import KeyValueCache
 from assistant.engines.step_audio_2.checkpoint import load_checkpoint
 from assistant.engines.step_audio_2.decoder import Decoder
 from assistant.engines.step_audio_2.frontend import frame_count, log_mel, patch_count, pieces
+from assistant.engines.step_audio_2.language import LanguageModel
 from assistant.engines.step_audio_2.sampling import Sampler, pick
 
 CPU = torch.device("cpu")
@@ -121,6 +122,19 @@ def test_recorded_steps_are_shared_by_batches_of_about_the_same_size(model: Any)
         lengths = [length + (row < size) for row, length in enumerate(lengths)]
     assert one.steps is None
     assert other.steps.shapes == [(4, 256), (2, 256)]
+
+
+@torch.inference_mode()
+def test_a_step_of_a_batch_stays_on_the_gpu_and_can_be_recorded(model: Any) -> None:
+    sizes = model.sizes.text
+    language = LanguageModel(sizes, device=GPU, dtype=torch.bfloat16, window=256)
+    cache = KeyValueCache(sizes, slots=4, window=256, device=GPU, dtype=torch.bfloat16)
+    inspector = Inspector()
+    decoder = Decoder(language, cache, inspector)
+    assert decoder.decode([7, 8, 9], [2, 0, 1], [9, 3, 30]).shape == (3, sizes.vocab_size)
+    assert decoder.steps is not None
+    assert not decoder.steps.failed
+    assert inspector.operations[0] > 20
 
 
 @pytest.mark.parametrize("fault", [{"fails_to_record": True}, {"fails_at_replay": 2}])

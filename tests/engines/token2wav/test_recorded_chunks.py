@@ -19,7 +19,7 @@ from assistant.engines.token2wav.flow.memory import EstimatorMemory
 from assistant.engines.token2wav.flow.shape import FlowShape
 from assistant.engines.token2wav.token2wav import ChunkJob
 
-SIZES = {"first_chunks": (5, 8), "chunk": 10, "history_s": 1.0}
+SIZES: dict[str, Any] = {"first_chunks": (5, 8), "chunk": 10, "history_s": 1.0}
 ROUNDING = 2  # of 32767: sums are in another order
 
 
@@ -187,6 +187,24 @@ def test_half_precision_is_recorded_too(
     assert recorder.replays
     assert np.linalg.norm(sounds[2] - sounds[0]) < 1.3 * np.linalg.norm(sounds[1] - sounds[0])
     assert np.linalg.norm(sounds[2] - sounds[0]) < 0.2 * size
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_on_a_gpu_graphs_give_what_is_given_without(
+    folder: Path, prompt: Any, precision: Any
+) -> None:
+    sounds = []
+    for graphs in (False, True):
+        options = Token2WavSettings("cuda", precision, cuda_graphs=graphs, **SIZES)
+        token2wav = Token2Wav.load(folder, options)
+        voice = token2wav.prepare(prompt)
+        sounds.append([spoken(token2wav, [voice]).astype(np.float64) for _ in range(2)][1])
+    assert token2wav.flow.recorded is not None
+    assert not token2wav.flow.recorded.recordings.failed
+    assert token2wav.flow.recorded.recordings.shapes
+    allowed = 0.002 if precision == "float32" else 0.2
+    assert np.linalg.norm(sounds[1] - sounds[0]) < allowed * np.linalg.norm(sounds[0])
 
 
 @settings(max_examples=50, deadline=None)
