@@ -8,9 +8,8 @@ The door (a socket, a telephone line) gives sound and reads events; it decides n
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -24,14 +23,12 @@ from assistant.live.clock import Clock, SystemClock
 from assistant.live.ears import Detector
 from assistant.live.events import LiveEvent
 from assistant.live.grammar import is_complete
+from assistant.live.lead_in import LeadIns
 from assistant.live.listener import Listener
 from assistant.live.turn_taking import TurnTaking
 from assistant.live.waiting import Waiting
 from assistant.queue import EventQueue
 from assistant.session import Session
-
-if TYPE_CHECKING:
-    from assistant.live.lead_in import LeadIns
 
 WAITING_EVENTS = 64
 GAP_S = 0.5
@@ -93,6 +90,7 @@ class LiveConversation:
             async with anyio.create_task_group() as tasks:
                 self._tasks = self._answers.tasks = self._waiting.tasks = tasks
                 tasks.start_soon(self._fill_gaps)
+                tasks.start_soon(self._waiting.prepare)
                 task_status.started()
         finally:
             self._out.close()
@@ -119,6 +117,11 @@ class LiveConversation:
     def audio_s(self) -> float:
         """Seconds of sound received."""
         return self._listener.received_s
+
+    @property
+    def answer_id(self) -> str:
+        """Of the answer that was asked for last and is still made or played; else empty."""
+        return self._turns.answer_id
 
     @property
     def playing(self) -> bool:
@@ -152,6 +155,12 @@ class LiveConversation:
     def stop(self) -> bool:
         """Stops the answer; False where none is made or played."""
         return self._turns.stop(cancelled=True)
+
+    def edit(self, change: Callable[[], None]) -> None:
+        """Calls `change`, which changes the session or its history and never raises, once no turn
+        runs; turns that begin later see it.
+        """
+        self._turns.edit(change)
 
     def played(self, answer_id: str, seconds: float) -> None:
         """So much of an answer's sound, phrases in between included, has been heard."""

@@ -17,6 +17,8 @@ from assistant.server.routes import (
     generate,
     health,
     models,
+    page,
+    realtime,
     sessions,
     speech,
     tools,
@@ -25,7 +27,19 @@ from assistant.server.routes import (
 )
 from assistant.server.text_streams import TextStreams
 
-ROUTES = (chat, speech, transcriptions, models, generate, health, sessions, tools, voices)
+ROUTES = (
+    chat,
+    speech,
+    transcriptions,
+    models,
+    generate,
+    health,
+    page,
+    realtime,
+    sessions,
+    tools,
+    voices,
+)
 
 
 def create_app(settings: Settings | None = None, *, assistant: Assistant | None = None) -> FastAPI:
