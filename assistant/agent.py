@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import logging
 import unicodedata
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, Protocol
 
 import anyio
@@ -30,6 +30,7 @@ from assistant.engines.base import Engine, EngineOutput, EngineRequest, Finish, 
 from assistant.errors import AssistantError, AudioError, EngineError, LibraryError, UnsupportedError
 from assistant.events import (
     AudioChunk,
+    Event,
     Failed,
     TextDelta,
     ToolCallStarted,
@@ -39,13 +40,16 @@ from assistant.events import (
     Usage,
     VoiceChanged,
 )
+from assistant.heard import Spoken
 from assistant.messages import Message, ToolCall, UserMessage
-from assistant.plugins import ToolOutcome, canonical
+from assistant.plugins import ToolOutcome
 from assistant.queue import EventQueue
 from assistant.round import Round, finished
+from assistant.shared_calls import Key, Report, SharedCalls
 
 logger = logging.getLogger(__name__)
 
+Events = EventQueue[Event]
 Reason = Literal["completed", "cancelled", "failed"]
 Fault = Literal["input", "engine"]
 
@@ -60,27 +64,25 @@ class Conversation(Protocol):
     def request(self, *, with_tools: bool, first: bool) -> EngineRequest: ...
     def runs_at_client(self, call: ToolCall) -> bool: ...
     async def dispatch(
-        self, turn_id: str, call: ToolCall, report: Callable[[ToolOutcome], None], queue: EventQueue
+        self, turn_id: str, call: ToolCall, report: Report, queue: Events
     ) -> None: ...
     def find_voice(self, voice_id: str) -> Voice: ...
-
-
-@dataclass
-class _Shared:
-    """A call that ran, for the calls of the turn that are the same."""
-
-    done: anyio.Event
-    outcome: ToolOutcome | None = None
 
 
 class Turn:
     """One turn: from what the user said to the end of the answer. Runs once."""
 
     def __init__(
-        self, turn_id: str, engine: Engine, state: Any, conversation: Conversation
+        self,
+        turn_id: str,
+        engine: Engine,
+        state: Any,
+        conversation: Conversation,
+        known: Mapping[Key, ToolOutcome] | None = None,
     ) -> None:
+        """`known`: outcomes of calls that need not run again, by their canonical form."""
         self.id = turn_id
-        self.queue = EventQueue()
+        self.queue = Events()
         self.finished = anyio.Event()
         self.scope = anyio.CancelScope()
         self._engine = engine
@@ -90,7 +92,9 @@ class Turn:
         self._text: list[str] = []
         self._usage = Usage()
         self._last = Round(with_tools=False)
-        self._shared: dict[tuple[str, str], _Shared] = {}
+        self.spoken = Spoken(turn_id)
+        self.recorded = 0  # messages that it put into the history, all of them at the end
+        self.calls = SharedCalls(known)
 
     async def run(self, message: UserMessage | None) -> None:
         """Without a message the turn answers the history as it stands. Never raises; what went
@@ -102,6 +106,7 @@ class Turn:
                 self.queue.put_nowait(TurnStarted(self.id))
                 if message is not None:
                     self._conversation.history.append(message)
+                    self.recorded += 1
                 reason = await self._run_to_end()
             if self.scope.cancelled_caught and anyio.current_time() >= self.scope.deadline:
                 self.queue.put_nowait(Failed("The turn took longer than it may (max_turn_s)."))
@@ -146,7 +151,7 @@ class Turn:
         raise EngineError(f"no answer after {limit} rounds of tool calls")
 
     async def _round(self, *, with_tools: bool, first: bool) -> Round:
-        made = Round(with_tools)
+        made = Round(with_tools, self._clock.audio_seconds)
         request = self._conversation.request(with_tools=with_tools, first=first)
         failure: Exception | None = None
         complete = False
@@ -200,9 +205,9 @@ class Turn:
 
     async def _say(self, text: str, made: Round) -> None:
         spoken = text
-        if not made.text and self._text and _needs_space(self._text[-1], text):
+        if not made.pieces and self._text and _needs_space(self._text[-1], text):
             spoken = " " + text  # between the lead-in and the answer, for who reads both
-        made.text.append(text)
+        made.pieces.append((text, self._clock.audio_seconds))
         self._text.append(spoken)
         self._clock.text()
         await self.queue.put(TextDelta(spoken))
@@ -217,40 +222,24 @@ class Turn:
         self.queue.put_nowait(transcript)
 
     async def _call(self, call: ToolCall, made: Round) -> None:
-        """Runs the call; the same call of this turn runs once and shares its outcome."""
-
         def report(outcome: ToolOutcome) -> None:
             made.outcomes[call.id] = outcome
             self.queue.put_nowait(finished(outcome))
 
-        key = canonical(call)
-        earlier = self._shared.get(key)
         self._clock.tool_started()
         try:
-            if not made.with_tools:
-                report(ToolOutcome(call, "denied", "No more tools can be called in this turn."))
-            elif earlier is None:
-                await self._call_first(call, key, report)
+            if made.with_tools:
+                await self.calls.run(call, self._dispatch, report)
             else:
-                await earlier.done.wait()
-                if earlier.outcome is not None:
-                    report(replace(earlier.outcome, call=call, seconds=0.0, attempts=0))
+                report(ToolOutcome(call, "denied", "No more tools can be called in this turn."))
         finally:
             self._clock.tool_ended()
 
-    async def _call_first(
-        self, call: ToolCall, key: tuple[str, str], report: Callable[[ToolOutcome], None]
-    ) -> None:
-        shared = self._shared[key] = _Shared(anyio.Event())
+    async def _dispatch(self, call: ToolCall, report: Report) -> None:
+        def checked(outcome: ToolOutcome) -> None:
+            report(self._with_known_voice(outcome))
 
-        def share(outcome: ToolOutcome) -> None:
-            shared.outcome = self._with_known_voice(outcome)
-            report(shared.outcome)
-
-        try:
-            await self._conversation.dispatch(self.id, call, share, self.queue)
-        finally:
-            shared.done.set()
+        await self._conversation.dispatch(self.id, call, checked, self.queue)
 
     def _with_known_voice(self, outcome: ToolOutcome) -> ToolOutcome:
         try:
@@ -261,8 +250,11 @@ class Turn:
         return outcome
 
     def _record(self, made: Round, *, complete: bool) -> None:
-        for outcome in made.record(self._conversation.history, complete=complete):
+        history, end = self._conversation.history, self._clock.audio_seconds
+        before = len(history)
+        for outcome in made.record(history, self.spoken, end, complete=complete):
             self.queue.put_nowait(finished(outcome))
+        self.recorded += len(history) - before
 
     def _switch_voice(self, made: Round) -> None:
         """In the order of the calls, whichever ended first: the last one asked for is heard."""

@@ -1,31 +1,33 @@
-"""The way of events from a turn to its reader: bounded, except for what must not be lost."""
+"""The way of events to their one reader: bounded, except for what must not be lost."""
 
 from __future__ import annotations
 
 from collections import deque
+from typing import Generic, TypeVar
 
 import anyio
 
-from assistant.events import Event
+T = TypeVar("T")
 
 
-class EventQueue:
+class EventQueue(Generic[T]):
     """Many writers, one reader. `put` waits while the reader is behind, so that a slow reader slows
-    the engine down; `put_nowait` never waits, for outcomes that are reported during cancellation.
+    the engine down; `put_nowait` never waits, for what is reported during cancellation, or comes
+    from outside at its own pace.
     """
 
     def __init__(self, limit: int = 64) -> None:
         self._limit = limit
-        self._events: deque[Event] = deque()
+        self._events: deque[T] = deque()
         self._closed = False
         self._changed = anyio.Event()
 
-    def put_nowait(self, event: Event) -> None:
+    def put_nowait(self, event: T) -> None:
         self._events.append(event)
         self._notify()
 
-    async def put(self, event: Event) -> None:
-        while len(self._events) >= self._limit:
+    async def put(self, event: T) -> None:
+        while len(self._events) >= self._limit and not self._closed:
             await self._changed.wait()
         self.put_nowait(event)
 
@@ -34,7 +36,7 @@ class EventQueue:
         self._closed = True
         self._notify()
 
-    async def get(self) -> Event | None:
+    async def get(self) -> T | None:
         """The next event; None once the queue is closed and empty."""
         while not self._events:
             if self._closed:

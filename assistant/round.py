@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from assistant.engines.base import Finish
 from assistant.events import ToolCallFinished
+from assistant.heard import Spoken, SpokenMessage
 from assistant.messages import AssistantMessage, Message, ToolCall, ToolMessage
 from assistant.plugins import ToolOutcome
 
@@ -15,21 +16,31 @@ class Round:
     """What one step of the engine has brought so far."""
 
     with_tools: bool
-    text: list[str] = field(default_factory=list)
+    start: float = 0.0  # where it begins in the turn's sound, in seconds
+    pieces: list[tuple[str, float]] = field(default_factory=list)  # texts, and where their sound is
     calls: list[ToolCall] = field(default_factory=list)
     for_client: list[ToolCall] = field(default_factory=list)  # those of `calls` not run here
     outcomes: dict[str, ToolOutcome] = field(default_factory=dict)
     finish: Finish = field(default_factory=Finish)
 
-    def record(self, history: list[Message], *, complete: bool) -> list[ToolOutcome]:
+    @property
+    def text(self) -> str:
+        return "".join(text for text, _ in self.pieces)
+
+    def record(
+        self, history: list[Message], spoken: Spoken, end: float, *, complete: bool
+    ) -> list[ToolOutcome]:
         """Puts the words, the calls and an outcome for each call at the end of the history.
 
-        Gives the outcomes that were not reported yet, of calls that never started or waited for
-        their twin. Where the round is complete, the client's calls stay open.
+        `end` is where it ends in the turn's sound. Gives the outcomes that were not reported yet,
+        of calls that never started or waited for their twin. Where the round is complete, the
+        client's calls stay open.
         """
-        text, late = "".join(self.text), []
+        text, late = self.text, []
         if text or self.calls:
-            history.append(AssistantMessage(text, tuple(self.calls), self.finish.tokens))
+            message = AssistantMessage(text, tuple(self.calls), self.finish.tokens)
+            history.append(message)
+            spoken.add(SpokenMessage(message, tuple(self.pieces), self.start, end))
         for call in self.calls:
             outcome = self.outcomes.get(call.id)
             if complete and call in self.for_client:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 from assistant.audio import Pcm16, Voice
 from assistant.config import Sampling
 from assistant.events import TextDelta, Transcript
-from assistant.messages import Message, ToolCall, ToolSchema
+from assistant.messages import AssistantMessage, Message, ToolCall, ToolSchema
 
 Task = Literal["answer", "transcribe", "translate", "interpret", "describe", "read", "continue"]
 """What to do with the last message:
@@ -85,6 +85,13 @@ class Engine(Protocol):
         work within one step and leaves `state` fit for the next call. A request whose history
         differs from what the state has seen is not an error: the engine starts from the history.
         Raises EngineError (one line for people) and AudioError (the sound can't be used).
+        """
+        ...
+
+    def heard(self, message: AssistantMessage, seconds: float) -> AssistantMessage | None:
+        """The message cut to what is heard in the first `seconds` of its sound.
+
+        None where the engine can't tell from `message.tokens`; the loop then goes by time.
         """
         ...
 

@@ -14,7 +14,7 @@ from assistant.audio import OUTPUT_RATE
 from assistant.engines.base import EngineOutput, EngineRequest, Finish, Speech
 from assistant.engines.parser import ToolCallParser
 from assistant.events import TextDelta
-from assistant.messages import ToolCall
+from assistant.messages import AssistantMessage, ToolCall
 
 Act = str | EngineOutput | Exception | Callable[[], Awaitable[None]]
 """One thing that the engine does:
@@ -84,6 +84,9 @@ class ScriptedEngine:
     def _parsed(self, text: str) -> list[EngineOutput]:
         parser = ToolCallParser(lambda: f"call_{next(self._ids)}")
         return [*parser.feed(text), *parser.finish()]
+
+    def heard(self, message: AssistantMessage, seconds: float) -> None:
+        """Has no tokens to tell by."""
 
     async def aclose(self) -> None:
         self.closed = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from assistant.audio import Sound
 from assistant.engines.base import EngineOutput, EngineRequest, Finish
@@ -43,6 +43,9 @@ class State:
     about: Request | None = None  # and the request that waits for its answer
     language: str = ""  # the user's, as far as known
     waiting: list[Request] = field(default_factory=list)  # to be asked about after the results
+
+    def copy(self) -> State:
+        return replace(self)  # its lists are exchanged, never changed
 
 
 def answer(

@@ -20,6 +20,7 @@ from assistant.engines.embedded.speaking import speak
 from assistant.engines.threads import WorkerThreads
 from assistant.errors import AudioError, UnsupportedError
 from assistant.events import TextDelta
+from assistant.messages import AssistantMessage
 
 _NEEDS_MODEL = {
     "translate": "translate speech or text",
@@ -49,6 +50,9 @@ class EmbeddedEngine:
         async with aclosing(outputs):
             async for output in outputs:
                 yield output
+
+    def heard(self, message: AssistantMessage, seconds: float) -> None:
+        """Makes its sound of text; time tells as well."""
 
     async def aclose(self) -> None:
         """Nothing is held that the garbage collector doesn't free."""

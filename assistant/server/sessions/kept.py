@@ -34,7 +34,7 @@ class KeptTurn:
     def __init__(self, session: Session) -> None:
         self.over = anyio.Event()
         self._session = session
-        self._queue = EventQueue()
+        self._queue = EventQueue[Event]()
         self._stopped = False
         self._waiting = anyio.CancelScope()
         self._scope = anyio.CancelScope()

@@ -1,0 +1,247 @@
+"""Makes the answers of one conversation, one after another, and gives them out.
+
+    start --> waits for the answers before --> its turn runs --> made
+                                                   |
+                     events wait here until commit: then AnswerStarted, they, AnswerEnded
+
+Until then `drop` undoes all of it; after that `stop` ends it, and cuts the history to what was
+heard.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+import anyio
+from anyio.abc import TaskGroup
+
+from assistant.audio import Sound
+from assistant.config import Sampling
+from assistant.errors import AssistantError
+from assistant.events import (
+    AudioChunk,
+    Event,
+    Failed,
+    TextDelta,
+    ToolCallFinished,
+    ToolCallStarted,
+    Transcript,
+    TurnEnded,
+    TurnStarted,
+)
+from assistant.live.answer import Answer, Reason, never_ran
+from assistant.live.clock import Clock
+from assistant.live.events import (
+    AnswerEnded,
+    AnswerEvent,
+    AnswerStarted,
+    Interrupted,
+    LiveEvent,
+    SpeculationDropped,
+)
+from assistant.live.waiting import Waiting
+from assistant.messages import UserMessage
+from assistant.queue import EventQueue
+from assistant.session import Session
+
+logger = logging.getLogger(__name__)
+
+Turn = AsyncGenerator[Event, None]
+Admit = Callable[[Turn], Turn]
+REMEMBERED = 8
+"""Answers of which one may still say how much of them was heard."""
+
+
+class Answers:
+    """`heard`: told of what the engine heard in a question that may not be over yet."""
+
+    def __init__(
+        self,
+        session: Session,
+        out: EventQueue[LiveEvent],
+        clock: Clock,
+        admit: Admit,
+        waiting: Waiting,
+        heard: Callable[[Answer, str], None],
+    ) -> None:
+        self._session = session
+        self._out = out
+        self._clock = clock
+        self._admit = admit
+        self._waiting = waiting
+        self._heard = heard
+        self._turns = anyio.Lock()
+        self._ids = itertools.count(1)
+        self._recent: deque[Answer] = deque(maxlen=REMEMBERED)
+        self.tasks: TaskGroup
+
+    def find(self, answer_id: str) -> Answer | None:
+        return next((answer for answer in self._recent if answer.id == answer_id), None)
+
+    def start(
+        self,
+        parts: tuple[str | Sound, ...] | None,
+        *,
+        sampling: Sampling | None = None,
+        tool_choice: str = "auto",
+    ) -> Answer:
+        """Begins to make an answer."""
+        answer = Answer(f"answer_{next(self._ids)}", parts, sampling, tool_choice)
+        answer.started_at = self._clock.now()
+        self._recent.append(answer)
+        self.tasks.start_soon(self._make, answer)
+        self.tasks.start_soon(self._give_out, answer)
+        return answer
+
+    def commit(self, answer: Answer, *, question_ended_at: float | None = None) -> None:
+        """What was asked is certain."""
+        answer.question_ended_at = question_ended_at
+        answer.commit.set()
+
+    def drop(self, answer: Answer) -> None:
+        """What was asked has changed: nothing of the answer will be heard or remembered."""
+        assert not answer.commit.is_set(), "it is certain already"
+        answer.dropped = True
+        answer.scope.cancel()
+        answer.commit.set()
+        seconds = self._clock.now() - answer.started_at
+        self._out.put_nowait(SpeculationDropped(seconds))
+
+    def stop(self, answer: Answer, reason: Reason) -> None:
+        """Ends it. What was not heard of it is cut from the history."""
+        if answer.stopped:
+            return
+        now = self._clock.now()
+        answer.heard = answer.playback.own(answer.playback.played(now))
+        if not answer.passed_on:
+            answer.reason = reason
+        if not answer.made.is_set():
+            self.tasks.start_soon(self._cancel, answer)
+            return
+        self._cut(answer)
+        if answer.passed_on:
+            self._out.put_nowait(Interrupted(answer.id, answer.heard, answer.heard_text))
+
+    def truncate(self, answer: Answer, played: float) -> str:
+        """The listener has heard `played` seconds of all its sound; gives the text heard."""
+        answer.playback.reported(played, self._clock.now())
+        if answer.stopped or answer.made.is_set():
+            answer.heard = answer.playback.own(played)
+        if answer.made.is_set():
+            self._cut(answer)
+        return answer.heard_text
+
+    def add(self, parts: tuple[str | Sound, ...]) -> None:
+        """Was said, and is not answered."""
+        self.tasks.start_soon(self._add, UserMessage(parts))
+
+    async def _add(self, message: UserMessage) -> None:
+        async with self._turns:
+            self._session.add(message)
+
+    async def _cancel(self, answer: Answer) -> None:
+        """By the session where it can be: the turn's last events then still come."""
+        if not answer.begun.is_set() or not await self._session.cancel():
+            answer.scope.cancel()
+
+    async def _make(self, answer: Answer) -> None:
+        try:
+            async with self._turns:
+                answer.begun.set()
+                first = len(self._session.history) + (answer.parts is not None)
+                if not answer.stopped:
+                    with answer.scope:
+                        await self._run(answer)
+                self._settle(answer)
+                answer.messages = tuple(self._session.history[first:])
+        finally:
+            answer.begun.set()
+            answer.made.set()
+            answer.events.close()
+
+    async def _run(self, answer: Answer) -> None:
+        try:
+            async with aclosing(self._admit(self._turn(answer))) as events:
+                async for event in events:
+                    self._see(answer, event)
+                    await answer.events.put(event)
+        except AssistantError as error:
+            self._fail(answer, str(error))
+        except Exception as error:
+            if not getattr(error, "status", None):  # what the server says of a turn is no fault
+                logger.exception("An answer failed")
+            self._fail(answer, str(error) or "The answer failed unexpectedly.")
+
+    def _fail(self, answer: Answer, message: str) -> None:
+        answer.refused = not answer.turn_id
+        answer.events.put_nowait(Failed(message))
+
+    def _turn(self, answer: Answer) -> Turn:
+        options = {"sampling": answer.sampling, "tool_choice": answer.tool_choice}
+        if answer.parts is None:
+            return self._session.respond(**options)  # type: ignore[arg-type]
+        return self._session.ask(*answer.parts, **options, commit=answer.commit)  # type: ignore[arg-type]
+
+    def _see(self, answer: Answer, event: Event) -> None:
+        if isinstance(event, TurnStarted):
+            answer.turn_id = event.turn_id
+        elif isinstance(event, Transcript) and not answer.commit.is_set():
+            self._heard(answer, event.text)
+
+    def _settle(self, answer: Answer) -> None:
+        """The turn is over: undone where it was dropped, cut where it was stopped."""
+        if answer.dropped and answer.turn_id:
+            self._session.drop(answer.turn_id)
+        elif answer.heard is not None:
+            self._cut(answer)
+
+    def _cut(self, answer: Answer) -> None:
+        assert answer.heard is not None
+        if answer.turn_id:
+            text = self._session.truncate(answer.heard, answer.turn_id)
+            answer.heard_text = text or ""
+
+    async def _give_out(self, answer: Answer) -> None:
+        await answer.commit.wait()
+        if answer.dropped:
+            return
+        await answer.begun.wait()
+        now = self._clock.now()
+        waited = 0.0 if answer.question_ended_at is None else now - answer.question_ended_at
+        await self._out.put(AnswerStarted(answer.id, waited, answer.speculated, answer.saved))
+        ended = await self._pass_on(answer)
+        answer.passed_on = True
+        reason = answer.reason or ended.reason
+        await self._out.put(AnswerEnded(answer.id, reason, ended, answer.messages))
+        if answer.heard is not None:
+            self._out.put_nowait(Interrupted(answer.id, answer.heard, answer.heard_text))
+
+    async def _pass_on(self, answer: Answer) -> TurnEnded:
+        ended = never_ran()
+        while (event := await answer.events.get()) is not None:
+            if isinstance(event, TurnEnded):
+                ended = event
+            if self._is_heard(answer, event):
+                await self._out.put(AnswerEvent(answer.id, event))
+        await answer.made.wait()
+        return ended
+
+    def _is_heard(self, answer: Answer, event: Event) -> bool:
+        """Counts it; whether it goes out: of an answer that was stopped, no word and no sound."""
+        match event:
+            case AudioChunk() | TextDelta() if answer.stopped:
+                return False
+            case AudioChunk():
+                answer.said = True
+                answer.playback.sent(event.seconds, self._clock.now())
+            case TextDelta():
+                answer.said = True
+            case ToolCallStarted():
+                self._waiting.tool_started(answer, event)
+            case ToolCallFinished():
+                self._waiting.tool_finished(answer, event)
+        return True
