@@ -80,7 +80,8 @@ def _run(app: FastAPI, values: Settings) -> None:
     from assistant.server.logs import install_logs
     from assistant.server.running import Server
 
-    listener = _listen(values.server.host, values.server.port)
+    limits = values.server.limits
+    listener = _listen(values.server.host, values.server.port, stall_s=limits.stall_s)
     install_logs(log_content=values.server.log_content)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
@@ -88,12 +89,17 @@ def _run(app: FastAPI, values: Settings) -> None:
     Server(app, values.server).run_until_stopped(listener)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, *, stall_s: float = 30.0) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Of the protocol TCP in so many words, or asyncio leaves Nagle's algorithm on: 40 ms an answer.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # A client that reads nothing keeps its connection for ever otherwise: closing waits
+            # until all that was written has been read.
+            timeout_ms = max(1_000, int(stall_s * 1_000))
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
         listener.bind((host, port))  # uvicorn listens, once the engine is loaded
     except OSError as error:
         listener.close()

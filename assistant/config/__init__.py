@@ -1,7 +1,7 @@
 """The settings: what there is to set (tables), and where the values come from (loading)."""
 
 from assistant.config.loading import bundled, describe, load_settings
-from assistant.config.server import LimitSettings, ServerSettings, SessionSettings
+from assistant.config.server import LimitSettings, ServerSettings, SessionSettings, SocketSettings
 from assistant.config.tables import (
     LibrarySettings,
     LiveSettings,
@@ -20,6 +20,7 @@ __all__ = [
     "ServerSettings",
     "SessionSettings",
     "Settings",
+    "SocketSettings",
     "StepAudio2Settings",
     "bundled",
     "describe",

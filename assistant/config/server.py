@@ -44,6 +44,25 @@ class SessionSettings(Table):
     """Which recordings of users are stored: where the transcript stands for one, it is enough."""
 
 
+class SocketSettings(Table):
+    """WebSockets: live conversations by /v1/realtime and by telephone."""
+
+    max_open: int = Field(default=256, ge=1)
+    """Of all callers together; the next one is refused."""
+    max_per_key: int = Field(default=64, ge=1)
+    """Of one API key; where there are no keys, of everybody."""
+    max_message_bytes: int = Field(default=4 * 2**20, ge=2**16)
+    """A minute of 24 kHz sound in base64 is 3.8 MB."""
+    idle_s: float = Field(default=600.0, gt=0.0)
+    """A client that sends nothing for so long is sent away."""
+    session_s: float = Field(default=3_600.0, gt=0.0)
+    """The longest that a connection lasts."""
+    resume_s: float = Field(default=300.0, ge=0.0)
+    """A conversation whose connection was lost is kept in memory so long, to be gone on with."""
+    max_resumable: int = Field(default=64, ge=0)
+    """Conversations that are kept so; the oldest one of who has the most is forgotten."""
+
+
 class ServerSettings(Table):
     """`assistant serve`: where it listens, and what it allows."""
 
@@ -68,3 +87,4 @@ class ServerSettings(Table):
     """How long running turns may go on when the server is told to stop."""
     limits: LimitSettings = LimitSettings()
     sessions: SessionSettings = Field(default_factory=SessionSettings)
+    sockets: SocketSettings = SocketSettings()

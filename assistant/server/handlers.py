@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -28,20 +29,23 @@ class CompactJson(Response):
         return json.dumps(content, separators=(",", ":"), default=str).encode("ascii")
 
 
-def answer(request: Request, error: ApiError) -> Response:
+def answer(request: HTTPConnection, error: ApiError) -> Response:
     body = error.body(request.url.path)
     return CompactJson(body, status_code=error.status, headers=error.headers)
 
 
 async def answer_error(scope: Scope, receive: Receive, send: Send, error: ApiError) -> None:
-    """For middleware, which no handler watches over."""
-    if scope["type"] == "websocket":
+    """For middleware, which no handler watches over.
+
+    A WebSocket that is not accepted is a request still, and is answered as one.
+    """
+    if scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", {}):
+        await answer(HTTPConnection(scope), error)(scope, receive, send)
+    else:
         await send({"type": "websocket.close", "code": 1008, "reason": error.message[:120]})
-        return
-    await answer(Request(scope), error)(scope, receive, send)
 
 
-async def on_api_error(request: Request, error: Exception) -> Response:
+async def on_api_error(request: HTTPConnection, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     return answer(request, error)
 

@@ -23,8 +23,10 @@ from assistant.server.security.bodies import BodyLimits
 from assistant.server.security.door import Door
 from assistant.server.security.key_file import KeyFile
 from assistant.server.security.rates import RateLimits
+from assistant.server.security.secrets import ClientSecrets
 from assistant.server.sessions.keeper import SessionKeeper
 from assistant.server.sessions.sqlite import SqliteStore
+from assistant.server.sockets import Sockets
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """The bytes behind a URL. Raises AudioError."""
@@ -39,7 +41,9 @@ class Parts:
         self.settings = settings
         self.keys = None if settings.keys is None else KeyFile(settings.keys)
         self.rates = RateLimits()
+        self.secrets = ClientSecrets()
         self.gate = TurnGate(limits, self.rates)
+        self.sockets = Sockets(settings.sockets, limits.stall_s)
         self.metrics = Metrics()
         fetch_limits = FetchLimits(limits.max_body_bytes, limits.fetch_timeout_s)
         self.fetch: Fetch = partial(fetch_audio, limits=fetch_limits)
@@ -49,6 +53,7 @@ class Parts:
         self.metrics.gauge(
             "turns_waiting", "Turns that wait for a place.", lambda: self.gate.waiting
         )
+        self.metrics.gauge("sockets_open", "Open WebSockets.", lambda: self.sockets.open)
         self.metrics.gauge("sessions_live", "Sessions that are in memory.", self._live_sessions)
 
     @property
@@ -74,9 +79,10 @@ class Parts:
                 self.drain()
 
     def drain(self) -> None:
-        """No turn begins from here on, and /ready says so."""
+        """No turn begins from here on; /ready says so, and the WebSockets are told."""
         self.ready = False
         self.gate.draining = True
+        self.sockets.draining.set()
 
 
 def install_parts(app: FastAPI, settings: ServerSettings) -> Parts:
@@ -85,7 +91,9 @@ def install_parts(app: FastAPI, settings: ServerSettings) -> Parts:
     """
     parts = app.state.parts = Parts(settings)
     app.add_middleware(BodyLimits, limits=settings.limits)
-    app.add_middleware(Door, settings=settings, keys=parts.keys, rates=parts.rates)
+    app.add_middleware(
+        Door, settings=settings, keys=parts.keys, rates=parts.rates, secrets=parts.secrets
+    )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

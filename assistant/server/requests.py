@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 access_log = logging.getLogger("assistant.server.access")
 
 REQUEST_ID = "X-Request-Id"
+_BEGINNINGS = ("http.response.start", "websocket.http.response.start", "websocket.accept")
 _WELL_FORMED = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="-")
@@ -79,7 +80,7 @@ class _Answer:
             self._log()
 
     async def _send(self, message: Message) -> None:
-        if message["type"] in ("http.response.start", "websocket.accept"):
+        if message["type"] in _BEGINNINGS:
             self._status = message.get("status", 101)
             message.setdefault("headers", [])
             MutableHeaders(scope=message)[REQUEST_ID] = self._request_id

@@ -41,6 +41,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=seconds,
+                ws_max_size=settings.sockets.max_message_bytes,
             )
         )
         self.failure: AssistantError | None = None

@@ -12,6 +12,7 @@ from assistant.errors import LibraryError
 from assistant.plugins import VoiceSearch
 from assistant.server.problems import forbidden
 from assistant.server.security.keys import EVERYBODY, ApiKey, Scope
+from assistant.server.security.secrets import ClientSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Access:
     """The key of a request, and what follows from it."""
 
     key: ApiKey = EVERYBODY
+    secret: ClientSecret | None = None
+    """Shown instead of the key itself; the key is its maker's then."""
 
     @property
     def owner(self) -> str:

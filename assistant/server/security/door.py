@@ -22,10 +22,15 @@ from assistant.server.security.access import Access
 from assistant.server.security.key_file import KeyFile
 from assistant.server.security.keys import EVERYBODY, ApiKey
 from assistant.server.security.rates import RateLimits
+from assistant.server.security.secrets import PREFIX, ClientSecret, ClientSecrets
 from assistant.server.wire.errors import ApiError
 
-OPEN_PATHS = frozenset({"/health", "/ready", "/docs", "/openapi.json"})
-"""Need no key: probes, and what the API looks like."""
+OPEN_PATHS = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
+"""Need no key: the web page, probes, and what the API looks like."""
+OPEN_FOLDERS = ("/static/", "/twilio/")
+"""Nor does what lies below: files of the web page, and calls, whose signature is checked there."""
+SUBPROTOCOL = "openai-insecure-api-key."
+"""A browser can't give a WebSocket a header, and names its key as a subprotocol."""
 
 
 class Door:
@@ -37,8 +42,10 @@ class Door:
         settings: ServerSettings,
         keys: KeyFile | None,
         rates: RateLimits,
+        secrets: ClientSecrets,
     ) -> None:
         self._app = app
+        self._secrets = secrets
         self._settings = settings
         self._keys = keys
         self._rates = rates
@@ -49,26 +56,39 @@ class Door:
             await self._app(scope, receive, send)
             return
         try:
-            key = self._admit(HTTPConnection(scope))
+            access = self._admit(HTTPConnection(scope))
         except ApiError as error:
             await answer_error(scope, receive, send, error)
             return
-        scope.setdefault("state", {})["access"] = Access(key)
+        scope.setdefault("state", {})["access"] = access
         await self._app(scope, receive, send)
 
-    def _admit(self, connection: HTTPConnection) -> ApiKey:
-        if connection.scope["path"] in OPEN_PATHS:
-            return EVERYBODY
+    def _admit(self, connection: HTTPConnection) -> Access:
+        path = connection.scope["path"]
+        if path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
+            return Access()
         if self._keys is None:
             self._check_origin(connection.headers)
+        token = _token(connection)
+        secret = self._secrets.find(token) if token.startswith(PREFIX) else None
+        if token.startswith(PREFIX) and secret is None:
+            raise unauthorized("the client secret is not valid, or no more")
+        key = self._key(token, secret)
+        if secret is not None:
+            # Whoever holds it may hold live conversations, and nothing else of what its maker may.
+            key = key.model_copy(update={"scopes": key.scopes & {"realtime"}})
+        self._rates.count_request(key)
+        return Access(key, secret)
+
+    def _key(self, token: str, secret: ClientSecret | None) -> ApiKey:
+        if self._keys is None:
             return EVERYBODY
-        token = _bearer(connection.headers)
         if not token:
             raise unauthorized("this server needs an API key")
-        key = self._keys.current().find(token)
+        ring = self._keys.current()
+        key = ring.find(token) if secret is None else ring.get(secret.owner)
         if key is None:
             raise unauthorized("the API key is not valid")
-        self._rates.count_request(key)
         return key
 
     def _check_origin(self, headers: Headers) -> None:
@@ -84,9 +104,12 @@ class Door:
         return not name or name in self._hosts or is_loopback(name)
 
 
-def _bearer(headers: Headers) -> str:
-    kind, _, token = headers.get("authorization", "").partition(" ")
-    return token.strip() if kind.lower() == "bearer" else ""
+def _token(connection: HTTPConnection) -> str:
+    kind, _, token = connection.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return token.strip()
+    offered = connection.scope.get("subprotocols", ())
+    return next((o[len(SUBPROTOCOL) :] for o in offered if o.startswith(SUBPROTOCOL)), "")
 
 
 def is_loopback(host: str) -> bool:

@@ -15,17 +15,20 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Scope = Literal["chat", "audio", "sessions", "voices", "voices:write", "tools", "metrics"]
+Scope = Literal[
+    "chat", "audio", "realtime", "sessions", "voices", "voices:write", "tools", "metrics"
+]
 """What a key may be used for:
 
 - `chat`: /v1/chat/completions, /v1/models, /generate;
 - `audio`: speech, transcriptions, translations;
+- `realtime`: live conversations, and secrets for the browsers that hold them;
 - `sessions`: conversations kept by the server;
 - `voices`: list and search; `voices:write`: upload and delete;
 - `tools`: what tools there are; `metrics`: /metrics.
 """
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-ORDINARY: tuple[Scope, ...] = ("chat", "audio", "sessions", "voices", "tools")
+ORDINARY: tuple[Scope, ...] = ("chat", "audio", "realtime", "sessions", "voices", "tools")
 """What a key gets that is made without naming its scopes."""
 
 _KEY = re.compile(r"va_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
@@ -59,6 +62,9 @@ class KeyRing:
 
     def __iter__(self) -> Iterator[ApiKey]:
         return iter(self._keys.values())
+
+    def get(self, key_id: str) -> ApiKey | None:
+        return self._keys.get(key_id)
 
     def find(self, token: str) -> ApiKey | None:
         """The key that the token is of. Takes as long for an unknown id as for a wrong secret."""
