@@ -21,11 +21,12 @@ from assistant.server.routes import (
     speech,
     tools,
     transcriptions,
+    twilio,
     voices,
 )
 from assistant.server.text_streams import TextStreams
 
-ROUTES = (chat, speech, transcriptions, models, generate, health, sessions, tools, voices)
+ROUTES = (chat, speech, transcriptions, models, generate, health, sessions, tools, twilio, voices)
 
 
 def create_app(settings: Settings | None = None, *, assistant: Assistant | None = None) -> FastAPI:

@@ -46,6 +46,10 @@ class Metrics:
         self.first_audio = self._histogram("first_audio_seconds", "From the request to sound.")
         self.audio_in = self._counter("audio_in_seconds", "Sound that was received.")
         self.audio_out = self._counter("audio_out_seconds", "Sound that was spoken.")
+        self.calls = self._counter("calls", "Telephone calls by what ended them.", "ended_by")
+        self.call_frame_late = self._histogram(
+            "call_frame_late_seconds", "How late each 20 ms of a call's sound was sent."
+        )
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
         return Counter(f"assistant_{name}", help_text, labels, registry=self.registry)

@@ -14,6 +14,8 @@ from starlette.requests import HTTPConnection
 
 from assistant.assistant import Assistant
 from assistant.config import ServerSettings
+from assistant.live.lead_in import LeadIns
+from assistant.live.phrases import Phrases
 from assistant.server.fetch import FetchLimits, fetch_audio
 from assistant.server.gate import TurnGate
 from assistant.server.metrics import Metrics
@@ -27,6 +29,7 @@ from assistant.server.security.secrets import ClientSecrets
 from assistant.server.sessions.keeper import SessionKeeper
 from assistant.server.sessions.sqlite import SqliteStore
 from assistant.server.sockets import Sockets
+from assistant.server.twilio.telephone import Telephone
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """The bytes behind a URL. Raises AudioError."""
@@ -45,6 +48,8 @@ class Parts:
         self.gate = TurnGate(limits, self.rates)
         self.sockets = Sockets(settings.sockets, limits.stall_s)
         self.metrics = Metrics()
+        self.telephone = Telephone(settings, self.metrics, self.sockets.draining)
+        self.lead_ins: LeadIns | None = None
         fetch_limits = FetchLimits(limits.max_body_bytes, limits.fetch_timeout_s)
         self.fetch: Fetch = partial(fetch_audio, limits=fetch_limits)
         self.ready = False
@@ -72,6 +77,8 @@ class Parts:
             await anyio.to_thread.run_sync(store.open)
             keeper = SessionKeeper(assistant, store, self.settings.sessions)
             self._keeper = await stack.enter_async_context(keeper)
+            self.lead_ins = LeadIns(Phrases(assistant))
+            self.telephone.start(assistant, self.lead_ins.phrases)
             self.ready = True
             try:
                 yield
