@@ -18,6 +18,7 @@ from assistant.engines.base import Engine
 from assistant.errors import AssistantError, PluginError
 from assistant.library import VoiceLibrary
 from assistant.messages import ToolSchema
+from assistant.opening import open_library
 from assistant.plugins import Approve, Dispatcher, Registry, Tool, VoiceSearch, load_tools
 from assistant.session import Session
 
@@ -64,7 +65,8 @@ class Assistant:
         return self
 
     def _load(self) -> None:
-        self.library = self._own_library or VoiceLibrary(self.settings.library)
+        given = self._own_library  # an empty one is false, and meant all the same
+        self.library = open_library(self.settings) if given is None else given
         report = load_tools(self.settings)
         for tool in self._own_tools:
             report.registry.add(tool)

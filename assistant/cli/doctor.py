@@ -16,7 +16,7 @@ from assistant.cli.options import SettingsFile
 from assistant.cli.player import PLAYERS, find_player
 from assistant.config import Settings, load_settings
 from assistant.errors import AssistantError
-from assistant.library import VoiceLibrary
+from assistant.opening import open_library
 from assistant.plugins import load_tools
 
 PACKAGE = "step-voice-assistant"
@@ -101,7 +101,7 @@ def _applies(requirement: Requirement, extra: str) -> bool:
 
 def _voices(settings: Settings) -> Finding:
     try:
-        count = len(VoiceLibrary(settings.library))
+        count = len(open_library(settings))
     except AssistantError as error:
         return Finding("voices", False, str(error), "assistant voices list")
     return Finding("voices", True, f"{count} clips, own ones in {settings.library.folder}")

@@ -17,8 +17,8 @@ from assistant.cli.options import SettingsFile, ToolFolders
 from assistant.cli.render import printable
 from assistant.config import Settings, load_settings
 from assistant.errors import AssistantError, PluginError, did_you_mean
-from assistant.library import VoiceLibrary
 from assistant.messages import ToolCall, ToolSchema
+from assistant.opening import open_library
 from assistant.plugins import (
     Caller,
     Dispatcher,
@@ -96,7 +96,7 @@ async def _call(registry: Registry, settings: Settings, call: ToolCall) -> ToolO
         session_id="command line",
         turn_id="1",
         language=settings.language,
-        voices=VoiceLibrary(settings.library),
+        voices=open_library(settings),
         approve=_yes,
         on_progress=lambda call, text: typer.echo(printable(text), err=True),
     )

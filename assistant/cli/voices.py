@@ -19,6 +19,7 @@ from assistant.errors import LibraryError
 from assistant.library import AddReport, ClipInfo, VoiceLibrary, describe, measure
 from assistant.library.checks import MAX_SECONDS
 from assistant.library.sources import SOUND_SUFFIXES
+from assistant.opening import open_library
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -121,8 +122,11 @@ def describe_clip(
 
 
 def _open(folder: Path | None) -> VoiceLibrary:
-    settings = load_settings().library
-    return VoiceLibrary(settings.model_copy(update={"folder": folder}) if folder else settings)
+    settings = load_settings()
+    if folder:
+        library = settings.library.model_copy(update={"folder": folder})
+        settings = settings.model_copy(update={"library": library})
+    return open_library(settings)
 
 
 def _find(voices: VoiceLibrary, query: str, language: str, limit: int) -> Sequence[VoiceMatch]:

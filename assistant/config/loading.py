@@ -10,7 +10,6 @@ An unknown key is an error that suggests the nearest one.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -19,11 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from assistant.config.tables import Settings
 from assistant.errors import SettingsError, did_you_mean
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from assistant.toml import parse as parse_toml
 
 SETTINGS_FILE = Path("assistant.toml")
 ENVIRONMENT_PREFIX = "ASSISTANT_"
@@ -91,7 +86,7 @@ def _from_file(file: Path | None) -> dict[str, Any]:
     if file is None and not path.is_file():
         return {}
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return parse_toml(path.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: can't be read: {error.strerror}") from error
     except ValueError as error:  # TOML that is none, text that is no UTF-8

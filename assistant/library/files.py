@@ -14,6 +14,7 @@ import filelock
 from assistant.errors import LibraryError
 
 LOCK_TIMEOUT_S = 60.0
+Stamp = tuple[int, int, int]
 _STATE_FOLDER = "index"
 
 
@@ -73,6 +74,15 @@ def locked(folder: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
             f"{folder}: can't be written to: {error.strerror or error}",
             hint="choose another folder with --library or in the settings, library.folder",
         ) from error
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Changes whenever the file does; None where there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def sha256_of(path: Path) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import io
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,10 +42,21 @@ class _Clip:
 
 
 class Intake:
-    """One run of `add` into `folder`; ids and sounds of all `folders` count as taken."""
+    """One run of `add` into `folder`; ids and sounds of all `folders` count as taken.
 
-    def __init__(self, folder: Path, folders: Sequence[Path], checked: Checked) -> None:
+    So do the `reserved` ids, of voices that are not in a folder of the library.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        folders: Sequence[Path],
+        checked: Checked,
+        *,
+        reserved: Iterable[str] = (),
+    ) -> None:
         self._folder = folder
+        self._reserved = frozenset(voice_id.casefold() for voice_id in reserved)
         self._folders = folders
         self._checked = checked
         self._added: list[Voice] = []
@@ -72,7 +83,7 @@ class Intake:
         with locked(self._folder):
             manifests = [self._read(folder) for folder in self._folders]
             own = next(m for m in manifests if m.folder == self._folder)
-            ids = {entry.id.casefold() for m in manifests for entry in m.entries}
+            ids = {entry.id.casefold() for m in manifests for entry in m.entries} | self._reserved
             sounds = self._sounds(manifests)
             new: list[Entry] = []
             for clip in clips:

@@ -5,24 +5,26 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from assistant.audio import DEFAULT_VOICE, Sound, Voice, VoiceMatch, read_sound
+from assistant.audio import DEFAULT_VOICE, Sound, Voice, VoiceMatch
 from assistant.config import LibrarySettings
 from assistant.config import bundled as bundled_folder
 from assistant.errors import LibraryError, did_you_mean
-from assistant.library.checks import MAX_SECONDS, load_checked, save_checked
+from assistant.library.brought import Bring, nothing
+from assistant.library.checks import load_checked, save_checked
 from assistant.library.embedding import Embedder, LexicalEmbedder
 from assistant.library.files import locked
 from assistant.library.index import VectorIndex
 from assistant.library.intake import AddReport, Intake
+from assistant.library.likeness import Likeness, MakeEmbedder
 from assistant.library.manifest import check_language, read_manifest
 from assistant.library.ranking import score, text_of
 from assistant.library.shelf import Shelf, key_of
 from assistant.library.snapshot import Item, Snapshot, signature_of, take_snapshot
-from assistant.library.sources import ClipInfo
+from assistant.library.sources import ClipInfo, Source
 from assistant.library.voiceprint import Voiceprint
 from assistant.library.words import wording
 from assistant.library.writing import remove_entries
@@ -34,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 class VoiceLibrary:
-    """The clips of a folder of the user's, and of a read-only bundled one.
+    """The clips of a folder of the user's, of a read-only bundled one, and those that are brought.
 
     Safe to use from many threads, and by many processes at once: a search works on a snapshot
     that nobody changes, and one writer at a time changes the folder. Changes of other processes
@@ -47,24 +49,28 @@ class VoiceLibrary:
         *,
         bundled: Path | None = None,
         text_embedder: Embedder[str] | None = None,
-        sound_embedder: Embedder[Sound] | None = None,
+        sound_embedder: MakeEmbedder = Voiceprint,
+        bring: Bring = nothing,
     ) -> None:
         """`place`: the settings, or the user's folder, with `bundled` as the other one.
 
-        The user's folder need not exist; the first `add` makes it. Raises one LibraryError that
-        names everything that is wrong with the manifests.
+        `sound_embedder` is called when vectors of sounds are needed first: it may take time.
+        `bring`: clips from elsewhere. The user's folder need not exist; the first `add` makes it.
+        Raises one LibraryError that names everything that is wrong with the manifests.
         """
         if isinstance(place, LibrarySettings):
             bundled = bundled_folder("voices") if place.bundled else None
             place = place.folder
         self.folder = place.absolute()
         self._folders = [self.folder, *([bundled.absolute()] if bundled else [])]
+        self._bring = bring
         self._lock = threading.Lock()
         self._checked = load_checked(self.folder)
-        self._snapshot = take_snapshot(self._folders, self._checked)
+        self._snapshot = take_snapshot(self._folders, bring(), self._checked)
+        self._tell(self._snapshot.notes)
         self._keep_checked()
         self._texts = Shelf("text", text_embedder or LexicalEmbedder(), self.folder)
-        self._sounds = Shelf("sound", sound_embedder or Voiceprint(), self.folder)
+        self._likeness = Likeness(sound_embedder, self.folder)
         self._found: tuple[Snapshot, VectorIndex, dict[bytes, Item]] | None = None
 
     def __iter__(self) -> Iterator[Voice]:
@@ -109,17 +115,16 @@ class VoiceLibrary:
         return sorted(matches, key=lambda match: -match.score)[:limit]
 
     def search_like(self, sound: Sound, limit: int = 5) -> list[VoiceMatch]:
-        """The voices that sound most like the one in the clip, best first."""
-        items = self._current().items
-        keys = {key_of(item.entry.id, self._sha256(item)): item for item in items.values()}
-        index = self._sounds.index_of({key: partial(_sound_of, item) for key, item in keys.items()})
-        query = self._sounds.embedder.embed([sound])[0]
-        found = index.search(query, limit + len(index) - len(keys))
-        return [
-            VoiceMatch(keys[key].voice, round(min(1.0, max(0.0, product)), 4))
-            for key, product in found
-            if key in keys
-        ][:limit]
+        """The voices that sound most like the one in the clip, best first.
+
+        The first call works through every clip that no call has seen before, and keeps what it
+        finds. Empty when there is no voice in the clip. Raises AudioError: a clip of the library
+        can't be read; EngineError: a model failed.
+        """
+        voices: dict[str, list[Item]] = {}
+        for item in self._current().items.values():
+            voices.setdefault(self._sha256(item), []).append(item)
+        return self._likeness.search(voices, sound, limit)
 
     def add(self, sources: Sequence[Path], info: ClipInfo | None = None) -> AddReport:
         """Adds clips from files, folders, and lists (.csv, .jsonl); `info` holds for all of them.
@@ -127,8 +132,8 @@ class VoiceLibrary:
         A clip that can't be taken is refused with the reason, in the report; the others are
         added. Raises LibraryError when the folder can't be written to.
         """
-        self._current()
-        intake = Intake(self.folder, self._folders, self._checked)
+        brought = [item.entry.id for item in self._current().items.values() if not item.folder]
+        intake = Intake(self.folder, self._folders, self._checked, reserved=brought)
         report = intake.run(sources, info or ClipInfo())
         self._current()
         return report
@@ -136,7 +141,8 @@ class VoiceLibrary:
     def remove(self, voice_id: str) -> None:
         """Removes a clip of the user's folder, and its file. Raises LibraryError."""
         path = self.get(voice_id).path
-        if path is None or not path.is_relative_to(self.folder):
+        item = self._current().items.get(voice_id)
+        if path is None or item is None or item.folder != self.folder:
             raise LibraryError(f"{voice_id!r} is not one of your clips; it can't be removed")
         with locked(self.folder):
             manifest, problems = read_manifest(self.folder)
@@ -149,23 +155,29 @@ class VoiceLibrary:
 
     def _current(self) -> Snapshot:
         """The snapshot, taken anew when a manifest has changed."""
-        if self._snapshot.signature == signature_of(self._folders):
+        clips = self._bring()
+        if self._snapshot.signature == signature_of(self._folders, clips):
             return self._snapshot
         with self._lock:
-            signature = signature_of(self._folders)
-            if self._snapshot.signature != signature:
-                self._snapshot = self._retaken()
+            if self._snapshot.signature != signature_of(self._folders, clips):
+                self._snapshot = self._retaken(clips)
             return self._snapshot
 
-    def _retaken(self) -> Snapshot:
+    def _retaken(self, clips: Sequence[Source]) -> Snapshot:
+        before = self._snapshot
         try:
-            snapshot = take_snapshot(self._folders, self._checked)
+            snapshot = take_snapshot(self._folders, clips, self._checked)
         except LibraryError as error:
             # Broken while we run, by another hand: go on with what was good.
             _log.warning("the voice library changed and can't be read: %s", error)
-            return Snapshot(self._snapshot.items, signature_of(self._folders))
+            return Snapshot(before.items, signature_of(self._folders, clips), before.notes)
+        self._tell(note for note in snapshot.notes if note not in before.notes)
         self._keep_checked()
         return snapshot
+
+    def _tell(self, notes: Iterable[str]) -> None:
+        for note in notes:
+            _log.warning("%s", note)
 
     def _keep_checked(self) -> None:
         if self._checked.changed and self.folder.is_dir():
@@ -191,8 +203,3 @@ class VoiceLibrary:
     def _sha256(self, item: Item) -> str:
         assert item.voice.path
         return item.entry.sha256 or self._checked.sha256(item.voice.path)
-
-
-def _sound_of(item: Item) -> Sound:
-    assert item.voice.path
-    return read_sound(item.voice.path, max_seconds=MAX_SECONDS)

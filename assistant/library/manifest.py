@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any
@@ -30,11 +29,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from assistant.audio import DEFAULT_VOICE, Voice, VoiceTraits
 from assistant.errors import LibraryError, did_you_mean
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from assistant.toml import parse as parse_toml
 
 TOML_NAME, LINES_NAME = "voices.toml", "voices.jsonl"
 
@@ -142,7 +137,7 @@ def _rows(path: Path) -> list[Any]:
     text = path.read_text("utf-8-sig")
     if path.name == LINES_NAME:
         return [_json(line, number) for number, line in _numbered(text)]
-    table = tomllib.loads(text)
+    table = parse_toml(text)
     if unknown := sorted(set(table) - {"voices"}):
         raise ValueError(f"unknown key {unknown[0]!r}; clips are [[voices]] tables")
     rows = table.get("voices", [])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
 
+from assistant.audio import Float32
 from assistant.errors import LibraryError
 from assistant.library.embedding import Embedder
 from assistant.library.files import locked, state_folder
@@ -21,6 +23,7 @@ from assistant.library.progress import progress_bar
 T = TypeVar("T")
 _BATCH = 1_000
 _MOST_DEAD_SHARE = 0.25
+_KEEP_EVERY_S = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -34,12 +37,18 @@ class Shelf(Generic[T]):
 
     A row is known by a key of its content: what changed has another key, is embedded anew, and
     the old row counts as dead until there are enough of them to be worth a new index.
+
+    Each embedder has files of its own, and whoever goes back to one finds them as they were.
     """
 
-    def __init__(self, name: str, embedder: Embedder[T], folder: Path) -> None:
+    def __init__(
+        self, name: str, embedder: Embedder[T], folder: Path, *, batch: int = _BATCH
+    ) -> None:
+        """`batch`: how many contents may be in memory at the same time."""
         self.embedder = embedder
-        self._name = name
+        self._name = f"{name}.{embedder.name}"
         self._folder = folder
+        self._batch = batch
         self._lock = threading.Lock()
         self._index: VectorIndex | None = None
 
@@ -49,30 +58,41 @@ class Shelf(Generic[T]):
         It may hold dead keys besides. Safe to call from many threads.
         """
         with self._lock:
-            before = self._load() if self._index is None else self._index
-            after = self._with_missing(before, wanted)
-            dead = len(after) - len(wanted)
+            if self._index is None:
+                self._index = self._load()
+            index = self._with_missing(self._index, wanted)
+            dead = len(index) - len(wanted)
             if dead > max(16, _MOST_DEAD_SHARE * len(wanted)):
                 with progress_bar("Indexing voices") as bar:
-                    after = after.only(frozenset(wanted), bar.update)
-            self._index = after
-            if after is not before:
-                self._save(after)
-            return after
+                    index = index.only(frozenset(wanted), bar.update)
+                self._keep(index)
+            return index
 
     def _with_missing(
         self, index: VectorIndex, wanted: Mapping[bytes, Callable[[], T]]
     ) -> VectorIndex:
+        """What was done is kept now and then, and when an error or Ctrl-C ends it early."""
         missing = [key for key in wanted if key not in index.keys]
         if not missing:
             return index
         with progress_bar("Indexing voices") as bar:
-            vectors = []
-            for start in range(0, len(missing), _BATCH):
-                bar.update(start, len(missing))
-                batch = missing[start : start + _BATCH]
-                vectors.append(self.embedder.embed(_fetched(batch, wanted)))
-            return index.with_rows(missing, np.vstack(vectors), bar.update)
+            growing = _Growing(index, bar.update)
+            try:
+                for start in range(0, len(missing), self._batch):
+                    bar.update(start, len(missing))
+                    batch = missing[start : start + self._batch]
+                    growing.add(batch, self.embedder.embed(_fetched(batch, wanted)))
+                    if growing.unkept_s > _KEEP_EVERY_S:
+                        self._keep(growing.joined())
+            finally:
+                index = growing.joined()
+                if index is not self._index:
+                    self._keep(index)
+        return index
+
+    def _keep(self, index: VectorIndex) -> None:
+        self._index = index
+        self._save(index)
 
     def _load(self) -> VectorIndex:
         found = load_index(state_folder(self._folder), self._name, self.embedder)
@@ -91,3 +111,32 @@ class Shelf(Generic[T]):
 
 def _fetched(keys: Sequence[bytes], wanted: Mapping[bytes, Callable[[], T]]) -> list[T]:
     return [wanted[key]() for key in keys]
+
+
+class _Growing:
+    """An index, and rows that wait to be joined to it: one by one would copy it each time."""
+
+    def __init__(self, index: VectorIndex, on_progress: Callable[[int, int], None]) -> None:
+        self._index = index
+        self._on_progress = on_progress
+        self._clear()
+
+    def _clear(self) -> None:
+        self._keys: list[bytes] = []
+        self._vectors: list[Float32] = []
+        self._since = time.monotonic()
+
+    @property
+    def unkept_s(self) -> float:
+        return time.monotonic() - self._since
+
+    def add(self, keys: Sequence[bytes], vectors: Float32) -> None:
+        self._keys += keys
+        self._vectors.append(vectors)
+
+    def joined(self) -> VectorIndex:
+        if self._keys:
+            rows = np.vstack(self._vectors)
+            self._index = self._index.with_rows(self._keys, rows, self._on_progress)
+            self._clear()
+        return self._index

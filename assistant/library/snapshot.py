@@ -1,4 +1,4 @@
-"""All voices of a library at one moment: the user's folder and the bundled one together."""
+"""All voices of a library at one moment: the user's folder, the bundled one, and brought clips."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 from assistant.audio import Voice
 from assistant.errors import LibraryError
+from assistant.library.brought import read_clips, signature_of_clips
 from assistant.library.checks import Checked, check_files, traits_of
+from assistant.library.files import stamp_of
 from assistant.library.manifest import (
     LINES_NAME,
     TOML_NAME,
@@ -17,43 +19,43 @@ from assistant.library.manifest import (
     read_manifest,
 )
 from assistant.library.progress import tracked
+from assistant.library.sources import Source
 
-Signature = tuple[tuple[int, int, int] | None, ...]
+Signature = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     entry: Entry
     voice: Voice
+    folder: Path | None
+    """Whose manifest names it; None for a clip that is brought."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """`items` by id; `signature` tells whether a manifest changed since."""
+    """`items` by id; `signature` tells whether a manifest or a brought clip changed since.
+
+    `notes`: a line for each brought clip that is left out.
+    """
 
     items: Mapping[str, Item]
     signature: Signature
+    notes: tuple[str, ...] = ()
 
 
-def signature_of(folders: Sequence[Path]) -> Signature:
-    """Changes whenever one of the folders' manifests does."""
-    return tuple(_stamp(folder / name) for folder in folders for name in (TOML_NAME, LINES_NAME))
+def signature_of(folders: Sequence[Path], clips: Sequence[Source]) -> Signature:
+    """Changes whenever one of the folders' manifests does, or one of the clips."""
+    manifests = (folder / name for folder in folders for name in (TOML_NAME, LINES_NAME))
+    return (*map(stamp_of, manifests), signature_of_clips(clips))
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
-
-
-def take_snapshot(folders: Sequence[Path], checked: Checked) -> Snapshot:
-    """Reads and checks the manifests of all folders.
+def take_snapshot(folders: Sequence[Path], clips: Sequence[Source], checked: Checked) -> Snapshot:
+    """Reads and checks the manifests of all folders, and adds the brought `clips`.
 
     Raises one LibraryError that names every problem of every manifest.
     """
-    signature = signature_of(folders)  # before reading: a change in between is seen next time
+    signature = signature_of(folders, clips)  # before reading: what changes then is seen next time
     manifests: list[Manifest] = []
     problems: list[str] = []
     for folder in folders:
@@ -64,7 +66,11 @@ def take_snapshot(folders: Sequence[Path], checked: Checked) -> Snapshot:
     problems += _shared_ids(manifests)
     if problems:
         raise LibraryError("; ".join(problems))
-    return Snapshot(_items(manifests, checked), signature)
+    items = _items(manifests, checked)
+    brought, notes = read_clips(clips, items.keys(), checked)
+    for clip, entry in brought:
+        items[entry.id] = Item(entry, entry.voice(clip.path.parent, entry.traits), None)
+    return Snapshot(items, signature, tuple(notes))
 
 
 def _shared_ids(manifests: Sequence[Manifest]) -> list[str]:
@@ -81,6 +87,10 @@ def _shared_ids(manifests: Sequence[Manifest]) -> list[str]:
 def _items(manifests: Sequence[Manifest], checked: Checked) -> dict[str, Item]:
     pairs = [(manifest, entry) for manifest in manifests for entry in manifest.entries]
     return {
-        entry.id: Item(entry, entry.voice(manifest.folder, traits_of(manifest, entry, checked)))
+        entry.id: Item(
+            entry,
+            entry.voice(manifest.folder, traits_of(manifest, entry, checked)),
+            manifest.folder,
+        )
         for manifest, entry in tracked(pairs, "Measuring voices")
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -12,11 +11,7 @@ import tomlkit.exceptions
 
 from assistant.library.files import write_atomic
 from assistant.library.manifest import LINES_NAME, Entry, Manifest, as_row
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from assistant.toml import parse as parse_toml
 
 _HEAD = "# Voice clips, one [[voices]] table each; `assistant voices add` writes here too.\n"
 
@@ -55,7 +50,7 @@ def _write(manifest: Manifest, text: str, entries: tuple[Entry, ...]) -> Manifes
 
 def _reads_back(text: str, rows: list[dict[str, Any]]) -> bool:
     try:
-        found = tomllib.loads(text).get("voices", [])
+        found = parse_toml(text).get("voices", [])
         return [as_row(Entry.model_validate(row)) for row in found] == rows
     except ValueError:
         return False

@@ -74,7 +74,8 @@ class Answers:
         self._admit = admit
         self._waiting = waiting
         self._heard = heard
-        self._turns = anyio.Lock()
+        self._turns = anyio.Lock()  # one is made at a time,
+        self._giving_out = anyio.Lock()  # and one goes out
         self._ids = itertools.count(1)
         self._recent: deque[Answer] = deque(maxlen=REMEMBERED)
         self.tasks: TaskGroup
@@ -108,6 +109,8 @@ class Answers:
         answer.dropped = True
         answer.scope.cancel()
         answer.commit.set()
+        if answer.made.is_set():
+            self._settle(answer)
         seconds = self._clock.now() - answer.started_at
         self._out.put_nowait(SpeculationDropped(seconds))
 
@@ -209,16 +212,17 @@ class Answers:
         await answer.commit.wait()
         if answer.dropped:
             return
-        await answer.begun.wait()
-        now = self._clock.now()
-        waited = 0.0 if answer.question_ended_at is None else now - answer.question_ended_at
-        await self._out.put(AnswerStarted(answer.id, waited, answer.speculated, answer.saved))
-        ended = await self._pass_on(answer)
-        answer.passed_on = True
-        reason = answer.reason or ended.reason
-        await self._out.put(AnswerEnded(answer.id, reason, ended, answer.messages))
-        if answer.heard is not None:
-            self._out.put_nowait(Interrupted(answer.id, answer.heard, answer.heard_text))
+        async with self._giving_out:
+            await answer.begun.wait()
+            now = self._clock.now()
+            waited = 0.0 if answer.question_ended_at is None else now - answer.question_ended_at
+            await self._out.put(AnswerStarted(answer.id, waited, answer.speculated, answer.saved))
+            ended = await self._pass_on(answer)
+            answer.passed_on = True
+            reason = answer.reason or ended.reason
+            await self._out.put(AnswerEnded(answer.id, reason, ended, answer.messages))
+            if answer.heard is not None:
+                self._out.put_nowait(Interrupted(answer.id, answer.heard, answer.heard_text))
 
     async def _pass_on(self, answer: Answer) -> TurnEnded:
         ended = never_ran()

@@ -17,8 +17,8 @@ class Playback:
         self._left: float | None = None  # what was not played when it was paused
 
     @property
-    def total(self) -> float:
-        return self._total
+    def paused(self) -> bool:
+        return self._left is not None
 
     def sent(self, seconds: float, now: float, *, own: bool = True) -> None:
         if self._pieces and self._pieces[-1][1] == own:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from assistant.toml import parse as parse_toml
 
 
 @cache
@@ -22,4 +18,4 @@ def word_class(name: str) -> frozenset[str]:
 @cache
 def read(name: str) -> dict[str, Any]:
     """One of the files as nested tables."""
-    return tomllib.loads(files(__package__).joinpath(name).read_text("utf-8"))
+    return parse_toml(files(__package__).joinpath(name).read_text("utf-8"))

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from assistant.audio import read_sound
+from assistant.engines import checkpoints
 from assistant.engines.token2wav.flow.model import FlowPrompt
 from assistant.engines.token2wav.prompt import PromptMaker
 from assistant.engines.token2wav.token2wav import Token2Wav
@@ -25,7 +26,7 @@ def default_clips(folder: Path) -> dict[str, Path]:
 
     They lie in `assets`, beside the token2wav folder that is given.
     """
-    return {clip.stem: clip for clip in sorted((folder.parent / "assets").glob("default_*.wav"))}
+    return checkpoints.default_clips(folder.parent)
 
 
 class PreparedVoices:

@@ -16,7 +16,6 @@ import json
 import logging
 import os
 import re
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,11 +24,7 @@ import pydantic
 from assistant.config import describe
 from assistant.errors import SettingsError
 from assistant.server.security.keys import ORDINARY, ApiKey, KeyRing, Scope, hash_of, new_token
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from assistant.toml import parse as parse_toml
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +64,7 @@ class KeyFile:
 def read_keys(path: Path) -> KeyRing:
     """Raises SettingsError: no such file, not TOML, a key that is wrong."""
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
+        tables = parse_toml(path.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(
             f"{path}: can't be read: {error.strerror}",

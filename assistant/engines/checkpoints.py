@@ -1,0 +1,27 @@
+"""What lies in a checkpoint's folder, seen without loading it: nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def local_checkpoint(source: str) -> Path | None:
+    """The folder of a checkpoint; of one on the Hugging Face Hub, where it was downloaded to.
+
+    None where it is not on this machine: nothing is downloaded, and nothing is checked.
+    """
+    try:
+        path = Path(source).expanduser()
+        if path.is_dir():
+            return path
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(source, "config.json")
+    except (ImportError, OSError, RuntimeError, ValueError):
+        return None  # not to be read, nobody's home, or no name of a repository
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def default_clips(checkpoint: Path) -> dict[str, Path]:
+    """The voices that a checkpoint brings, by name (default_female, default_male)."""
+    return {clip.stem: clip for clip in sorted((checkpoint / "assets").glob("default_*.wav"))}

@@ -1,0 +1,14 @@
+"""Calls of which the test drives the clock (tests/calling.py)."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from calling import OpenCall, open_call
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> OpenCall:
+    return partial(open_call, tmp_path)

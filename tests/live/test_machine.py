@@ -1,0 +1,94 @@
+"""The states of taking turns, and what is done at each step."""
+
+from __future__ import annotations
+
+import pytest
+
+from assistant.config import LiveSettings
+from assistant.live.machine import FRAME_MS, Action, State, TurnMachine
+
+SETTINGS = LiveSettings(
+    min_speech_ms=120,
+    speculate_ms=200,
+    silence_ms=400,
+    long_silence_ms=800,
+    interrupt_ms=160,
+    resume_ms=400,
+    max_utterance_s=5.0,
+)
+
+
+def fed(machine: TurnMachine, script: str) -> list[Action]:
+    """What the machine says to `script`: +300 is 300 ms of speech, -300 of silence."""
+    actions = []
+    for word in script.split():
+        for _ in range(abs(int(word)) // FRAME_MS):
+            actions += machine.frame(word.startswith("+"))
+    return actions
+
+
+@pytest.mark.parametrize(
+    ("script", "actions", "state"),
+    [
+        ("-5000", [], State.LISTENING),
+        ("+96", [], State.ONSET),
+        ("+96 -320", [Action.FORGET], State.LISTENING),
+        ("+96 -96 +96", [Action.BEGIN], State.SPEAKING),
+        ("+1000 -192", [Action.BEGIN], State.SPEAKING),
+        ("+1000 -224", [Action.BEGIN, Action.SPECULATE], State.MAYBE_ENDED),
+        ("+1000 -224 +64", [Action.BEGIN, Action.SPECULATE, Action.DROP], State.SPEAKING),
+        ("+1000 -700", [Action.BEGIN, Action.SPECULATE], State.MAYBE_ENDED),
+        ("+1000 -832", [Action.BEGIN, Action.SPECULATE, Action.COMMIT], State.LISTENING),
+        ("+5024", [Action.BEGIN, Action.COMMIT], State.LISTENING),
+    ],
+)
+def test_a_turn(script: str, actions: list[Action], state: State) -> None:
+    machine = TurnMachine(SETTINGS)
+    assert fed(machine, script) == actions
+    assert machine.state is state
+
+
+@pytest.mark.parametrize(("complete", "silence"), [(True, "-416"), (False, "-800"), (None, "-800")])
+def test_a_complete_sentence_ends_sooner(complete: bool | None, silence: str) -> None:
+    machine = TurnMachine(SETTINGS)
+    fed(machine, "+1000 -224")
+    machine.complete = complete
+    rest = f"-{int(silence[1:]) - 224}"
+    assert fed(machine, rest) == [Action.COMMIT]
+
+
+def test_what_was_complete_is_asked_anew_after_the_user_went_on() -> None:
+    machine = TurnMachine(SETTINGS)
+    fed(machine, "+1000 -224")
+    machine.complete = True
+    fed(machine, "+320 -224")
+    assert machine.complete is None
+
+
+@pytest.mark.parametrize(
+    ("pausable", "script", "actions", "state"),
+    [
+        (False, "+128", [], State.INTERRUPTED),
+        (False, "+128 -320", [Action.FORGET], State.ANSWERING),
+        (False, "+160", [Action.BEGIN, Action.INTERRUPT], State.SPEAKING),
+        (True, "+32", [Action.PAUSE], State.INTERRUPTED),
+        (True, "+320 -320", [Action.PAUSE, Action.FORGET, Action.RESUME], State.ANSWERING),
+        (True, "+416", [Action.PAUSE, Action.BEGIN, Action.INTERRUPT], State.SPEAKING),
+    ],
+)
+def test_speech_over_the_answer(
+    pausable: bool, script: str, actions: list[Action], state: State
+) -> None:
+    machine = TurnMachine(SETTINGS, pausable=pausable)
+    machine.answer_began()
+    assert fed(machine, script) == actions
+    assert machine.state is state
+
+
+def test_an_answer_that_ends_under_the_first_syllable_makes_it_a_turn() -> None:
+    machine = TurnMachine(SETTINGS, pausable=True)
+    machine.answer_began()
+    fed(machine, "+96")
+    machine.answer_over()
+    assert machine.state is State.ONSET
+    assert fed(machine, "+64") == [Action.BEGIN]

@@ -1,0 +1,167 @@
+"""When a turn of the user begins and ends, by the sound alone."""
+
+from __future__ import annotations
+
+import pytest
+from calling import OpenCall
+
+from assistant.audio import Sound
+from assistant.config import LiveSettings
+from assistant.events import TurnEnded
+from assistant.live.events import AnswerStarted, SpeechStarted, SpeechStopped, UserTurn
+
+pytestmark = pytest.mark.anyio
+
+ONE_TURN = [
+    "SpeechStarted",
+    "SpeechStopped",
+    "UserTurn",
+    "AnswerStarted",
+    "TurnStarted",
+    "TurnEnded",
+    "AnswerEnded",
+]
+
+
+async def test_a_spoken_turn_is_answered_once_it_is_over(call: OpenCall) -> None:
+    async with call(["Hello."]) as line:
+        await line.silence(1.0)
+        await line.speak(1.0)
+        await line.silence(1.0)
+        assert line.kinds() == ONE_TURN
+        assert line.text() == "Hello."
+        assert len(line.session.history) == 2
+
+
+async def test_the_turns_sound_begins_before_the_speech_and_ends_after_it(call: OpenCall) -> None:
+    async with call(["Hello."]) as line:
+        await line.silence(1.0)
+        await line.speak(1.0)
+        await line.silence(1.0)
+        (turn,) = line.of(UserTurn)
+        (sound,) = turn.parts
+        assert isinstance(sound, Sound)
+        assert 0.6 <= turn.start <= 0.8  # 300 ms before
+        assert 2.1 <= turn.end <= 2.4
+        assert sound.seconds == pytest.approx(turn.end - turn.start, abs=0.05)
+
+
+async def test_nothing_is_said_in_minutes_of_silence(call: OpenCall) -> None:
+    async with call(["Hello."]) as line:
+        await line.silence(180.0)
+        assert line.heard == []
+        assert line.engine.requests == []
+
+
+async def test_clicks_are_no_turn(call: OpenCall) -> None:
+    async with call(["Hello."], live=LiveSettings(min_speech_ms=250)) as line:
+        for _ in range(20):
+            await line.speak(0.1)
+            await line.silence(0.8)
+        assert line.heard == []
+
+
+async def test_a_pause_within_a_turn_does_not_end_it(call: OpenCall) -> None:
+    async with call(["Hello."]) as line:
+        await line.speak(0.6)
+        await line.silence(0.5)
+        await line.speak(0.6)
+        await line.silence(1.2)
+        assert [type(e) for _, e in line.heard].count(SpeechStarted) == 1
+        (turn,) = line.of(UserTurn)
+        assert turn.end - turn.start > 1.7
+
+
+async def test_speech_without_an_end_is_cut_and_answered(call: OpenCall) -> None:
+    async with call(["Hello."], live=LiveSettings(max_utterance_s=5.0, interrupt=False)) as line:
+        await line.speak(12.0)
+        turns = line.of(UserTurn)
+        assert len(turns) == 2
+        assert all(turn.end - turn.start <= 5.5 for turn in turns)
+        assert len(line.of(TurnEnded)) == 2
+
+
+async def test_two_people_at_once_are_one_turn(call: OpenCall) -> None:
+    async with call(["Hello."]) as line:
+        for seconds in (0.7, 0.4, 1.1, 0.3):  # they fall into each other's words
+            await line.speak(seconds)
+            await line.silence(0.15)
+        await line.silence(1.0)
+        assert len(line.of(UserTurn)) == 1
+
+
+async def test_a_line_that_goes_dead_in_a_turn_ends_it(call: OpenCall) -> None:
+    async with call(["Hello."]) as line:
+        await line.speak(1.0)
+        await line.clock.advance(3.0)  # no packets at all
+        assert line.kinds() == ONE_TURN
+
+
+async def test_packets_that_come_late_in_a_heap_are_heard_as_if_they_were_in_time(
+    call: OpenCall,
+) -> None:
+    async with call(["Hello."]) as line:
+        await line.speak(0.5)
+        await line.clock.advance(0.4)
+        line.live.hear(line.noise(0.4))
+        await line.speak(0.2)
+        await line.silence(1.0)
+        (turn,) = line.of(UserTurn)
+        assert turn.end - turn.start == pytest.approx(1.3, abs=0.1)
+
+
+async def test_the_end_of_a_turn_can_be_set_by_the_caller(call: OpenCall) -> None:
+    async with call(["Hello."], manual=True) as line:
+        assert not line.live.commit()
+        await line.speak(0.4)
+        await line.silence(3.0)
+        assert line.heard == []
+        assert line.live.commit()
+        await line.settle()
+        assert line.kinds() == ["UserTurn"]  # answered only when asked for
+        assert line.live.respond()
+        await line.settle()
+        assert line.text() == "Hello."
+        assert line.of(UserTurn)[0].end == pytest.approx(3.4, abs=0.1)
+
+
+async def test_what_is_cleared_is_not_heard(call: OpenCall) -> None:
+    async with call(["Hello."], manual=True) as line:
+        await line.speak(0.4)
+        line.live.clear()
+        assert not line.live.commit()
+
+
+async def test_a_turn_may_be_heard_and_not_answered(call: OpenCall) -> None:
+    async with call(["Hello."], answers=False) as line:
+        await line.speak(0.8)
+        await line.silence(1.0)
+        assert line.kinds() == ["SpeechStarted", "SpeechStopped", "UserTurn"]
+        assert len(line.session.history) == 1
+        assert line.engine.requests == []
+
+
+async def test_the_answers_wait_is_counted_from_the_end_of_speech(call: OpenCall) -> None:
+    async with call(["Hello."]) as line:
+        await line.speak(0.8)
+        await line.silence(1.5)
+        (started,) = line.of(AnswerStarted)
+        assert started.waited == pytest.approx(0.8, abs=0.1)  # long_silence_ms: no transcript
+
+
+async def test_typed_text_is_answered_at_once(call: OpenCall) -> None:
+    async with call(["Hello."], ["And again."]) as line:
+        line.live.say("Hi")
+        await line.settle()
+        assert line.kinds() == ["UserTurn", *ONE_TURN[3:]]
+        assert line.of(UserTurn)[0].parts == ("Hi",)
+
+
+async def test_the_settings_may_change_in_mid_conversation(call: OpenCall) -> None:
+    async with call(["Hello."]) as line:
+        line.live.configure(LiveSettings(silence_ms=2_000, long_silence_ms=2_000))
+        await line.speak(0.8)
+        await line.silence(1.5)
+        assert line.of(SpeechStopped) == []
+        await line.silence(1.0)
+        assert len(line.of(SpeechStopped)) == 1
