@@ -24,7 +24,7 @@ from assistant.server.twilio.frames import (
 START_S = 10.0
 """How long a socket may say nothing of a call."""
 AHEAD_S = 20.0
-"""Sound may come so much faster than time; then it is not read until its time has come."""
+"""Sound may be so far ahead of time; then nothing is read for a second."""
 
 
 async def next_frame(line: Line) -> Frame | None:
@@ -122,4 +122,4 @@ class Listening:
     async def _wait_for_time(self) -> None:
         ahead_s = self._began + self._received_s - self._clock.now()
         if ahead_s > AHEAD_S:
-            await self._clock.sleep_until(self._clock.now() + ahead_s - AHEAD_S)
+            await self._clock.sleep_until(self._clock.now() + ahead_s - AHEAD_S + 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -53,7 +53,8 @@ class Caller:
         await self._socket.send(json.dumps({"event": event, "streamSid": STREAM, **values}))
 
     async def send_raw(self, text: str | bytes) -> None:
-        await self._socket.send(text)
+        with suppress(ConnectionClosed):  # in the middle of a message that is refused
+            await self._socket.send(text)
 
     async def start(self, token: str = "", **changes: Any) -> None:
         await self._socket.send('{"event":"connected","protocol":"Call","version":"1.0.0"}')
@@ -89,6 +90,10 @@ class Caller:
 
     async def hang_up(self) -> None:
         await self.send("stop", stop={"accountSid": ACCOUNT, "callSid": CALL})
+
+    def lose(self) -> None:
+        """The connection breaks off."""
+        self._socket.transport.abort()
 
     async def read(self) -> None:
         """Takes what comes, until the socket is closed."""
@@ -142,7 +147,13 @@ def loudness(sound: bytes) -> float:
 
 def announce(server: Running, token: str = "", public: str = "", **fields: str) -> str:
     """Asks the webhook about a call; gives the token of its answer."""
-    form = {"CallSid": CALL, "AccountSid": ACCOUNT, "From": "+15550100", "To": "+15550101", **fields}
+    form = {
+        "CallSid": CALL,
+        "AccountSid": ACCOUNT,
+        "From": "+15550100",
+        "To": "+15550101",
+        **fields,
+    }
     headers = {}
     if token:
         headers[HEADER] = sign(token, f"{public}/twilio/voice", list(form.items()))
