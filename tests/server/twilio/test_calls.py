@@ -21,7 +21,6 @@ from simulated_caller import (
 )
 
 from assistant.messages import AssistantMessage, UserMessage
-from assistant.plugins import Tool
 from assistant.testing import SlowTool
 
 pytestmark = pytest.mark.anyio
