@@ -54,6 +54,8 @@ def _sound_embedder(model: str) -> Embedder[Sound]:
         return SpeakerEmbedder(checkpoint / "token2wav")
     except ModuleNotFoundError as error:
         reason = f"the package {error.name} is not installed"
+    except ImportError as error:  # one that doesn't fit this machine
+        reason = str(error).partition("\n")[0]
     except EngineError as error:
         reason = error.message
     _LOG.warning("voices are compared by the library's own voiceprint: %s", reason)

@@ -17,13 +17,14 @@ MODULES = sorted((REPOSITORY / "assistant").rglob("*.py"))
 TOOLS = sorted((REPOSITORY / "tools").glob("*.py"))
 
 # What each part may import, besides itself. Whatever is not named here is a part by mistake.
-VOCABULARY = {"errors", "audio", "messages", "events", "toml", "config"}
+VOCABULARY = {"errors", "audio", "messages", "events", "toml", "config", "phrasebook"}
 MAY_IMPORT = {
     "errors": set(),
     "audio": {"errors"},
     "messages": {"audio"},
     "events": {"audio", "messages"},
     "toml": set(),
+    "phrasebook": set(),
     "config": {"audio", "errors", "toml"},
     "plugins": VOCABULARY,
     "library": VOCABULARY,

@@ -59,102 +59,119 @@ def ids(settings: Settings) -> list[str]:
     return sorted(voice.id for voice in open_library(settings))
 
 
-class TestOnTheCommandLine:
-    @pytest.fixture(autouse=True)
-    def of_the_environment(self, monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> None:
-        monkeypatch.setenv("ASSISTANT_ENGINE", "step-audio-2")
-        monkeypatch.setenv("ASSISTANT_STEP_AUDIO_2__MODEL", str(checkpoint))
-
-    def run(self, *arguments: str) -> Result:
-        return CliRunner().invoke(app, arguments)
-
-    def values(self, *arguments: str) -> Any:
-        result = self.run(*arguments, "--json")
-        assert result.exit_code == 0, result.output
-        return json.loads(result.stdout)
-
-    def test_they_are_listed_with_what_was_measured(self, checkpoint: Path) -> None:
-        rows = {row["id"]: row for row in self.values("voices", "list")}
-        assert rows.keys() >= {*DEFAULTS, "awb"}
-        male = rows["default_male"]
-        assert male["description"] == "the model's own male voice"
-        assert "male voice" in male["measured"]
-        assert male["path"] == str(checkpoint / "assets" / "default_male.wav")
-
-    def test_they_are_found_by_words(self) -> None:
-        assert self.values("voices", "search", "the model's own male voice")[0]["id"] == (
-            "default_male"
-        )
-
-    def test_they_are_in_the_library_of_another_folder(self, tmp_path: Path) -> None:
-        rows = self.values("voices", "list", "--library", str(tmp_path / "other"))
-        assert {row["id"] for row in rows} >= {*DEFAULTS, "awb"}
-
-    def test_they_are_not_removed(self, checkpoint: Path) -> None:
-        error = self.run("voices", "remove", "default_male").exception
-        assert isinstance(error, AssistantError)
-        assert "not one of your clips" in str(error)
-        assert (checkpoint / "assets" / "default_male.wav").is_file()
-
-    def test_audio_search_finds_them(self) -> None:
-        outcome = self.values("tools", "run", "audio_search", "description=the default male one")
-        assert outcome["voice"] == "default_male"
-
-    def test_the_doctor_counts_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def count() -> int:
-            findings = {finding["part"]: finding for finding in self.values("doctor")}
-            return int(findings["voices"]["detail"].split()[0])
-
-        before = count()
-        monkeypatch.delenv("ASSISTANT_ENGINE")
-        assert count() == before - 2
-
-    def test_with_another_engine_they_are_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("ASSISTANT_ENGINE", "embedded")
-        assert not {row["id"] for row in self.values("voices", "list")} & set(DEFAULTS)
+@pytest.fixture
+def in_environment(monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> None:
+    monkeypatch.setenv("ASSISTANT_ENGINE", "step-audio-2")
+    monkeypatch.setenv("ASSISTANT_STEP_AUDIO_2__MODEL", str(checkpoint))
 
 
-class TestOnAServer:
-    @pytest.fixture
-    def server(self, with_checkpoint: Settings) -> Iterator[Running]:
-        engine = ScriptedEngine([call("audio_search", description="a man")], ["Like this?"])
-        with running(create_app(assistant=Assistant(with_checkpoint, engine=engine))) as server:
-            yield server
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
 
-    def test_they_are_listed_and_searched(self, server: Running) -> None:
-        voices = server.client.get("/v1/voices").json()["data"]
-        assert [voice["id"] for voice in voices] == DEFAULTS
-        found = server.client.get("/v1/voices", params={"query": "a man"}).json()["data"]
-        assert found[0]["id"] == "default_male"
-        assert found[0]["pitch_hz"] < 150
 
-    def test_one_that_sounds_alike_is_found(self, server: Running) -> None:
-        clip = (bundled("voices") / "rms.wav").read_bytes()
-        answer = server.client.post("/v1/voices/search?limit=1", files={"audio": clip})
-        assert [voice["id"] for voice in answer.json()["data"]] == ["default_male"]
+def values(*arguments: str) -> Any:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
 
-    def test_a_session_is_opened_in_one_of_them(self, server: Running) -> None:
-        answer = server.client.post("/v1/sessions", json={"voice": "default_male"})
-        assert answer.status_code == 201, answer.text
-        assert answer.json()["voice"] == "default_male"
-        assert server.client.post("/v1/sessions", json={"voice": "default"}).status_code == 201
-        assert server.client.post("/v1/sessions", json={"voice": "default_x"}).status_code == 400
 
-    def test_they_are_neither_deleted_nor_replaced(self, server: Running, checkpoint: Path) -> None:
-        path = checkpoint / "assets" / "default_male.wav"
-        content = path.read_bytes()
-        assert server.client.delete("/v1/voices/default_male").status_code == 400
-        form = {"id": "default_male", "consent": "The speaker signed the form of 3 March."}
-        clip = (bundled("voices") / "awb.wav").read_bytes()
-        answer = server.client.post("/v1/voices", data=form, files={"audio": clip})
-        assert answer.status_code == 400
-        assert "taken" in answer.json()["error"]["message"]
-        assert path.read_bytes() == content
-        assert len(server.client.get("/v1/voices").json()["data"]) == 2
+@pytest.mark.usefixtures("in_environment")
+def test_the_command_line_lists_them_with_what_was_measured(checkpoint: Path) -> None:
+    rows = {row["id"]: row for row in values("voices", "list")}
+    assert rows.keys() >= {*DEFAULTS, "awb"}
+    male = rows["default_male"]
+    assert male["description"] == "the model's own male voice"
+    assert "male voice" in male["measured"]
+    assert male["path"] == str(checkpoint / "assets" / "default_male.wav")
 
-    def test_a_sound_without_a_voice_is_no_failure(self, server: Running) -> None:
-        answer = server.client.post("/v1/voices/search", files={"audio": wav(0.01)})
-        assert answer.status_code == 200, answer.text
+
+@pytest.mark.usefixtures("in_environment")
+def test_the_command_line_finds_them_by_words() -> None:
+    assert values("voices", "search", "the model's own male voice")[0]["id"] == ("default_male")
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_they_are_there_whatever_the_folder_of_the_user(tmp_path: Path) -> None:
+    rows = values("voices", "list", "--library", str(tmp_path / "other"))
+    assert {row["id"] for row in rows} >= {*DEFAULTS, "awb"}
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_the_command_line_does_not_remove_them(checkpoint: Path) -> None:
+    error = run("voices", "remove", "default_male").exception
+    assert isinstance(error, AssistantError)
+    assert "not one of your clips" in str(error)
+    assert (checkpoint / "assets" / "default_male.wav").is_file()
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_audio_search_finds_them() -> None:
+    outcome = values("tools", "run", "audio_search", "description=the default male one")
+    assert outcome["voice"] == "default_male"
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_the_doctor_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def count() -> int:
+        findings = {finding["part"]: finding for finding in values("doctor")}
+        return int(findings["voices"]["detail"].split()[0])
+
+    before = count()
+    monkeypatch.delenv("ASSISTANT_ENGINE")
+    assert count() == before - 2
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_with_another_engine_they_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSISTANT_ENGINE", "embedded")
+    assert not {row["id"] for row in values("voices", "list")} & set(DEFAULTS)
+
+
+@pytest.fixture
+def server(with_checkpoint: Settings) -> Iterator[Running]:
+    made = Assistant(with_checkpoint, engine=ScriptedEngine())
+    with running(create_app(assistant=made)) as server:
+        yield server
+
+
+def test_a_server_lists_and_searches_them(server: Running) -> None:
+    voices = server.client.get("/v1/voices").json()["data"]
+    assert [voice["id"] for voice in voices] == DEFAULTS
+    found = server.client.get("/v1/voices", params={"query": "a man"}).json()["data"]
+    assert found[0]["id"] == "default_male"
+    assert found[0]["pitch_hz"] < 150
+
+
+def test_a_server_finds_one_that_sounds_alike(server: Running) -> None:
+    clip = (bundled("voices") / "rms.wav").read_bytes()
+    answer = server.client.post("/v1/voices/search?limit=1", files={"audio": clip})
+    assert [voice["id"] for voice in answer.json()["data"]] == ["default_male"]
+
+
+def test_a_server_opens_a_session_in_one_of_them(server: Running) -> None:
+    answer = server.client.post("/v1/sessions", json={"voice": "default_male"})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["voice"] == "default_male"
+    assert server.client.post("/v1/sessions", json={"voice": "default"}).status_code == 201
+    assert server.client.post("/v1/sessions", json={"voice": "default_x"}).status_code == 400
+
+
+def test_a_server_neither_deletes_nor_replaces_them(server: Running, checkpoint: Path) -> None:
+    path = checkpoint / "assets" / "default_male.wav"
+    content = path.read_bytes()
+    assert server.client.delete("/v1/voices/default_male").status_code == 400
+    form = {"id": "default_male", "consent": "The speaker signed the form of 3 March."}
+    clip = (bundled("voices") / "awb.wav").read_bytes()
+    answer = server.client.post("/v1/voices", data=form, files={"audio": clip})
+    assert answer.status_code == 400
+    assert "taken" in answer.json()["error"]["message"]
+    assert path.read_bytes() == content
+    assert len(server.client.get("/v1/voices").json()["data"]) == 2
+
+
+def test_a_sound_without_a_voice_is_no_failure(server: Running) -> None:
+    answer = server.client.post("/v1/voices/search", files={"audio": wav(0.01)})
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.anyio

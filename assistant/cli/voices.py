@@ -32,7 +32,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command("list")
 def list_voices(library: Folder = None, as_json: AsJson = False) -> None:
-    """List all voices: your clips and the bundled ones."""
+    """List all voices: your clips, the bundled ones and those of the checkpoint."""
     voices = sorted(_open(library), key=lambda voice: voice.id)
     if as_json:
         _print_json([_row(voice) for voice in voices])

@@ -19,7 +19,7 @@ T_contra = TypeVar("T_contra", contravariant=True)
 class Embedder(Protocol[T_contra]):
     """Makes vectors of texts (`Embedder[str]`) or of sounds (`Embedder[Sound]`).
 
-    `name` and `version` are stored with an index: when either changes it is built again.
+    An index is of one `name`, in files of that name; of another `version` it is built again.
     """
 
     name: str

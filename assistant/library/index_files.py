@@ -2,6 +2,8 @@
 
 index/NAME.main.npy  NAME.main.keys.npy  NAME.main.faiss  NAME.tail.npy  NAME.tail.keys.npy
 index/NAME.json      format, embedder, and the sha256 of each of the files; written last
+
+NAME is of the contents and of the embedder, such as sound.voiceprint.
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ from assistant.live.events import (
     LiveEvent,
     SpeculationDropped,
 )
+from assistant.live.forgetting import forget_sounds
 from assistant.live.waiting import Waiting
 from assistant.messages import UserMessage
 from assistant.queue import EventQueue
@@ -160,6 +161,7 @@ class Answers:
                     with answer.scope:
                         await self._run(answer)
                 self._settle(answer)
+                forget_sounds(self._session.history)
                 answer.messages = tuple(self._session.history[first:])
         finally:
             answer.begun.set()

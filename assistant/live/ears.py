@@ -15,8 +15,9 @@ import numpy as np
 
 from assistant.audio import Pcm16
 from assistant.config import LiveSettings
+from assistant.live.detector import SpeechDetector
 from assistant.live.resample import Resampler
-from assistant.live.vad import FRAME_SAMPLES, RATE, Silero
+from assistant.live.vad import FRAME_SAMPLES, RATE
 
 Detector = Callable[[Pcm16], float]
 """The probability of speech in the next frame, (512,) at 16 kHz. May have a `reset()`."""
@@ -43,7 +44,7 @@ class Ears:
     ) -> None:
         """Raises AudioError for a rate that is none of sound."""
         self.settings = settings
-        self._detector = detector or Silero()
+        self._detector = detector or SpeechDetector()
         self._begun_s = 0.0
         self._rest: Pcm16
         self._begin(sample_rate)

@@ -27,7 +27,7 @@ RENDERINGS_AT_ONCE = 2
 
 TIMEOUT_S = 60.0
 _FRAME = OUTPUT_RATE // 100
-_QUIET = 10 ** (-45 / 20)
+_QUIET = 10 ** (-40 / 20)  # relative to the loudest frame
 _KEPT_BEFORE, _KEPT_AFTER = _FRAME, 4 * _FRAME
 _ENTRY_BYTES = 1024
 

@@ -141,6 +141,19 @@ def test_only_a_few_clips_are_in_memory_at_the_same_time(folder: Path, clip: Cli
     assert embedder.most_at_once == 16
 
 
+def test_who_waits_for_many_clips_sees_how_many_are_done(
+    folder: Path, clip: Clip, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("assistant.library.progress._PATIENCE_S", 0.0)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes it for a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    library = VoiceLibrary(folder, sound_embedder=Bands())
+    library.search_like(clip("slt"))
+    assert "Indexing voices" in capsys.readouterr().err
+    library.search_like(clip("slt"))
+    assert capsys.readouterr().err == ""
+
+
 def test_a_sound_without_a_voice_in_it_is_like_no_clip(folder: Path) -> None:
     library = VoiceLibrary(folder, sound_embedder=Bands())
     assert library.search_like(Sound(np.zeros(16_000, np.float32), 16_000)) == []

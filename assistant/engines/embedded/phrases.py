@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from assistant.engines.embedded.lexicon import read
+from assistant.phrasebook import lead_ins
 
 _NOT_WORDS = re.compile(r"[^\w]+|_")
 
@@ -18,7 +19,7 @@ def phrase(name: str, language: str, *values: str) -> str:
 
 def lead_in(language: str, previous: str) -> str:
     """A short sentence to say while a tool runs; never the previous one again."""
-    options: list[str] = _find("lead_in", language)
+    options = lead_ins(language)
     after = options.index(previous) + 1 if previous in options else 0
     return options[after % len(options)]
 

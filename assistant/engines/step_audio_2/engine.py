@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from assistant.config import Sampling, StepAudio2Settings
 from assistant.engines.base import EngineOutput, EngineRequest, Finish
-from assistant.engines.step_audio_2 import tasks
+from assistant.engines.step_audio_2 import heard, tasks
 from assistant.engines.step_audio_2.answer import outputs, text_of
 from assistant.engines.step_audio_2.checkpoint import Checkpoint
 from assistant.engines.step_audio_2.generation import Conversation, Generation, Steer
@@ -30,6 +30,7 @@ from assistant.engines.step_audio_2.transcripts import Transcripts
 from assistant.engines.step_audio_2.vocoder import SpeechStream, Vocoder
 from assistant.engines.threads import WorkerThreads
 from assistant.errors import EngineError
+from assistant.messages import AssistantMessage
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +77,9 @@ class StepAudio2Engine:
 
     def stream(self, request: EngineRequest, state: State) -> AsyncGenerator[EngineOutput, None]:
         return self._threads.stream(lambda stop: self._answer(self._step(request, state, stop)))
+
+    def heard(self, message: AssistantMessage, seconds: float) -> AssistantMessage | None:
+        return heard.cut(message, seconds, self._tokenizer)
 
     async def aclose(self) -> None:
         with anyio.CancelScope(shield=True):

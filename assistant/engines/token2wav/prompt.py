@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from assistant.audio import Float32, Sound
 from assistant.engines.token2wav.features import (
@@ -19,8 +16,9 @@ from assistant.engines.token2wav.features import (
     speaker_fbank,
     speech_log_mel,
 )
+from assistant.engines.token2wav.onnx_model import OnnxModel
 from assistant.engines.token2wav.voice import VoicePrompt
-from assistant.errors import AudioError, EngineError
+from assistant.errors import AudioError
 
 SPEECH_TOKENIZER = "speech_tokenizer_v2_25hz.onnx"
 SPEAKER_ENCODER = "campplus.onnx"
@@ -28,28 +26,16 @@ _SHORTEST_S = 0.5
 _SILENCE = 1e-3  # of full scale: nobody speaks below -60 dB
 _FRAMES_A_TOKEN = 2
 
-_ORT_ERRORS: tuple[type[Exception], ...] = (
-    ort_errors.EPFail,
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NoSuchFile,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
-
 
 class PromptMaker:
     """Runs the checkpoint's two ONNX models. Thread-safe, as onnxruntime's sessions are."""
 
     def __init__(self, folder: Path, *, max_seconds: float = 10.0, vocabulary: int = 6561) -> None:
         """Raises EngineError: a model is absent, damaged or another one."""
-        self._folder = folder
         self._max_seconds = max_seconds
         self._vocabulary = vocabulary
-        self._tokenizer = _session(folder / SPEECH_TOKENIZER, inputs=2)
-        self._encoder = _session(folder / SPEAKER_ENCODER, inputs=1)
+        self._tokenizer = OnnxModel(folder / SPEECH_TOKENIZER, inputs=2)
+        self._encoder = OnnxModel(folder / SPEAKER_ENCODER, inputs=1)
         self.fingerprint = _fingerprint(folder, max_seconds)
         """Differs where the same clip would become another prompt."""
 
@@ -65,27 +51,14 @@ class PromptMaker:
 
     def speaker(self, speech: Float32) -> Float32:
         """The voice's CAM++ embedding from 16 kHz samples, at least half a second: (192,)."""
-        features = speaker_fbank(speech)[None]
-        (name,) = (entry.name for entry in self._encoder.get_inputs())
-        vector = self._run(self._encoder, {name: features}, SPEAKER_ENCODER)
-        return np.asarray(vector, dtype=np.float32).reshape(-1)
+        vector = self._encoder.run(speaker_fbank(speech)[None])
+        return vector.astype(np.float32).reshape(-1)
 
     def _tokens(self, speech: Float32) -> npt.NDArray[np.int64]:
         features = speech_log_mel(speech).numpy()[None]
-        mel, length = (entry.name for entry in self._tokenizer.get_inputs())
         count = np.array([features.shape[2]], dtype=np.int32)
-        tokens = self._run(self._tokenizer, {mel: features, length: count}, SPEECH_TOKENIZER)
-        tokens = np.asarray(tokens).reshape(-1).astype(np.int64)
+        tokens = self._tokenizer.run(features, count).reshape(-1).astype(np.int64)
         return tokens[(tokens >= 0) & (tokens < self._vocabulary)]
-
-    def _run(self, session: Any, inputs: dict[str, npt.NDArray[Any]], model: str) -> Any:
-        try:
-            output = session.run(None, inputs)[0]
-        except _ORT_ERRORS as error:
-            raise EngineError(f"{self._folder / model}: failed: {_line(error)}") from error
-        if not np.isfinite(output).all():
-            raise EngineError(f"{self._folder / model}: gave values that are no numbers")
-        return output
 
     def _checked(self, clip: Sound, name: str) -> Sound:
         if not np.isfinite(clip.samples).all():
@@ -107,23 +80,6 @@ def _fitted(mel: Float32, tokens: int) -> Float32:
     return np.pad(mel[:frames], ((0, max(0, frames - len(mel))), (0, 0)), mode="edge")
 
 
-def _session(path: Path, inputs: int) -> onnxruntime.InferenceSession:
-    hint = "download the checkpoint's token2wav folder again"
-    if not path.is_file():
-        raise EngineError(f"{path}: no such file", hint=hint)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # a damaged file is our error to tell
-    try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-    except _ORT_ERRORS as error:
-        raise EngineError(f"{path}: not a model that can be read", hint=hint) from error
-    if len(session.get_inputs()) != inputs:
-        raise EngineError(f"{path}: another model; {inputs} inputs are expected", hint=hint)
-    return session
-
-
 def _fingerprint(folder: Path, max_seconds: float) -> str:
     digest = hashlib.sha256(f"{max_seconds}".encode())
     for name in (SPEECH_TOKENIZER, SPEAKER_ENCODER):
@@ -131,7 +87,3 @@ def _fingerprint(folder: Path, max_seconds: float) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def _line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

@@ -119,13 +119,11 @@ def test_a_checkpoint_that_does_not_speak_has_no_encoder(
     assert not caplog.records
 
 
-@pytest.mark.parametrize("package", ["torch", "onnxruntime", "kaldi_native_fbank"])
-def test_where_a_package_is_absent_the_voiceprint_is_used(
-    with_checkpoint: Settings, checkpoint: Path, package: str
-) -> None:
+def search_in_another_process(preparation: str, settings: Settings, clip: Path) -> list[str]:
+    """The lines of the log, and the voice that was found."""
     code = (
         "import logging, sys\n"
-        f"sys.modules[{package!r}] = None\n"
+        f"{preparation}\n"
         "from pathlib import Path\n"
         "from assistant.audio import read_sound\n"
         "from assistant.config import Settings\n"
@@ -135,12 +133,32 @@ def test_where_a_package_is_absent_the_voiceprint_is_used(
         "sound = read_sound(Path(sys.argv[2]), max_seconds=60)\n"
         "print(library.search_like(sound)[0].voice.id)\n"
     )
+    run = [sys.executable, "-c", code, settings.model_dump_json(), str(clip)]
+    return subprocess.run(run, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.mark.parametrize("package", ["torch", "onnxruntime", "kaldi_native_fbank"])
+def test_where_a_package_is_absent_the_voiceprint_is_used(
+    with_checkpoint: Settings, checkpoint: Path, package: str
+) -> None:
     clip = checkpoint / "assets" / "default_male.wav"
-    run = [sys.executable, "-c", code, with_checkpoint.model_dump_json(), str(clip)]
-    said = subprocess.run(run, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert len(said) == 2
-    assert said[0].endswith(f"own voiceprint: the package {package} is not installed")
-    assert said[1] == "default_male"
+    absent = f"sys.modules[{package!r}] = None"
+    log, found = search_in_another_process(absent, with_checkpoint, clip)
+    assert log.endswith(f"own voiceprint: the package {package} is not installed")
+    assert found == "default_male"
+
+
+def test_where_a_package_is_broken_the_voiceprint_is_used(
+    with_checkpoint: Settings, checkpoint: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "broken").mkdir()
+    text = "raise ImportError('libcudart.so: cannot open shared object file\\nmore')"
+    (tmp_path / "broken" / "onnxruntime.py").write_text(text)
+    first = f"sys.path.insert(0, {str(tmp_path / 'broken')!r})"
+    clip = checkpoint / "assets" / "default_male.wav"
+    log, found = search_in_another_process(first, with_checkpoint, clip)
+    assert log.endswith("own voiceprint: libcudart.so: cannot open shared object file")
+    assert found == "default_male"
 
 
 @pytest.mark.anyio

@@ -28,7 +28,7 @@ ADJECTIVES = _class(
 PREPOSITIONS = _class(
     "of at with from to for about by into onto in on between during against among per via until "
     "till through over under near towards toward behind above below without within across past "
-    "upon since inside around like"
+    "upon since around like"
 )
 WH = _class("what who whom where when why how which whose")
 TIMES = _class("time day date year month")
@@ -61,7 +61,7 @@ NEEDS_SUBJECT = (
 )
 """What stands before a verb; behind anything else the same word is a noun (`my order`)."""
 
-OPINIONS = _class("think hope guess suppose say said believe told do")
+OPINIONS = _class("think hope guess suppose say said believe told")
 """Before a final `so` they make an answer of it."""
 TELLING = _class(
     "idea know tell ask asked see wonder remember understand say said explain me us that's"
@@ -123,3 +123,4 @@ INCOMPLETE = _class("able unable trying supposed hoping planning looking")
 ADVERBS = _class("just really also still always never usually probably already")
 QUANTIFIERS = DETERMINERS | DEMONSTRATIVES | _class("any no many more")
 WHOLES = _class("all everything anything something nothing")
+OPENINGS = CONJUNCTIONS | _class("so well then yes no okay ok actually")

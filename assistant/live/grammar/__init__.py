@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from assistant.live.chinese import is_complete_chinese
-from assistant.live.english import is_complete_english
+from assistant.live.grammar.chinese import is_complete_chinese
+from assistant.live.grammar.english import is_complete_english
 
 _MAX_CHARS = 400
 _GOES_ON = (",", ";", ":", "-", "–", "—", "…", "...", "，", "、", "；", "：", "——")

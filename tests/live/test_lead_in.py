@@ -1,0 +1,182 @@
+"""When a phrase is said while a tool runs, and which."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from random import Random
+
+import pytest
+
+from assistant import Assistant
+from assistant.audio import OUTPUT_RATE, Voice
+from assistant.config import Settings
+from assistant.live.lead_in import (
+    EARLY_S,
+    PATIENCE_S,
+    LeadIns,
+    language_by_script,
+)
+from assistant.live.phrases import Phrases
+from assistant.messages import ToolSchema
+from assistant.phrasebook import lead_ins as phrasebook
+
+LANGUAGES = ["en", "zh", "de", "fr", "es", "ja", "ko", "pt", "it", "ru"]
+WEATHER = ToolSchema("weather", "The weather.", {"type": "object"}, (), "Let me look outside.")
+
+
+@pytest.fixture
+def phrases(settings: Settings) -> Phrases:
+    return Phrases(Assistant(settings))
+
+
+@pytest.fixture
+def lead_ins(phrases: Phrases) -> LeadIns:
+    return LeadIns(phrases)
+
+
+def told(lead_ins: LeadIns, tool: str, median_s: float, *, spread: float = 0.3) -> None:
+    """The tool is seen at work, a hundred times."""
+    chance = Random(7)
+    for _ in range(100):
+        lead_ins.observed(tool, median_s * math.exp(chance.gauss(0.0, spread)))
+
+
+class TestWhen:
+    def test_of_an_unknown_tool_the_silence_is_what_counts(self, lead_ins: LeadIns) -> None:
+        assert lead_ins.limit_s("weather") == PATIENCE_S
+        lead_ins.observed("weather", 5.0)
+        assert lead_ins.limit_s("weather") == PATIENCE_S  # once is no habit
+
+    def test_for_a_slow_tool_it_is_said_early(self, lead_ins: LeadIns) -> None:
+        told(lead_ins, "weather", 3.0)
+        assert lead_ins.limit_s("weather") == EARLY_S
+
+    @pytest.mark.parametrize("median_s", [0.001, 0.1, 0.3, 0.5])
+    def test_a_fast_tool_is_rarely_interrupted(self, lead_ins: LeadIns, median_s: float) -> None:
+        told(lead_ins, "clock", median_s)
+        limit_s = lead_ins.limit_s("clock")
+        assert PATIENCE_S <= limit_s <= 2 * PATIENCE_S
+        chance = Random(8)
+        calls = [median_s * math.exp(chance.gauss(0.0, 0.3)) for _ in range(1000)]
+        assert sum(seconds > limit_s for seconds in calls) < 100
+
+    def test_a_tool_that_is_now_fast_and_now_slow_gets_the_patience_of_an_unknown_one(
+        self, lead_ins: LeadIns
+    ) -> None:
+        for seconds in itertools.islice(itertools.cycle([0.01, 2.0]), 100):
+            lead_ins.observed("cached", seconds)
+        assert lead_ins.limit_s("cached") == PATIENCE_S
+
+    def test_a_tool_that_becomes_slow_is_noticed_within_some_calls(self, lead_ins: LeadIns) -> None:
+        told(lead_ins, "weather", 0.2)
+        told_again = 0
+        while lead_ins.limit_s("weather") != EARLY_S:
+            lead_ins.observed("weather", 4.0)
+            told_again += 1
+        assert told_again <= 25
+        told(lead_ins, "weather", 0.2)
+        assert lead_ins.limit_s("weather") >= PATIENCE_S
+
+    def test_tools_are_told_apart(self, lead_ins: LeadIns) -> None:
+        told(lead_ins, "weather", 3.0)
+        told(lead_ins, "clock", 0.1)
+        assert lead_ins.limit_s("weather") < lead_ins.limit_s("clock")
+
+    def test_one_outlier_changes_little(self, lead_ins: LeadIns) -> None:
+        told(lead_ins, "clock", 0.1)
+        before = lead_ins.limit_s("clock")
+        lead_ins.observed("clock", 1e9)
+        assert lead_ins.limit_s("clock") == before
+
+    @pytest.mark.parametrize("seconds", [math.nan, math.inf, -math.inf])
+    def test_what_is_no_time_is_ignored(self, lead_ins: LeadIns, seconds: float) -> None:
+        told(lead_ins, "clock", 0.1)
+        for _ in range(100):
+            lead_ins.observed("clock", seconds)
+        assert lead_ins.limit_s("clock") == PATIENCE_S
+
+    def test_no_number_of_names_fills_the_memory(self, lead_ins: LeadIns) -> None:
+        for number in range(20_000):
+            lead_ins.observed(f"{number}" * 20, 3.0)
+            lead_ins.next(None, f"x{number}", "")
+        told(lead_ins, "weather", 3.0)
+        assert lead_ins.limit_s("weather") == EARLY_S
+        assert len(lead_ins._durations) <= 1024
+        assert len(lead_ins._said) <= 64
+
+
+class TestWhat:
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_it_is_never_the_same_twice_in_a_row(self, lead_ins: LeadIns, language: str) -> None:
+        said = [""]
+        for _ in range(200):
+            said.append(lead_ins.next(None, language, said[-1]))
+        assert all(a != b for a, b in itertools.pairwise(said))
+        assert set(said[1:]) == set(phrasebook(language))
+
+    def test_languages_have_phrases_of_their_own(self) -> None:
+        every = [text for language in LANGUAGES for text in phrasebook(language)]
+        assert all(len(phrasebook(language)) >= 3 for language in LANGUAGES)
+        assert len({phrasebook(language) for language in LANGUAGES}) == len(LANGUAGES)
+        assert len(every) - len(set(every)) <= 1  # Spanish and Italian share one
+
+    def test_regions_and_unknown_languages_have_phrases_too(self, lead_ins: LeadIns) -> None:
+        assert lead_ins.next(None, "de-AT", "") in phrasebook("de")
+        assert lead_ins.next(None, "tlh", "") in phrasebook("en")
+        assert lead_ins.next(None, "", "") in phrasebook("en")
+
+    def test_the_tool_has_a_phrase_of_its_own(self, lead_ins: LeadIns) -> None:
+        assert lead_ins.next(WEATHER, "en-US", "") == WEATHER.lead_in
+        assert lead_ins.next(WEATHER, "", "") == WEATHER.lead_in
+        assert lead_ins.next(WEATHER, "en", WEATHER.lead_in) in phrasebook("en")
+        assert lead_ins.next(WEATHER, "de", "") in phrasebook("de")
+
+    def test_one_conversation_hears_no_fixed_order(self, lead_ins: LeadIns) -> None:
+        said = [""]
+        for _ in range(60):
+            said.append(lead_ins.next(None, "en", said[-1]))
+        followers = {a: {y for x, y in itertools.pairwise(said) if x == a} for a in said[1:]}
+        assert all(len(after) >= 2 for after in followers.values())
+
+    def test_conversations_that_share_it_never_hear_one_twice_in_a_row(
+        self, lead_ins: LeadIns
+    ) -> None:
+        last = dict.fromkeys(range(5), "")
+        for number in itertools.islice(itertools.cycle(last), 500):
+            text = lead_ins.next(None, "ko", last[number])
+            assert text != last[number]
+            last[number] = text
+
+    def test_the_same_seed_says_the_same(self, phrases: Phrases) -> None:
+        def said(seed: int) -> list[str]:
+            lead_ins, texts = LeadIns(phrases, seed), [""]
+            for _ in range(30):
+                texts.append(lead_ins.next(None, "en", texts[-1]))
+            return texts
+
+        assert said(1) == said(1)
+        assert said(1) != said(2)
+
+    def test_all_that_may_be_said_can_be_prepared(self, lead_ins: LeadIns) -> None:
+        texts = lead_ins.texts([WEATHER], "en")
+        assert texts == [WEATHER.lead_in, *phrasebook("en")]
+        assert lead_ins.texts([WEATHER], "fr") == list(phrasebook("fr"))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_each_phrase_is_spoken_in_a_second_or_so(settings: Settings, language: str) -> None:
+    async with Assistant(settings) as assistant:
+        lead_ins = LeadIns(Phrases(assistant))
+        for text in lead_ins.texts([], language):
+            samples = await lead_ins.phrases.sound(text, Voice(), language)
+            assert 0.3 < len(samples) / OUTPUT_RATE < 2.0
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("深圳", "zh"), ("東京のてんき", "ja"), ("서울", "ko"), ("Москва", "ru"), ("Paris", "")],
+)
+def test_the_letters_tell_some_languages(text: str, language: str) -> None:
+    assert language_by_script(text) == language

