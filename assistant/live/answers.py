@@ -143,6 +143,14 @@ class Answers:
         """Was said, and is not answered."""
         self.tasks.start_soon(self._add, UserMessage(parts))
 
+    def edit(self, change: Callable[[], None]) -> None:
+        """Calls it once no turn runs, and before those asked for later do."""
+        self.tasks.start_soon(self._edit, change)
+
+    async def _edit(self, change: Callable[[], None]) -> None:
+        async with self._turns:
+            change()
+
     async def _add(self, message: UserMessage) -> None:
         async with self._turns:
             self._session.add(message)

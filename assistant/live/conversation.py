@@ -8,7 +8,7 @@ The door (a socket, a telephone line) gives sound and reads events; it decides n
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -121,6 +121,11 @@ class LiveConversation:
         return self._listener.received_s
 
     @property
+    def answer_id(self) -> str:
+        """Of the answer that was asked for last and is still made or played; else empty."""
+        return self._turns.answer_id
+
+    @property
     def playing(self) -> bool:
         """An answer is being made, or its sound still plays."""
         return self._turns.playing
@@ -152,6 +157,12 @@ class LiveConversation:
     def stop(self) -> bool:
         """Stops the answer; False where none is made or played."""
         return self._turns.stop(cancelled=True)
+
+    def edit(self, change: Callable[[], None]) -> None:
+        """Calls `change`, which changes the session or its history and never raises, once no turn
+        runs; turns that begin later see it.
+        """
+        self._turns.edit(change)
 
     def played(self, answer_id: str, seconds: float) -> None:
         """So much of an answer's sound, phrases in between included, has been heard."""

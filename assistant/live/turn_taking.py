@@ -5,6 +5,7 @@ frame --> TurnMachine --> begin, speculate, drop, commit ... --> Answers, and ev
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from assistant.audio import Sound
@@ -127,6 +128,15 @@ class TurnTaking:
         self._drop_guess()
         self._follow(self._answers.start(None, sampling=sampling, tool_choice=tool_choice))
         return True
+
+    @property
+    def answer_id(self) -> str:
+        return self._current.id if self._current else ""
+
+    def edit(self, change: Callable[[], None]) -> None:
+        """What is guessed rests on what was before."""
+        self._drop_guess()
+        self._answers.edit(change)
 
     def stop(self, *, cancelled: bool = False) -> bool:
         """Stops the answer that is made or played; False where there is none."""

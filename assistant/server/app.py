@@ -17,6 +17,7 @@ from assistant.server.routes import (
     generate,
     health,
     models,
+    realtime,
     sessions,
     speech,
     tools,
@@ -26,7 +27,19 @@ from assistant.server.routes import (
 )
 from assistant.server.text_streams import TextStreams
 
-ROUTES = (chat, speech, transcriptions, models, generate, health, sessions, tools, twilio, voices)
+ROUTES = (
+    chat,
+    speech,
+    transcriptions,
+    models,
+    generate,
+    health,
+    realtime,
+    sessions,
+    tools,
+    twilio,
+    voices,
+)
 
 
 def create_app(settings: Settings | None = None, *, assistant: Assistant | None = None) -> FastAPI:

@@ -18,8 +18,10 @@ from assistant.live.lead_in import LeadIns
 from assistant.live.phrases import Phrases
 from assistant.server.fetch import FetchLimits, fetch_audio
 from assistant.server.gate import TurnGate
+from assistant.server.live_figures import LiveFigures
 from assistant.server.metrics import Metrics
 from assistant.server.requests import REQUEST_ID, RequestIds
+from assistant.server.resumable import Resumable
 from assistant.server.security.bind import check_address
 from assistant.server.security.bodies import BodyLimits
 from assistant.server.security.door import Door
@@ -48,8 +50,11 @@ class Parts:
         self.gate = TurnGate(limits, self.rates)
         self.sockets = Sockets(settings.sockets, limits.stall_s)
         self.metrics = Metrics()
+        self.live = LiveFigures(self.metrics.registry)
+        self.resumable = Resumable(settings.sockets)
         self.telephone = Telephone(settings, self.metrics, self.sockets.draining)
         self.lead_ins: LeadIns | None = None
+        """Of all live conversations."""
         fetch_limits = FetchLimits(limits.max_body_bytes, limits.fetch_timeout_s)
         self.fetch: Fetch = partial(fetch_audio, limits=fetch_limits)
         self.ready = False
@@ -59,6 +64,7 @@ class Parts:
             "turns_waiting", "Turns that wait for a place.", lambda: self.gate.waiting
         )
         self.metrics.gauge("sockets_open", "Open WebSockets.", lambda: self.sockets.open)
+        self.metrics.gauge("conversations_open", "Live conversations.", lambda: self.live.open)
         self.metrics.gauge("sessions_live", "Sessions that are in memory.", self._live_sessions)
 
     @property
@@ -77,6 +83,7 @@ class Parts:
             await anyio.to_thread.run_sync(store.open)
             keeper = SessionKeeper(assistant, store, self.settings.sessions)
             self._keeper = await stack.enter_async_context(keeper)
+            await stack.enter_async_context(self.resumable)
             self.lead_ins = LeadIns(Phrases(assistant))
             self.telephone.start(assistant, self.lead_ins.phrases)
             self.ready = True

@@ -7,7 +7,7 @@ A door (realtime, telephone) takes one like this; ApiError before the accept is 
             tasks.start_soon(work)                          # calls socket.send, then socket.room
             while (text := await socket.receive()) is not None:
                 socket.send(answer)                         # never waits, keeps the order
-                await socket.room()                         # waits while too much waits to be sent
+                await socket.room(ANSWERS)                  # waits while too much waits to be sent
             tasks.cancel_scope.cancel()
 
 `receive` gives None at the end, whoever brought it about: the client, `socket.close(code, reason)`
@@ -37,7 +37,9 @@ REFUSED, TOO_LARGE, FAILED = 1008, 1009, 1011
 """Close codes of RFC 6455."""
 
 WAITING = 32
-"""Messages that wait to be sent before `room` waits: about three seconds of sound."""
+"""Messages that may wait to be sent while more are made: some seconds of sound."""
+ANSWERS = 256
+"""The same while more are asked for."""
 
 
 class Sockets:
@@ -117,8 +119,11 @@ class Socket:
             self._waiting.append(text)
             self._notify()
 
-    async def room(self) -> None:
-        while len(self._waiting) > WAITING and not self.closed.is_set():
+    async def room(self, limit: int = WAITING) -> None:
+        """Waits while more than `limit` messages wait. Who receives gives a higher one than who
+        makes sound, so that a client that reads slowly is heard all the same.
+        """
+        while len(self._waiting) > limit and not self.closed.is_set():
             await self._changed.wait()
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:

@@ -1,0 +1,120 @@
+"""Responses apart from the turns of the conversation: made of an input of their own, or kept out
+of the history. They run beside it, in sessions of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+from starlette.requests import HTTPConnection
+
+from assistant.errors import AssistantError
+from assistant.events import AudioChunk, Failed, TextDelta, TurnEnded
+from assistant.live.answer import never_ran
+from assistant.messages import Message
+from assistant.server.realtime.conversation import Conversation
+from assistant.server.realtime.response import Reason, Response
+from assistant.server.realtime.wish import Wish
+from assistant.server.turns import admitted, open_session, the_assistant
+from assistant.server.wire.errors import ApiError
+from assistant.session import Session
+
+MAX_RUNNING = 4
+
+
+class Apart:
+    """Those of one connection. `emit`: sends an event; `over`: called at the end of each, with the
+    messages that it adds to the conversation.
+    """
+
+    def __init__(
+        self,
+        connection: HTTPConnection,
+        conversation: Conversation,
+        emit: Callable[[dict[str, Any]], None],
+        tasks: TaskGroup,
+        over: Callable[[Sequence[Message]], None],
+    ) -> None:
+        self._connection = connection
+        self._conversation = conversation
+        self._emit = emit
+        self._tasks = tasks
+        self._over = over
+        self._running: dict[str, anyio.CancelScope] = {}
+        self.joins = False
+        """Whether one runs that will be added to the conversation."""
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._running)
+
+    def start(self, wish: Wish, messages: Sequence[Message]) -> None:
+        """Answers the messages. Raises ApiError: as many run as may."""
+        if len(self._running) >= MAX_RUNNING:
+            message = f"{MAX_RUNNING} responses out of the conversation run already"
+            raise ApiError(message, code="conversation_already_has_active_response")
+        session = open_session(self._connection, system_prompt=self._own.system_prompt)
+        session.client_tools = self._own.client_tools
+        session.voice = self._conversation.voice
+        session.history.extend(messages)
+        wish.apply(session)
+        response = Response(
+            self._emit,
+            wish,
+            voice=session.voice.id,
+            conversation_id=self._conversation.public_id,
+            items=None if wish.apart else self._conversation.items,
+        )
+        self.joins = self.joins or not wish.apart
+        self._running[response.id] = anyio.CancelScope()
+        response.start()
+        self._tasks.start_soon(self._run, response, session, wish)
+
+    @property
+    def _own(self) -> Session:
+        return self._conversation.session
+
+    def cancel(self, response_id: str) -> bool:
+        """False: no such one runs."""
+        scope = self._running.get(response_id)
+        if scope is not None:
+            scope.cancel()
+        return scope is not None
+
+    async def _run(self, response: Response, session: Session, wish: Wish) -> None:
+        ended, before = never_ran(), len(session.history)
+        reason: Reason = "cancelled"
+        try:
+            with self._running[response.id]:
+                ended = await self._turn(response, session, wish)
+                reason = ended.reason
+        except (ApiError, AssistantError) as error:
+            response.problem, reason = str(error), "failed"
+        finally:
+            del self._running[response.id]
+        kept = () if wish.apart else tuple(session.history[before:])
+        response.end(reason, ended, kept)
+        self.joins = self.joins and wish.apart
+        self._over(kept)
+
+    async def _turn(self, response: Response, session: Session, wish: Wish) -> TurnEnded:
+        """Raises ApiError, AssistantError."""
+        sampling = wish.sampling(the_assistant(self._connection).settings.sampling)
+        turn = session.respond(sampling=sampling, tool_choice=wish.choice)
+        ended = never_ran()
+        async with aclosing(admitted(self._connection, turn)) as events:
+            async for event in events:
+                match event:
+                    case TextDelta():
+                        response.text(event.text)
+                    case AudioChunk():
+                        response.sound(event.samples)
+                    case Failed():
+                        response.problem = event.message
+                    case TurnEnded():
+                        ended = event
+        return ended

@@ -1,0 +1,135 @@
+"""The items of a conversation, in their order: what clients see of its history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from assistant.audio import Sound
+from assistant.messages import Message, UserMessage
+from assistant.server.wire.errors import ApiError
+
+Json = dict[str, Any]
+
+MAX_ITEMS = 2_000
+"""Beyond it the oldest ones are forgotten; the history keeps what they stood for."""
+MAX_BYTES = 2**28
+"""Of what clients put into one conversation: an hour of speech is 230 MB."""
+ROOT = "root"
+"""What a client says for the place before all items."""
+
+
+@dataclass(eq=False)
+class Item:
+    """`shown`: as clients read it. `messages`: what it stands for in the history, as that came in.
+
+    `answer_id`, `sound_s`: of an answer's item, which answer it is, and how much sound was sent.
+    """
+
+    shown: Json
+    messages: tuple[Message, ...] = ()
+    answer_id: str = ""
+    sound_s: float = 0.0
+    speaks: bool = False
+    transcribing: bool = field(default=False)
+
+    @property
+    def id(self) -> str:
+        return str(self.shown["id"])
+
+    @property
+    def kind(self) -> str:
+        return str(self.shown["type"])
+
+    @property
+    def size(self) -> int:
+        """Bytes, about: of texts, and of sound as the history holds it."""
+        parts = [part for m in self.messages if isinstance(m, UserMessage) for part in m.parts]
+        sounds = sum(part.samples.nbytes for part in parts if isinstance(part, Sound))
+        return sounds + len(str(self.shown))
+
+    @property
+    def call_id(self) -> str:
+        return str(self.shown.get("call_id", ""))
+
+    @property
+    def is_said(self) -> bool:
+        """By the assistant."""
+        return self.shown.get("role") == "assistant"
+
+    def set_text(self, text: str) -> None:
+        """Of its one part."""
+        for part in self.shown["content"]:
+            part["transcript" if "transcript" in part else "text"] = text
+
+
+class Items:
+    def __init__(self) -> None:
+        self._items: list[Item] = []
+        self._by_id: dict[str, Item] = {}
+        self._bytes = 0
+
+    @property
+    def full(self) -> bool:
+        """More has come than may; what was deleted counts as well."""
+        return self._bytes > MAX_BYTES
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(tuple(self._items))
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._by_id
+
+    @property
+    def last_id(self) -> str | None:
+        return self._items[-1].id if self._items else None
+
+    def find(self, item_id: str) -> Item | None:
+        return self._by_id.get(item_id)
+
+    def get(self, item_id: str, verb: str) -> Item:
+        """Raises ApiError. `verb`: what is to be done with it."""
+        item = self.find(item_id)
+        if item is None:
+            message = f"there is no item {item_id!r} to {verb}"
+            raise ApiError(message, param="item_id", code=f"item_{verb}_invalid_item_id")
+        return item
+
+    def call(self, call_id: str) -> Item | None:
+        """The latest call of that id."""
+        calls = (i for i in reversed(self._items) if i.kind == "function_call")
+        return next((item for item in calls if item.call_id == call_id), None)
+
+    def add(self, item: Item, previous_id: str | None = None) -> str | None:
+        """`previous_id`: the item that it follows, ROOT for none; by default the last one.
+
+        Gives the id that stands before it now. Raises ApiError.
+        """
+        if item.id in self._by_id:
+            message = f"there is an item {item.id!r} already"
+            raise ApiError(message, param="item.id", code="item_create_duplicate_item_id")
+        place = self._place(previous_id)
+        self._items.insert(place, item)
+        self._by_id[item.id] = item
+        self._bytes += item.size
+        before = self._items[place - 1].id if place else None
+        if len(self._items) > MAX_ITEMS:
+            self.remove(self._items[0] if place else self._items[1])
+        return before
+
+    def _place(self, previous_id: str | None) -> int:
+        if previous_id is None:
+            return len(self._items)
+        if previous_id == ROOT:
+            return 0
+        previous = self._by_id.get(previous_id)
+        if previous is None:
+            message = f"previous_item_id: there is no item {previous_id!r}"
+            code = "item_create_invalid_previous_item_id"
+            raise ApiError(message, param="previous_item_id", code=code)
+        return self._items.index(previous) + 1
+
+    def remove(self, item: Item) -> None:
+        self._items.remove(item)
+        del self._by_id[item.id]

@@ -1,0 +1,133 @@
+"""What users said, as text, where the client asked for it.
+
+The engine's own transcript is taken where it makes one while it answers. Where it does not, or
+nobody answers, the sound is written down in a session of its own, one after another.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+from starlette.requests import HTTPConnection
+
+from assistant.audio import Sound
+from assistant.errors import AssistantError
+from assistant.events import Failed, TextDelta
+from assistant.server.realtime.conversation import Conversation
+from assistant.server.realtime.items import Item
+from assistant.server.turns import admitted, open_session
+from assistant.server.wire import realtime_server as wire
+from assistant.server.wire.errors import ApiError
+from assistant.server.wire.text import SpecialTokenFilter, without_special_tokens
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING_S = 600.0
+"""Sound that waits to be written down; a further recording fails."""
+GRACE_S = 0.25
+"""For a client that commits, and asks for the answer next."""
+
+
+class Transcripts:
+    """Of one connection. `emit`: sends an event."""
+
+    def __init__(
+        self,
+        connection: HTTPConnection,
+        conversation: Conversation,
+        emit: Callable[[dict[str, Any]], None],
+        tasks: TaskGroup,
+    ) -> None:
+        self._connection = connection
+        self._conversation = conversation
+        self._emit = emit
+        self._tasks = tasks
+        self._one_at_a_time = anyio.Lock()
+        self._waiting_s = 0.0
+        self._answered = anyio.Event()
+
+    @property
+    def _wanted(self) -> bool:
+        return self._conversation.config.audio.input.transcription is not None
+
+    def turn(self, item: Item, sound: Sound, *, answered: bool) -> None:
+        """The user has said something. `answered`: an answer follows by itself."""
+        self._answered = anyio.Event()
+        if self._wanted and not answered:
+            grace_s = 0.0 if self._conversation.transcribes else GRACE_S
+            self._tasks.start_soon(self._unless_answered, item, sound, grace_s)
+
+    def answer_began(self) -> None:
+        self._answered.set()
+
+    def heard(self, item: Item, text: str, seconds: float) -> None:
+        """By the engine, while it answers."""
+        if not item.transcribing:
+            item.transcribing = True
+            text = without_special_tokens(text).strip()
+            item.set_text(text)
+            if self._wanted:
+                self._emit(wire.transcription_delta(item.id, text))
+                self._emit(wire.transcription_completed(item.id, text, seconds))
+
+    def missed(self, item: Item, sound: Sound) -> None:
+        """The answer is on its way, and the engine made no text of the question."""
+        if self._wanted and not item.transcribing:
+            self._start(item, sound)
+
+    async def _unless_answered(self, item: Item, sound: Sound, grace_s: float) -> None:
+        with anyio.move_on_after(grace_s):
+            await self._answered.wait()
+            return
+        if not item.transcribing:
+            self._start(item, sound)
+
+    def _start(self, item: Item, sound: Sound) -> None:
+        item.transcribing = True
+        if self._waiting_s and self._waiting_s + sound.seconds > MAX_WAITING_S:
+            self._emit(wire.transcription_failed(item.id, "too much waits already"))
+            return
+        self._waiting_s += sound.seconds
+        self._tasks.start_soon(self._write_down, item, sound)
+
+    async def _write_down(self, item: Item, sound: Sound) -> None:
+        try:
+            async with self._one_at_a_time:
+                text = await self._transcribe(item, sound)
+        except (ApiError, AssistantError) as error:
+            self._emit(wire.transcription_failed(item.id, str(error)))
+        else:
+            item.set_text(text)
+            self._emit(wire.transcription_completed(item.id, text, sound.seconds))
+        finally:
+            self._waiting_s -= sound.seconds
+
+    async def _transcribe(self, item: Item, sound: Sound) -> str:
+        """Raises ApiError, AssistantError."""
+        asked = self._conversation.config.audio.input.transcription
+        session = open_session(
+            self._connection,
+            language=(asked and asked.language) or "",
+            system_prompt=(asked and asked.prompt) or None,
+            allow=(),
+            speak=False,
+        )
+        clean, pieces = SpecialTokenFilter(), []
+        turn = admitted(self._connection, session.ask(sound, task="transcribe"))
+        async with aclosing(turn):
+            async for event in turn:
+                if isinstance(event, Failed):
+                    raise AssistantError(event.message)
+                text = clean.feed(event.text) if isinstance(event, TextDelta) else ""
+                if text:
+                    pieces.append(text)
+                    self._emit(wire.transcription_delta(item.id, text))
+        if rest := clean.finish():
+            pieces.append(rest)
+            self._emit(wire.transcription_delta(item.id, rest))
+        return "".join(pieces).strip()
