@@ -89,4 +89,4 @@ async def media(websocket: WebSocket) -> None:
         )
 
     async with parts.sockets.accept(websocket) as socket:
-        await parts.telephone.take(socket, open_live)
+        await parts.telephone.take(socket, open_live, parts.live)

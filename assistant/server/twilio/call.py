@@ -63,7 +63,7 @@ class Line(Protocol):
 
 
 class Call:
-    """From the start message on. `late`: told of each frame how late it was sent."""
+    """From the start message on. `late`: told how late each frame is sent; `seen`: of each event."""
 
     def __init__(
         self,
@@ -73,7 +73,9 @@ class Call:
         phrases: Phrases,
         settings: TwilioSettings,
         clock: Clock,
+        *,
         late: Callable[[float], None] = lambda seconds: None,
+        seen: Callable[[LiveEvent], object] = lambda event: None,
     ) -> None:
         self.live = live
         self.playout = Playout(line, Wire(start.stream_sid), clock, late)
@@ -81,6 +83,7 @@ class Call:
         self.ended_by = ""
         """Who or what ended the call, for the figures."""
         self._call_sid = start.start.call_sid
+        self._seen = seen
         self._line = line
         self._session = live.session
         self._phrases = phrases
@@ -102,6 +105,7 @@ class Call:
             self._tasks.start_soon(self.digits.run)
             self._greet()
             async for event in self.live:
+                self._seen(event)
                 self._follow(event)
             self._tasks.cancel_scope.cancel()
 

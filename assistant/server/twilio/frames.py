@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 MOST_CHARS = 64 * 1024
 """A message of Twilio's has some 400."""
 SAMPLE_RATE = 8_000
+FRAME_SAMPLES = 160
 
 Sid = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Short = Annotated[str, Field(max_length=256)]

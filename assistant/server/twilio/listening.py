@@ -6,9 +6,11 @@ import anyio
 
 from assistant.live.clock import Clock
 from assistant.live.g711 import MU_LAW
+from assistant.live.jitter import PacketBuffer
 from assistant.server.sockets import NORMAL, REFUSED, TOO_LARGE
 from assistant.server.twilio.call import Call, Line
 from assistant.server.twilio.frames import (
+    FRAME_SAMPLES,
     MOST_CHARS,
     SAMPLE_RATE,
     Dtmf,
@@ -74,6 +76,7 @@ class Listening:
         self._clock = clock
         self._began = clock.now()
         self._received_s = 0.0
+        self._packets = PacketBuffer(FRAME_SAMPLES)
 
     async def run(self) -> None:
         """Until the line is closed, or the call is over."""
@@ -110,14 +113,16 @@ class Listening:
     def _hear(self, media: Media) -> None:
         if media.media.track not in ("inbound", "inbound_track"):
             return
-        sound = media.media.sound()
+        samples = MU_LAW.decode(media.media.sound())
         self.last_media_at = self._clock.now()
-        self._received_s += len(sound) / SAMPLE_RATE
+        self._received_s += len(samples) / SAMPLE_RATE
         live = self._call.live
         for answer_id, seconds in self._call.playout.heard():
             live.played(answer_id, seconds)
+        if media.media.chunk is not None:
+            samples = self._packets.put(media.media.chunk, samples)
         if not self._call.deaf:
-            live.hear(MU_LAW.decode(sound))
+            live.hear(samples)
 
     async def _wait_for_time(self) -> None:
         ahead_s = self._began + self._received_s - self._clock.now()

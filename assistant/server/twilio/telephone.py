@@ -14,6 +14,7 @@ from assistant.config import ServerSettings
 from assistant.live.clock import Clock, SystemClock
 from assistant.live.conversation import LiveConversation
 from assistant.live.phrases import Phrases
+from assistant.server.live_figures import LiveFigures, LiveMeter
 from assistant.server.metrics import Metrics
 from assistant.server.problems import forbidden, not_found
 from assistant.server.sockets import GOING_AWAY, REFUSED
@@ -96,7 +97,9 @@ class Telephone:
             base = "ws" + base.removeprefix("http") if base.startswith("http") else base
         return base + path
 
-    async def take(self, line: Line, open_live: Callable[[], LiveConversation]) -> None:
+    async def take(
+        self, line: Line, open_live: Callable[[], LiveConversation], figures: LiveFigures
+    ) -> None:
         """A call, from the first message of the socket to its end."""
         start = await first_start(line, self.clock)
         if start is None:
@@ -106,8 +109,8 @@ class Telephone:
             self._ended.labels("refused").inc()
             line.close(REFUSED, problem)
             return
-        with self._counted():
-            await self._talk(line, start, open_live())
+        with self._counted(), figures.meter() as meter:
+            await self._talk(line, start, open_live(), meter)
 
     def _problem(self, start: Start) -> str:
         """What speaks against the call; empty where nothing does."""
@@ -129,10 +132,20 @@ class Telephone:
         finally:
             self.running -= 1
 
-    async def _talk(self, line: Line, start: Start, live: LiveConversation) -> None:
+    async def _talk(
+        self, line: Line, start: Start, live: LiveConversation, meter: LiveMeter
+    ) -> None:
         assert self._phrases is not None, "asked for before the start"
-        late = self._late.observe
-        call = Call(line, start, live, self._phrases, self.settings, self.clock, late)
+        call = Call(
+            line,
+            start,
+            live,
+            self._phrases,
+            self.settings,
+            self.clock,
+            late=self._late.observe,
+            seen=meter.see,
+        )
         listening = Listening(line, start, call, self.clock)
         try:
             async with live, anyio.create_task_group() as tasks:

@@ -18,6 +18,7 @@ from assistant.live.conversation import LiveConversation
 from assistant.live.g711 import MU_LAW
 from assistant.live.phrases import Phrases
 from assistant.messages import AssistantMessage, UserMessage
+from assistant.server.live_figures import LiveFigures
 from assistant.server.metrics import Metrics
 from assistant.server.sockets import NORMAL
 from assistant.server.twilio.hanging_up import HANG_UP
@@ -96,7 +97,7 @@ class Stage:
         )
 
     async def run(self) -> None:
-        await self.telephone.take(self.line, self.open)
+        await self.telephone.take(self.line, self.open, LiveFigures(self.metrics.registry))
 
     async def start(self) -> None:
         token = self.telephone.announced.add(CALL)

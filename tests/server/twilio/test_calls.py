@@ -43,6 +43,7 @@ async def test_the_greeting_comes_first_and_stands_in_the_history(serve: Serve) 
     async with calling(server) as caller:
         await caller.until(lambda: caller.heard_s() >= 0.3)
         assert loudness(caller.heard()) > 0.05
+        await caller.until(lambda: caller.count("mark"))  # it has come back by now
         await ask(caller)
         await caller.until(lambda: turns(engine))
     assert turns(engine)[0].messages[1] == AssistantMessage("Hello.")
