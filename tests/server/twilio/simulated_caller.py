@@ -74,8 +74,8 @@ class Caller:
         for at in range(0, len(data) - FRAME + 1, FRAME):
             await self.frame(data[at : at + FRAME])
 
-    async def frame(self, data: bytes) -> None:
-        self._chunk += 1
+    async def frame(self, data: bytes, chunk: int | None = None) -> None:
+        self._chunk = self._chunk + 1 if chunk is None else chunk
         media = {
             "track": "inbound",
             "chunk": str(self._chunk),
