@@ -46,6 +46,10 @@ QUESTIONS = ("what_time_is_it_in_tokyo", "roll_a_dice")
 FRAME, FRAME_S = 160, 0.02
 SILENCE = b"\xff" * FRAME
 DRY_S = 0.06
+SPREAD_S = 12.0
+"""Between the begin of the first call and the last; about what a round takes."""
+THINKS_S = 2.0
+"""From the end of an answer to the next question."""
 PAUSE_S = 0.5  # a longer gap lies between two stretches: a tool runs
 
 
@@ -151,11 +155,11 @@ class Caller:
         return True
 
     async def quiet(self) -> None:
-        """Until nothing has come, and nothing plays, for a second."""
-        left_s = 1.0
+        """Until nothing has come, and nothing plays, for a while."""
+        left_s = THINKS_S
         while left_s > 0:
             await anyio.sleep(left_s)
-            left_s = max(self.last_media_at, self._plays_until) + 1.0 - time.perf_counter()
+            left_s = max(self.last_media_at, self._plays_until) + THINKS_S - time.perf_counter()
 
     async def talk(self, rounds: int) -> None:
         started = time.perf_counter()
@@ -177,7 +181,7 @@ class Caller:
 
 
 async def call(number: int, base: str, rounds: int, calls: int, figures: Figures) -> None:
-    await anyio.sleep(number * 4.7 / calls)
+    await anyio.sleep(number * SPREAD_S / calls)
     call_sid = f"CA{number:032x}"
     async with httpx.AsyncClient(base_url=base) as client:
         answer = await client.post("/twilio/voice", data={"CallSid": call_sid})
@@ -207,17 +211,16 @@ def server(settings: list[str]) -> Iterator[tuple[str, int]]:
             key, _, value = setting.partition("=")
             environment["ASSISTANT_" + key.upper().replace(".", "__")] = value
         command = [sys.executable, "-m", "assistant", "serve", "--port", "0"]
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-        assert process.stderr is not None
+        log = Path(folder) / "log"
+        with log.open("w") as file:
+            process = subprocess.Popen(command, env=environment, stderr=file)
         try:
-            found = next(filter(None, (re.search(r"http://\S+", line) for line in process.stderr)))
-            for line in process.stderr:
-                if "startup complete" in line:
-                    break
-            yield found[0], process.pid
+            while "startup complete" not in (text := log.read_text("utf-8")):
+                assert process.poll() is None, text
+                time.sleep(0.1)
+            yield text.split()[0], process.pid
         finally:
             process.terminate()
-            process.stderr.read()
             process.wait()
 
 
