@@ -282,6 +282,12 @@ async def main(calls: int, rounds: int, settings: list[str]) -> dict[str, Any]:
         "late": late(metrics),
         "ran_dry_ms": summary(figures.dry_ms),
         "unanswered": figures.unanswered,
+        "speculations": {
+            outcome: int(float(count))
+            for outcome, count in re.findall(
+                r'assistant_speculations_total{outcome="(\w+)"} (\S+)', metrics
+            )
+        },
         "callers_behind_ms": summary(figures.behind_ms),
         "server_cores": round((after - before) / wall, 2),
         "callers_cores": round((time.process_time() - own_before) / wall, 2),

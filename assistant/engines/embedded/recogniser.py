@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import struct
 import subprocess
@@ -77,6 +78,8 @@ def _read(pipe: IO[bytes]) -> bytes | None:
 
 def _main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when its input does
+    if hasattr(os, "nice"):
+        os.nice(10)  # it keeps a core busy: sound that is due somewhere goes first
     from pocketsphinx import Decoder
 
     decoder = Decoder(samprate=16_000.0, loglevel="FATAL", cmn="batch")
