@@ -63,7 +63,10 @@ class Line(Protocol):
 
 
 class Call:
-    """From the start message on. `late`: told how late each frame is sent; `seen`: of each event."""
+    """From the start message on.
+
+    `late` is told how late each frame was sent, `seen` of each event.
+    """
 
     def __init__(
         self,
