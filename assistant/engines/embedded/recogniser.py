@@ -37,6 +37,10 @@ class Recogniser:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.close = weakref.finalize(self, _end, self._process)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def hear(self, samples: bytes) -> tuple[list[str], float]:
         """The likeliest words first, and how well the sound fits them (log, summed over seconds).
 
@@ -47,7 +51,7 @@ class Recogniser:
         try:
             _write(self._process.stdin, samples)
             answer = _read(self._process.stdout)
-        except OSError:
+        except (OSError, ValueError):  # a closed pipe is the one or the other
             answer = None
         if answer is None:
             self.close()
@@ -88,6 +92,8 @@ def _main() -> None:
 
 
 def _decode(decoder: Any, samples: bytes) -> tuple[list[str], float]:
+    if not samples:
+        return [], 0.0
     decoder.reinit_feat()  # forget the level and noise of what was heard before
     decoder.start_utt()
     decoder.process_raw(samples, full_utt=True)
