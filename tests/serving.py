@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -85,6 +88,51 @@ def running(app: FastAPI, **options: Any) -> Iterator[Running]:
             yield made
         finally:
             made.stop()
+
+
+PROCESS = """
+import sys
+from pathlib import Path
+import anyio
+from assistant import Assistant
+from assistant.config import LibrarySettings, ServerSettings, SessionSettings, Settings
+from assistant.cli.serve import _listen
+from assistant.server import create_app
+from assistant.server.running import Server
+from assistant.testing import ScriptedEngine
+
+folder = Path(sys.argv[1])
+server = ServerSettings(sessions=SessionSettings(file=folder / "s.sqlite3"), shutdown_s=20)
+settings = Settings(library=LibrarySettings(folder=folder / "voices"), server=server)
+
+async def until_told_to_stop():
+    while app.state.parts.ready:
+        await anyio.sleep(0.01)
+
+def step(request):
+    return ["One ", until_told_to_stop, "two."] if request.messages[-1].text == "wait" else ["Hi."]
+
+app = create_app(assistant=Assistant(settings, engine=ScriptedEngine(step)))
+listener = _listen("127.0.0.1", 0)
+print(listener.getsockname()[1], flush=True)
+Server(app, server).run_until_stopped(listener)
+"""
+
+
+@contextmanager
+def process(folder: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+    """The server as a process of its own, which has begun to answer."""
+    arguments = [sys.executable, "-c", PROCESS, str(folder)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdout is not None
+            base = f"http://127.0.0.1:{int(running.stdout.readline())}"
+            transport = httpx.HTTPTransport(retries=8)  # it listens once the engine is loaded
+            with httpx.Client(base_url=base, transport=transport, timeout=30) as client:
+                client.get("/health").raise_for_status()
+                yield running, client
+        finally:
+            running.kill()
 
 
 def events_of(text: str) -> list[dict[str, Any]]:

@@ -98,16 +98,16 @@ class LiveSettings(Table):
     silence_ms: int = Field(default=400, ge=100, le=10_000)
     """Silence after a sentence that is complete, which ends the turn."""
     long_silence_ms: int = Field(default=800, ge=100, le=20_000)
-    """Silence that ends the turn otherwise."""
+    """Silence that ends it where the sentence hangs; where nobody can tell, one in between."""
     speculate_ms: int = Field(default=200, ge=0, le=5_000)
     """Silence after which the answer starts being made, before the turn is over; 0: never."""
     max_utterance_s: float = Field(default=60.0, gt=1.0)
     """Speech without an end is cut here."""
     interrupt: bool = True
     """Speech over the answer stops it."""
-    interrupt_ms: int = Field(default=160, ge=0, le=2_000)
+    interrupt_ms: int = Field(default=96, ge=0, le=2_000)
     """Speech over the answer that stops it, where the sound can't be paused."""
-    resume_ms: int = Field(default=400, ge=0, le=5_000)
+    resume_ms: int = Field(default=320, ge=0, le=5_000)
     """Where it can: it pauses at once, and shorter speech (mm-hm) lets it go on."""
     lead_ins: bool = True
     """Say a short phrase while a slow tool runs."""

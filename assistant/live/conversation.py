@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -24,14 +23,12 @@ from assistant.live.clock import Clock, SystemClock
 from assistant.live.ears import Detector
 from assistant.live.events import LiveEvent
 from assistant.live.grammar import is_complete
+from assistant.live.lead_in import LeadIns
 from assistant.live.listener import Listener
 from assistant.live.turn_taking import TurnTaking
 from assistant.live.waiting import Waiting
 from assistant.queue import EventQueue
 from assistant.session import Session
-
-if TYPE_CHECKING:
-    from assistant.live.lead_in import LeadIns
 
 WAITING_EVENTS = 64
 GAP_S = 0.5
@@ -93,6 +90,7 @@ class LiveConversation:
             async with anyio.create_task_group() as tasks:
                 self._tasks = self._answers.tasks = self._waiting.tasks = tasks
                 tasks.start_soon(self._fill_gaps)
+                tasks.start_soon(self._waiting.prepare)
                 task_status.started()
         finally:
             self._out.close()

@@ -131,8 +131,11 @@ class TurnMachine:
         return self._commit() if self._silence_ms >= self._silence_limit_ms() else []
 
     def _silence_limit_ms(self) -> int:
-        short, long = self.settings.silence_ms, self.settings.long_silence_ms
-        return short if self.complete else max(short, long)
+        short = self.settings.silence_ms
+        long = max(short, self.settings.long_silence_ms)
+        if self.complete is None:
+            return (short + long) // 2
+        return short if self.complete else long
 
     def _answering(self, speech: bool) -> list[Action]:
         if not speech or not self.settings.interrupt:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING
-
 from anyio.abc import TaskGroup
 
 from assistant.audio import OUTPUT_RATE
@@ -13,13 +10,10 @@ from assistant.events import ToolCallFinished, ToolCallStarted
 from assistant.live.answer import Answer
 from assistant.live.clock import Clock
 from assistant.live.events import LeadInSound, LiveEvent
+from assistant.live.lead_in import LeadIns, language_by_script
+from assistant.messages import UserMessage
 from assistant.queue import EventQueue
 from assistant.session import Session
-
-if TYPE_CHECKING:
-    from assistant.live.lead_in import LeadIns
-
-logger = logging.getLogger(__name__)
 
 
 class Waiting:
@@ -49,23 +43,33 @@ class Waiting:
         if self._lead_ins is not None and event.outcome in ("ok", "timeout"):
             self._lead_ins.observed(event.name, event.seconds)
 
+    async def prepare(self) -> None:
+        """Makes the phrases of the voice that is spoken in ready, so that they start at once."""
+        if self._lead_ins is not None:
+            language = self._session.language
+            texts = self._lead_ins.texts(self._session.tools.values(), language)
+            await self._lead_ins.phrases.prepare(texts, self._session.voice, language)
+
     async def _wait(self, answer: Answer, name: str, lead_ins: LeadIns) -> None:
         await self._clock.sleep_until(self._clock.now() + lead_ins.limit_s(name))
         if not self._is_silent(answer):
             return
-        language, voice = self._session.language, self._session.voice
-        tool = self._session.tools.get(name)
-        text = lead_ins.next(tool, language, self._last)
+        language = self._language()
+        text = lead_ins.next(self._session.tools.get(name), language, self._last)
         try:
-            samples = await lead_ins.phrases.sound(text, voice, language)
-        except AssistantError as error:
-            logger.warning("No phrase while %s runs: %s", name, error)
+            samples = await lead_ins.phrases.sound(text, self._session.voice, language)
+        except AssistantError:  # logged where it failed
             return
         if self._is_silent(answer):
             self._last = text
             answer.said = True
             answer.playback.sent(len(samples) / OUTPUT_RATE, self._clock.now(), own=False)
             await self._out.put(LeadInSound(answer.id, text, samples))
+
+    def _language(self) -> str:
+        """The session's; where it has none, the one of the script that the user writes in."""
+        said = [m.text for m in self._session.history if isinstance(m, UserMessage)]
+        return self._session.language or language_by_script(said[-1] if said else "")
 
     def _is_silent(self, answer: Answer) -> bool:
         return answer.tools > 0 and not answer.said and not answer.stopped

@@ -56,10 +56,18 @@ def _named(error: BaseException) -> str:
     return f"{type(error).__name__} {WITHHELD}"
 
 
+class WithoutQueries(logging.Filter):
+    """uvicorn names the whole URL of each WebSocket; our own line for it has no query string."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.name == "uvicorn.error" and '"WebSocket ' in str(record.msg))
+
+
 def install_logs(*, log_content: bool, stream: TextIO | None = None) -> logging.Handler:
     """Sends the log of the whole program to `stream` (standard error), from INFO on."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.addFilter(RequestIdFilter())
+    handler.addFilter(WithoutQueries())
     handler.setFormatter(logging.Formatter(FORMAT) if log_content else PrivateFormatter(FORMAT))
     if not log_content:
         for name in CHATTY:

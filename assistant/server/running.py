@@ -1,8 +1,9 @@
 """The process: begins when the engine is loaded, ends when the turns have.
 
 SIGTERM or Ctrl-C: /ready says no, and no turn begins; after `drain_s` the port is closed; the turns
-that run may end, within `shutdown_s`, then they are cancelled; all of them are stored. A second
-signal cuts the rest short.
+that run may end, within `shutdown_s`, then they are cancelled; all of them are stored. The port
+stays open as long as WebSockets do, which take no further turns. A second signal cuts the rest
+short.
 """
 
 from __future__ import annotations
@@ -42,11 +43,13 @@ class Server(uvicorn.Server):
                 server_header=False,
                 timeout_graceful_shutdown=seconds,
                 ws_max_size=settings.sockets.max_message_bytes,
+                ws_per_message_deflate=False,  # sound in base64 gets no smaller for all the work
             )
         )
         self.failure: AssistantError | None = None
         self._app = app
         self._drain_s = settings.drain_s
+        self._shutdown_s = settings.shutdown_s
         self._drain_until: float | None = None
         self._signals = 0
 
@@ -93,8 +96,10 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second, in uvicorn's main loop."""
         if self._signals and not self.should_exit:
-            now = anyio.current_time()
+            now, sockets = anyio.current_time(), self._app.state.parts.sockets
             if self._drain_until is None:
                 self._drain_until = now + self._drain_s
-            self.should_exit = now >= self._drain_until
+            # uvicorn would cut the WebSockets first of all; they end by themselves (sockets.py).
+            over = not sockets.open or now >= self._drain_until + self._shutdown_s
+            self.should_exit = now >= self._drain_until and over
         return await super().on_tick(counter)

@@ -1,4 +1,4 @@
-"""Calls of which the test drives the clock (tests/calling.py)."""
+"""Calls of which the test drives the clock (tests/simulated_call.py)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from calling import OpenCall, open_call
+from simulated_call import OpenCall, open_call
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What people say until they pause: written down before there was any rule, and never tuned to.
+"""What people say until they pause: written down before there was any rule.
 
 True: the turn is over. False: more will follow. Lower case and without marks, as it is heard.
 """

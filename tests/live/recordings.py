@@ -5,6 +5,8 @@ Recordings lie in examples/, and more of them in a folder beside the repository 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ import numpy.typing as npt
 import pytest
 
 from assistant.audio import Pcm16, Sound, read_sound
+from assistant.config import LiveSettings
+from assistant.live.ears import FRAME_S, Ears, Frame
 
 REPOSITORY = Path(__file__).parent.parent.parent
 BESIDE = REPOSITORY.parent / "shared" / "audio"
@@ -28,6 +32,7 @@ NAMES = (
 )
 Signal = npt.NDArray[np.float64]
 """Samples at 16 kHz or another rate; 1.0 is full scale."""
+DEFAULTS = LiveSettings()
 
 
 def recording(name: str, sample_rate: int = 16_000) -> Signal:
@@ -73,6 +78,16 @@ def pink(seconds: float, seed: int = 0) -> Signal:
     return np.asarray(noise / noise.std())
 
 
+def traffic(seconds: float, seed: int = 0) -> Signal:
+    """Pink noise that swells and fades by 20 dB, some times a second."""
+    knots = np.random.default_rng(seed).uniform(-15.0, 5.0, int(seconds * 3) + 2)
+    count = int(seconds * 16_000)
+    swell = 10 ** (np.interp(np.arange(count) / 16_000 * 3, np.arange(len(knots)), knots) / 20)
+    noise = pink(seconds, seed)[:count]
+    swelling = noise * swell[: len(noise)]
+    return np.asarray(swelling / swelling.std())
+
+
 def hum(seconds: float, seed: int = 0) -> Signal:
     """The mains, with harmonics up to 650 Hz."""
     time = np.arange(int(seconds * 16_000)) / 16_000
@@ -106,3 +121,37 @@ def babble(seconds: float, seed: int = 0) -> Signal:
     starts = random.integers(0, len(repeated) - length, 12)
     noise = np.sum([repeated[start : start + length] for start in starts], axis=0)
     return np.asarray(noise / noise.std())
+
+
+def heard(samples: Pcm16, rate: int = 16_000, ears: Ears | None = None) -> list[Frame]:
+    """In packets of 20 ms, as a microphone or a telephone gives them."""
+    ears = ears or Ears(DEFAULTS, rate)
+    size = rate // 50
+    packets = (samples[at : at + size] for at in range(0, len(samples), size))
+    return [frame for packet in packets for frame in ears.hear(packet)]
+
+
+def runs(frames: Sequence[Frame]) -> list[tuple[bool, float, float]]:
+    """Speech or pause, its begin and end in seconds."""
+    grouped = itertools.groupby(frames, key=lambda frame: frame.speech)
+    found = []
+    for speech, members in grouped:
+        listed = list(members)
+        found.append((speech, listed[0].start, listed[-1].start + FRAME_S))
+    return found
+
+
+def turns(frames: Sequence[Frame]) -> list[tuple[float, float]]:
+    """Speech that is long enough to be some, by the default settings."""
+    shortest = DEFAULTS.min_speech_ms / 1_000
+    return [
+        (begin, end) for speech, begin, end in runs(frames) if speech and end - begin >= shortest
+    ]
+
+
+def noisy(noise: Callable[[float], Signal], ratio_db: float = 15.0) -> Callable[[Signal], Signal]:
+    def add(signal: Signal) -> Signal:
+        level = loudness(signal) * 10 ** (-ratio_db / 20)
+        return signal + level * noise(len(signal) / 16_000 + 0.1)[: len(signal)]
+
+    return add

@@ -37,8 +37,8 @@ def fed(machine: TurnMachine, script: str) -> list[Action]:
         ("+1000 -192", [Action.BEGIN], State.SPEAKING),
         ("+1000 -224", [Action.BEGIN, Action.SPECULATE], State.MAYBE_ENDED),
         ("+1000 -224 +64", [Action.BEGIN, Action.SPECULATE, Action.DROP], State.SPEAKING),
-        ("+1000 -700", [Action.BEGIN, Action.SPECULATE], State.MAYBE_ENDED),
-        ("+1000 -832", [Action.BEGIN, Action.SPECULATE, Action.COMMIT], State.LISTENING),
+        ("+1000 -576", [Action.BEGIN, Action.SPECULATE], State.MAYBE_ENDED),
+        ("+1000 -608", [Action.BEGIN, Action.SPECULATE, Action.COMMIT], State.LISTENING),
         ("+5024", [Action.BEGIN, Action.COMMIT], State.LISTENING),
     ],
 )
@@ -48,7 +48,7 @@ def test_a_turn(script: str, actions: list[Action], state: State) -> None:
     assert machine.state is state
 
 
-@pytest.mark.parametrize(("complete", "silence"), [(True, "-416"), (False, "-800"), (None, "-800")])
+@pytest.mark.parametrize(("complete", "silence"), [(True, "-416"), (False, "-800"), (None, "-608")])
 def test_a_complete_sentence_ends_sooner(complete: bool | None, silence: str) -> None:
     machine = TurnMachine(SETTINGS)
     fed(machine, "+1000 -224")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from calling import OpenCall, refusing_once
+from simulated_call import OpenCall, refusing_once
 
 from assistant import AssistantError, ToolResult, tool
 from assistant.config import LiveSettings
@@ -26,14 +26,14 @@ async def test_the_answer_is_ready_when_the_turn_is_over(call: OpenCall) -> None
         await line.silence(0.6)
         (started,) = line.of(AnswerStarted)
         assert started.speculated
-        assert started.saved == pytest.approx(0.6, abs=0.1)
+        assert started.saved == pytest.approx(0.4, abs=0.1)
         assert len(line.engine.requests) == 1
 
 
 async def test_without_speculation_it_is_made_after_the_turn(call: OpenCall) -> None:
     async with call(["Hello."], live=LiveSettings(speculate_ms=0)) as line:
         await line.speak(1.0)
-        await line.silence(0.7)
+        await line.silence(0.5)
         assert line.engine.requests == []
         await line.silence(0.3)
         assert line.text() == "Hello."

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from calling import OpenCall
+from simulated_call import OpenCall
 
 from assistant.audio import Sound
 from assistant.config import LiveSettings
 from assistant.events import TurnEnded
-from assistant.live.events import AnswerStarted, SpeechStarted, SpeechStopped, UserTurn
+from assistant.live.events import AnswerEnded, AnswerStarted, SpeechStarted, SpeechStopped, UserTurn
+from assistant.messages import AssistantMessage, ToolSchema
 
 pytestmark = pytest.mark.anyio
 
@@ -63,8 +64,8 @@ async def test_clicks_are_no_turn(call: OpenCall) -> None:
 
 async def test_a_pause_within_a_turn_does_not_end_it(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
-        await line.speak(0.6)
-        await line.silence(0.5)
+        await line.speak(0.7)
+        await line.silence(0.4)
         await line.speak(0.6)
         await line.silence(1.2)
         assert [type(e) for _, e in line.heard].count(SpeechStarted) == 1
@@ -146,7 +147,7 @@ async def test_the_answers_wait_is_counted_from_the_end_of_speech(call: OpenCall
         await line.speak(0.8)
         await line.silence(1.5)
         (started,) = line.of(AnswerStarted)
-        assert started.waited == pytest.approx(0.8, abs=0.1)  # long_silence_ms: no transcript
+        assert started.waited == pytest.approx(0.6, abs=0.1)  # no transcript: half-way
 
 
 async def test_typed_text_is_answered_at_once(call: OpenCall) -> None:
@@ -165,3 +166,15 @@ async def test_the_settings_may_change_in_mid_conversation(call: OpenCall) -> No
         assert line.of(SpeechStopped) == []
         await line.silence(1.0)
         assert len(line.of(SpeechStopped)) == 1
+
+
+async def test_an_answers_messages_are_its_own_whatever_was_open_before(call: OpenCall) -> None:
+    at_client = ToolSchema("light", "Switches it.", {"type": "object", "properties": {}})
+    calls = "<tool_call>function\nlight\n{}</tool_call>"
+    async with call([calls], ["It is on."], client_tools=[at_client]) as line:
+        line.live.say("Light")
+        await line.settle()
+        line.live.say("Well?")  # and no result
+        await line.settle()
+        _, second = line.of(AnswerEnded)
+        assert [type(message) for message in second.messages] == [AssistantMessage]

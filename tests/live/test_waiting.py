@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
-from calling import OpenCall
+from simulated_call import OpenCall
 
 from assistant import tool
 from assistant.config import LiveSettings

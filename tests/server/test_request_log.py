@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from serving import Serve, call, events_of, new_session
+from websockets.sync.client import connect
 
 from assistant import tool
 from assistant.events import Transcript
@@ -89,3 +90,13 @@ def test_nothing_that_is_said_is_in_the_log_unless_asked(serve: Serve, asked: bo
         assert word not in text
     for word in ("Spokenword", "Answerword", "Argumentword"):
         assert (word in text) is asked, word
+
+
+def test_the_query_of_a_websocket_is_not_in_the_log(serve: Serve) -> None:
+    with log() as written:
+        server = serve()
+        with connect(f"ws://127.0.0.1:{server.port}/v1/realtime?session_id=Secretword") as socket:
+            socket.recv()
+        server.stop()
+    assert "WS /v1/realtime 101" in written.getvalue()
+    assert "Secretword" not in written.getvalue()

@@ -161,7 +161,7 @@ class Commands:
         end_ms = min(max(0, event.audio_end_ms), round(item.sound_s * 1000))
         runs = item.answer_id in self._connection.narrator.running
         if runs:
-            self._live.stop()  # whoever cuts it off does not want the rest
+            self._connection.stop()  # whoever cuts it off does not want the rest
         text = self._live.truncate(item.answer_id, end_ms / 1000)
         if text is not None and not runs:
             item.set_text(text)
@@ -202,7 +202,7 @@ class Commands:
         narrator = self._connection.narrator
         ids = {running.response.id for running in narrator.running.values()}
         is_it = narrator.busy and (not response_id or not ids or response_id in ids)
-        if not (is_it and self._live.stop()):
+        if not (is_it and self._connection.stop()):
             raise ApiError(
                 "Cancellation failed: no active response found",
                 code="response_cancel_not_active",

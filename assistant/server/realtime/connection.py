@@ -221,6 +221,11 @@ class Connection:
             raise ApiError(message, code="conversation_already_has_active_response")
         self.narrator.wishes[self.live.answer_id] = wish
 
+    def stop(self) -> bool:
+        """As that of the conversation."""
+        self._wish = None  # of a turn that has not begun, and never will
+        return self.live.stop()
+
     def _admit(self, turn: Turn) -> Turn:
         wish, self._wish = self._wish, None
         return self._admitted(turn, wish)

@@ -11,16 +11,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from assistant.messages import AssistantMessage, Message, ToolMessage, UserMessage
+from assistant.messages import AssistantMessage, Message, ToolMessage, UserMessage, open_calls
 from assistant.server.realtime.items import Item
 
 REMOVED = "The result was removed."
+MISSING = "The client gave no result."
 
 
 def insert(history: list[Message], item: Item, items: Sequence[Item]) -> None:
     """Puts the item's messages after those of the items before it. `items`: all, with it."""
     at = items.index(item)
     if item is items[-1]:
+        for call in open_calls(history):  # until its result comes, if it ever does
+            history.append(ToolMessage(call, "cancelled", MISSING))
         history.extend(item.messages)
         return
     places = _places(history, items[:at])
@@ -110,7 +113,8 @@ def _places(history: Sequence[Message], items: Sequence[Item]) -> list[list[int]
 
 def _is_same(now: Message, before: Message) -> bool:
     if isinstance(now, UserMessage) and isinstance(before, UserMessage):
-        return now.parts is before.parts
+        # Sounds are equal to themselves only, and may have made way for their words since then.
+        return now.parts == before.parts or ("" != now.text == before.text)
     if isinstance(now, ToolMessage) and isinstance(before, ToolMessage):
         return now.call == before.call
     if isinstance(now, AssistantMessage) and isinstance(before, AssistantMessage):

@@ -75,7 +75,8 @@ class Door:
             raise unauthorized("the client secret is not valid, or no more")
         key = self._key(token, secret)
         if secret is not None:
-            # Whoever holds it may hold live conversations, and nothing else of what its maker may.
+            if connection.scope["type"] != "websocket":
+                raise forbidden("a client secret opens live conversations, and nothing else")
             key = key.model_copy(update={"scopes": key.scopes & {"realtime"}})
         self._rates.count_request(key)
         return Access(key, secret)

@@ -1,0 +1,179 @@
+"""Lost connections, and a server that stops."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from calling import Caller, calling, speech
+from serving import Hold, Running, Serve, process
+from websockets.sync.client import connect
+
+from assistant.server.security.key_file import add_key
+from assistant.testing import ScriptedEngine
+
+STORY = "Once upon a time there was a very long story that nobody ever heard to its end. "
+
+
+def lose(caller: Caller) -> str:
+    """The connection dies without a word; gives the session's id."""
+    caller.socket.socket.close()
+    return str(caller.seen[0]["session"]["id"])
+
+
+def parked(server: Running, count: int = 1) -> None:
+    """Returns once the server has noticed."""
+    with calling(server) as caller:
+        while len(server.app.state.parts.resumable) != count:
+            caller.update()
+        caller.socket.close()
+
+
+def texts(engine: ScriptedEngine) -> list[str]:
+    return [message.text for message in engine.requests[-1].messages[1:]]
+
+
+def test_a_lost_client_goes_on_where_it_was(serve: Serve) -> None:
+    engine = ScriptedEngine(["Hello, Ann."], ["Ann."])
+    server = serve(engine)
+    with calling(server) as caller:
+        audio = {"output": {"voice": "awb"}}
+        # In text: of speech, only what was heard would be remembered.
+        caller.update(instructions="Be brief.", output_modalities=["text"], audio=audio)
+        question = caller.say("I am Ann.")
+        caller.respond()
+        session_id = lose(caller)
+    parked(server)
+    with calling(server, f"session_id={session_id}") as caller:
+        session = caller.seen[0]["session"]
+        assert session["id"] == session_id
+        assert session["instructions"] == "Be brief."
+        assert session["audio"]["output"]["voice"] == "awb"
+        caller.after("conversation.item.retrieve", "conversation.item.retrieved", item_id=question)
+        caller.say("Who am I?")
+        assert caller.text_of(caller.respond()) == "Ann."
+    assert texts(engine) == ["I am Ann.", "Hello, Ann.", "Who am I?"]
+    assert engine.requests[-1].voice.id == "awb"
+
+
+def test_an_answer_that_was_cut_off_is_remembered_as_far_as_it_was_heard(
+    serve: Serve, hold: Hold
+) -> None:
+    engine = ScriptedEngine([STORY, hold, "The end."], ["Where were we?"])
+    server = serve(engine)
+    with calling(server) as caller:
+        caller.say("A story!")
+        caller.send("response.create")
+        caller.until("response.output_audio.delta")
+        hold.wait_reached()
+        session_id = lose(caller)
+    parked(server)
+    with calling(server, f"session_id={session_id}") as caller:
+        caller.respond()
+    heard = texts(engine)
+    assert heard[0] == "A story!"
+    assert len(heard) <= 2
+    assert STORY.startswith("".join(heard[1:]))
+    assert len("".join(heard[1:])) < len(STORY)
+
+
+def test_what_was_only_guessed_at_is_not_remembered(serve: Serve, hold: Hold) -> None:
+    engine = ScriptedEngine(lambda r: [hold] if len(r.messages) == 2 else ["Yes."])
+    server = serve(
+        engine,
+        live={
+            "lead_ins": False,
+            "speculate_ms": 100,
+            "silence_ms": 9_000,
+            "long_silence_ms": 9_000,
+        },
+    )
+    with calling(server) as caller:
+        caller.say("Hello.")
+        caller.speak(speech(silence_s=0.5))
+        session_id = None
+        while len(engine.requests) == 0:
+            caller.update()
+        session_id = lose(caller)
+    parked(server)
+    hold.let_go.set()
+    with calling(server, f"session_id={session_id}") as caller:
+        caller.respond()
+    assert texts(engine) == ["Hello."]
+
+
+def test_a_connection_that_is_not_known_to_be_dead_yet_is_taken_over(serve: Serve) -> None:
+    engine = ScriptedEngine(["Yes."])
+    server = serve(engine)
+    with calling(server) as first:
+        first.say("Hello.")
+        session_id = first.seen[0]["session"]["id"]
+        with calling(server, f"session_id={session_id}") as second:
+            assert second.seen[0]["session"]["id"] == session_id
+            assert first.closed() == (4001, "taken over")
+            second.respond()
+    assert texts(engine) == ["Hello."]
+
+
+def test_a_client_that_says_goodbye_does_not_come_back(serve: Serve) -> None:
+    server = serve()
+    with calling(server) as caller:
+        session_id = caller.seen[0]["session"]["id"]
+    with calling(server, f"session_id={session_id}") as caller:
+        assert caller.seen[0]["session"]["id"] != session_id
+    assert len(server.app.state.parts.resumable) == 0
+
+
+def test_nobody_elses_conversation_is_gone_on_with(serve: Serve, tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    mine, other = add_key(file), add_key(file)
+    server = serve(ScriptedEngine(["Yes."]), server={"keys": file})
+    with calling(server, key=mine) as caller:
+        session_id = caller.seen[0]["session"]["id"]
+        with calling(server, f"session_id={session_id}", key=other) as thief:
+            assert thief.seen[0]["session"]["id"] != session_id
+            thief.update()
+        caller.update()
+        lose(caller)
+    with calling(server, key=mine) as watcher:
+        while len(server.app.state.parts.resumable) != 1:
+            watcher.update()
+        with calling(server, f"session_id={session_id}", key=other) as thief:
+            assert thief.seen[0]["session"]["id"] != session_id
+        with calling(server, f"session_id={session_id}", key=mine) as caller:
+            assert caller.seen[0]["session"]["id"] == session_id
+
+
+def test_conversations_are_kept_so_many_and_so_long(serve: Serve) -> None:
+    server = serve(server={"sockets": {"max_resumable": 2, "resume_s": 0.5}})
+    ids = []
+    for count in (1, 2, 2):
+        with calling(server) as caller:
+            ids.append(lose(caller))
+        with calling(server) as watcher:
+            while server.metric("assistant_sockets_open") > 1:
+                watcher.update()
+            assert len(server.app.state.parts.resumable) <= count
+            watcher.socket.close()
+    with calling(server) as watcher:
+        while len(server.app.state.parts.resumable):
+            watcher.update()
+    with calling(server, f"session_id={ids[-1]}") as caller:
+        assert caller.seen[0]["session"]["id"] != ids[-1]
+
+
+def test_a_server_that_is_about_to_stop_lets_an_answer_end(tmp_path: Path) -> None:
+    with process(tmp_path) as (running, client):
+        server = client.base_url.copy_with(scheme="ws", path="/v1/realtime")
+        with connect(str(server)) as talking, connect(str(server)) as silent:
+            caller = Caller(talking)
+            caller.until("session.created")
+            caller.say("wait")
+            caller.send("response.create")
+            caller.until("response.output_audio_transcript.delta")
+            running.send_signal(signal.SIGTERM)
+            assert Caller(silent).closed() == (1001, "the server is about to stop")
+            done = caller.until("response.done")["response"]
+            assert caller.text_of(done) == "One two."
+            assert caller.closed()[0] == 1001
+        assert running.wait(30) == 0
