@@ -31,6 +31,7 @@ from assistant.server.security.secrets import ClientSecrets
 from assistant.server.sessions.keeper import SessionKeeper
 from assistant.server.sessions.sqlite import SqliteStore
 from assistant.server.sockets import Sockets
+from assistant.server.twilio.telephone import Telephone
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """The bytes behind a URL. Raises AudioError."""
@@ -51,6 +52,7 @@ class Parts:
         self.metrics = Metrics()
         self.live = LiveFigures(self.metrics.registry)
         self.resumable = Resumable(settings.sockets)
+        self.telephone = Telephone(settings, self.metrics, self.sockets.draining)
         self.lead_ins: LeadIns | None = None
         """Of all live conversations."""
         fetch_limits = FetchLimits(limits.max_body_bytes, limits.fetch_timeout_s)
@@ -83,6 +85,7 @@ class Parts:
             self._keeper = await stack.enter_async_context(keeper)
             await stack.enter_async_context(self.resumable)
             self.lead_ins = LeadIns(Phrases(assistant))
+            self.telephone.start(assistant, self.lead_ins.phrases)
             self.ready = True
             try:
                 yield
