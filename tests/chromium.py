@@ -18,7 +18,10 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+from serving import Running
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
+QUESTION = EXAMPLES / "what_time_is_it_in_tokyo.wav"
 RATE = 16_000
 WIDTH, HEIGHT = 1280, 800
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -178,3 +181,9 @@ class WebPage:
     def complaints(self) -> list[str]:
         """What the browser has written to the console since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
+
+
+Start = Callable[..., Running]
+"""`start(engine, *tools, live=..., keys=...)`: a server with these settings."""
+Opened = Callable[..., WebPage]
+"""The same, and its page in the browser, connected."""

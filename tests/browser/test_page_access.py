@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from chromium import WebPage
-from conftest import QUESTION, Opened, Start
+from chromium import QUESTION, Opened, Start, WebPage
 from selenium.webdriver.common.keys import Keys
 from serving import Hold, Running, call
 
