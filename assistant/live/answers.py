@@ -46,7 +46,7 @@ from assistant.live.events import (
 )
 from assistant.live.forgetting import forget_sounds
 from assistant.live.waiting import Waiting
-from assistant.messages import UserMessage
+from assistant.messages import Message, UserMessage
 from assistant.queue import EventQueue
 from assistant.session import Session
 
@@ -165,13 +165,13 @@ class Answers:
         try:
             async with self._turns:
                 answer.begun.set()
-                first = len(self._session.history) + (answer.parts is not None)
+                before = len(self._session.history)
                 if not answer.stopped:
                     with answer.scope:
                         await self._run(answer)
                 self._settle(answer)
                 forget_sounds(self._session.history)
-                answer.messages = tuple(self._session.history[first:])
+                answer.messages = _own(self._session.history[before:], answer)
         finally:
             answer.begun.set()
             answer.made.set()
@@ -262,3 +262,9 @@ class Answers:
             case VoiceChanged():
                 self.tasks.start_soon(self._waiting.prepare)
         return True
+
+
+def _own(messages: list[Message], answer: Answer) -> tuple[Message, ...]:
+    """What an answer has put into the history, without its question and what stands before it."""
+    asked = [at for at, message in enumerate(messages) if isinstance(message, UserMessage)]
+    return tuple(messages[asked[-1] + 1 :] if asked and answer.parts is not None else messages)

@@ -18,13 +18,20 @@ def forget_sounds(history: list[Message], kept: int = KEPT) -> None:
     """
     for at in range(len(history) - 1, -1, -1):
         message = history[at]
-        if not isinstance(message, UserMessage) or not any(_sounds(message)):
+        if not isinstance(message, UserMessage) or not _sounds(message):
             continue
         if kept > 0:
             kept -= 1
-        elif message.transcript:
-            texts = tuple(part for part in message.parts if isinstance(part, str))
-            history[at] = replace(message, parts=(*texts, message.transcript), transcript="")
+        else:
+            history[at] = in_words(message)
+
+
+def in_words(message: UserMessage) -> UserMessage:
+    """The same, with its transcript for its sounds; unchanged where there is none."""
+    if not message.transcript or not _sounds(message):
+        return message
+    texts = tuple(part for part in message.parts if isinstance(part, str))
+    return replace(message, parts=(*texts, message.transcript), transcript="")
 
 
 def _sounds(message: UserMessage) -> list[Sound]:

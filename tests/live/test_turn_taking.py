@@ -8,7 +8,8 @@ from simulated_call import OpenCall
 from assistant.audio import Sound
 from assistant.config import LiveSettings
 from assistant.events import TurnEnded
-from assistant.live.events import AnswerStarted, SpeechStarted, SpeechStopped, UserTurn
+from assistant.live.events import AnswerEnded, AnswerStarted, SpeechStarted, SpeechStopped, UserTurn
+from assistant.messages import AssistantMessage, ToolSchema
 
 pytestmark = pytest.mark.anyio
 
@@ -165,3 +166,15 @@ async def test_the_settings_may_change_in_mid_conversation(call: OpenCall) -> No
         assert line.of(SpeechStopped) == []
         await line.silence(1.0)
         assert len(line.of(SpeechStopped)) == 1
+
+
+async def test_an_answers_messages_are_its_own_whatever_was_open_before(call: OpenCall) -> None:
+    at_client = ToolSchema("light", "Switches it.", {"type": "object", "properties": {}})
+    calls = "<tool_call>function\nlight\n{}</tool_call>"
+    async with call([calls], ["It is on."], client_tools=[at_client]) as line:
+        line.live.say("Light")
+        await line.settle()
+        line.live.say("Well?")  # and no result
+        await line.settle()
+        _, second = line.of(AnswerEnded)
+        assert [type(message) for message in second.messages] == [AssistantMessage]

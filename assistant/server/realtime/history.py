@@ -113,7 +113,8 @@ def _places(history: Sequence[Message], items: Sequence[Item]) -> list[list[int]
 
 def _is_same(now: Message, before: Message) -> bool:
     if isinstance(now, UserMessage) and isinstance(before, UserMessage):
-        return now.parts == before.parts  # sounds are equal to themselves only
+        # Sounds are equal to themselves only, and may have made way for their words since then.
+        return now.parts == before.parts or ("" != now.text == before.text)
     if isinstance(now, ToolMessage) and isinstance(before, ToolMessage):
         return now.call == before.call
     if isinstance(now, AssistantMessage) and isinstance(before, AssistantMessage):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from assistant.audio import Sound
+from assistant.live.forgetting import in_words
 from assistant.messages import Message, UserMessage
 from assistant.server.wire.errors import ApiError
 
@@ -16,6 +17,8 @@ MAX_ITEMS = 2_000
 """Beyond it the oldest ones are forgotten; the history keeps what they stood for."""
 MAX_BYTES = 2**28
 """Of what clients put into one conversation: an hour of speech is 230 MB."""
+RECENT = 16
+"""Items that keep their sound, though its text be known."""
 ROOT = "root"
 """What a client says for the place before all items."""
 
@@ -57,6 +60,20 @@ class Item:
     def is_said(self) -> bool:
         """By the assistant."""
         return self.shown.get("role") == "assistant"
+
+    def heard(self, transcript: str) -> None:
+        """What was said in it, as text."""
+        self.set_text(transcript)
+        self.messages = tuple(
+            replace(m, transcript=transcript) if isinstance(m, UserMessage) else m
+            for m in self.messages
+        )
+
+    def forget_sound(self) -> None:
+        """Where the text is known, it stands for the sound."""
+        self.messages = tuple(
+            in_words(m) if isinstance(m, UserMessage) else m for m in self.messages
+        )
 
     def set_text(self, text: str) -> None:
         """Of its one part."""
@@ -113,6 +130,10 @@ class Items:
         self._items.insert(place, item)
         self._by_id[item.id] = item
         self._bytes += item.size
+        for old in self._items[-2 * RECENT : -RECENT]:
+            self._bytes -= old.size
+            old.forget_sound()
+            self._bytes += old.size
         before = self._items[place - 1].id if place else None
         if len(self._items) > MAX_ITEMS:
             self.remove(self._items[0] if place else self._items[1])

@@ -70,7 +70,7 @@ class Transcripts:
         if not item.transcribing:
             item.transcribing = True
             text = without_special_tokens(text).strip()
-            item.set_text(text)
+            item.heard(text)
             if self._wanted:
                 self._emit(wire.transcription_delta(item.id, text))
                 self._emit(wire.transcription_completed(item.id, text, seconds))
@@ -102,7 +102,7 @@ class Transcripts:
         except (ApiError, AssistantError) as error:
             self._emit(wire.transcription_failed(item.id, str(error)))
         else:
-            item.set_text(text)
+            item.heard(text)
             self._emit(wire.transcription_completed(item.id, text, sound.seconds))
         finally:
             self._waiting_s -= sound.seconds
