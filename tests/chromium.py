@@ -18,9 +18,13 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+from serving import Running
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
+QUESTION = EXAMPLES / "what_time_is_it_in_tokyo.wav"
 RATE = 16_000
 WIDTH, HEIGHT = 1280, 800
+WAIT_S = 30.0  # on a machine that others keep busy
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless=new",
@@ -74,7 +78,7 @@ def write_microphone(file: Path, *sounds: Path | float) -> None:
 
 
 class WebPage:
-    """What a user sees and does. What is waited for comes within 20 seconds."""
+    """What a user sees and does. What is waited for comes within half a minute."""
 
     def __init__(self, driver: webdriver.Chrome, microphone: Path) -> None:
         self.driver = driver
@@ -111,7 +115,7 @@ class WebPage:
         write_microphone(self._microphone, *sounds)
 
     def wait(self, condition: Callable[[], T], what: str = "") -> T:
-        waiting = WebDriverWait(self.driver, 20, poll_frequency=0.05)
+        waiting = WebDriverWait(self.driver, WAIT_S, poll_frequency=0.05)
         return waiting.until(lambda _: condition(), what)
 
     def find(self, selector: str) -> WebElement:
@@ -178,3 +182,9 @@ class WebPage:
     def complaints(self) -> list[str]:
         """What the browser has written to the console since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
+
+
+Start = Callable[..., Running]
+"""`start(engine, *tools, live=..., keys=...)`: a server with these settings."""
+Opened = Callable[..., WebPage]
+"""The same, and its page in the browser, connected."""

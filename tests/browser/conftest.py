@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import chromium
 import pytest
-from chromium import WebPage
+from chromium import Opened, Start, WebPage
 from serving import Hold, Running, running
 
 from assistant import Assistant
@@ -17,12 +17,6 @@ from assistant.config import Settings
 from assistant.engines.base import Engine
 from assistant.plugins import Tool
 from assistant.server import create_app
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-QUESTION = EXAMPLES / "what_time_is_it_in_tokyo.wav"
-
-Start = Callable[..., Running]
-Opened = Callable[..., WebPage]
 
 
 @pytest.fixture(scope="session")

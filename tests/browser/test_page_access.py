@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from chromium import WebPage
-from conftest import QUESTION, Opened, Start
+from chromium import QUESTION, Opened, Start, WebPage
 from selenium.webdriver.common.keys import Keys
 from serving import Hold, Running, call
 
@@ -198,9 +197,15 @@ def test_a_lost_connection_comes_back_and_the_conversation_goes_on(
     page = browser.open(server.port).wait_connected()
     page.type("One.")
     page.wait_for(".answer .text", "First.")
+    page.run("""
+        const pill = document.querySelector('#connection');
+        globalThis.states = [];
+        const watch = new MutationObserver(() => states.push(pill.dataset.state));
+        watch.observe(pill, {attributes: true});
+    """)
     lose_sockets(server)
-    page.wait(lambda: page.find("#connection").get_attribute("data-state") != "open")
-    page.wait_connected().type("Two.")
+    page.wait(lambda: page.run("return states.includes('waiting') && states.at(-1) === 'open'"))
+    page.type("Two.")
     page.wait_for(".answer:last-child .text", "Second.")
     assert not page.all(".note:not([hidden])")
     assert "One." in str(engine.requests[-1].messages)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import soundfile
-from chromium import WebPage
-from conftest import EXAMPLES, QUESTION, Opened
+from chromium import EXAMPLES, QUESTION, Opened, WebPage
 
 from assistant.events import Transcript
 from assistant.testing import ScriptedEngine
@@ -49,12 +48,14 @@ def test_a_spoken_question_is_heard_looked_up_and_answered_in_speech(page: WebPa
     assert "tokyo" in page.text(".tool .tool-arguments").lower()
     assert "Tokyo" in page.text(".tool .tool-result")
     page.wait(lambda: speaks(page), "sound")
+    page.wait_for(".answer .text:last-of-type .spoken", "on ")  # It is 5 PM on Saturday, ...
+    page.click("#stop")
     page.wait_phase("listening")
+    wait_silent(page)
     answer = page.text(".answer .text")
     assert "Tokyo" in answer
-    wait_silent(page)
     captions = [text for text in page.run(SEEN) if text and answer.startswith(text)]
-    assert len(captions) >= 4  # the words came one after the other
+    assert len(captions) >= 3  # the words came one after the other
     assert "Heard after" in page.text(".answer .waits")
     assert "server" in page.text(".answer .waits")
 

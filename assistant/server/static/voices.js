@@ -74,6 +74,7 @@ export class Voices extends EventTarget {
 
   #show(voices) {
     this.#list.replaceChildren(...voices.map((voice) => this.#row(voice)));
+    this.#list.scrollTop = 0;
     this.#count.textContent = voices.length === 1 ? "1 voice" : `${voices.length || "No"} voices`;
   }
 
