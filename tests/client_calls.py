@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 import soundfile
@@ -21,6 +23,7 @@ from serving import Running
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 RATE = 24_000
+PATIENCE_S = 45
 TOKYO = "what_time_is_it_in_tokyo.wav"
 DICE = "roll_a_dice.wav"
 TOKYO_TEXT = "what time is it in tokyo"
@@ -38,6 +41,34 @@ class Says(str):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, str) and str(self) in other
+
+
+class Journal:
+    """What a client tells by callbacks, in order, to wait for."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+        self._seen = 0
+        self._more = anyio.Event()
+
+    def add(self, event: Any) -> None:
+        self.events.append(event)
+        self._more.set()
+
+    async def follow(self, stream: AsyncIterable[Any]) -> None:
+        async for event in stream:
+            self.add(event)
+
+    async def until(self, done: Callable[[Any], bool]) -> Any:
+        """The next event of which that holds."""
+        with anyio.fail_after(PATIENCE_S):
+            while True:
+                while self._seen < len(self.events):
+                    self._seen += 1
+                    if done(self.events[self._seen - 1]):
+                        return self.events[self._seen - 1]
+                self._more = anyio.Event()
+                await self._more.wait()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 from client_calls import (
     DICE,
     DICE_TEXT,
+    PATIENCE_S,
     QUIET_CLIENT,
     TOKYO,
     TOKYO_TEXT,
@@ -55,7 +56,7 @@ class Call:
 
     async def until(self, done: Callable[[Any], bool]) -> Any:
         """The first event of which that holds; an error is a failure."""
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE_S):
             async for event in self._iterator:
                 self._see(event)
                 if done(event):
@@ -156,5 +157,6 @@ async def test_an_answer_that_is_spoken_over_is_cut_to_what_was_heard(server: Ru
         check_speech(await call.until_played())
     assert 0 < cut["audio_end_ms"] / 1000 < seconds_of(spoken)
     told = call.history()
-    assert told[1] == ("assistant", Says("")) and "Japan" not in told[1][1]
+    assert told[1][0] == "assistant"
+    assert "Japan" not in told[1][1]
     assert told[-1] == ("assistant", Says("a four"))
