@@ -105,7 +105,7 @@ class LiveSettings(Table):
     """Speech without an end is cut here."""
     interrupt: bool = True
     """Speech over the answer stops it."""
-    interrupt_ms: int = Field(default=160, ge=0, le=2_000)
+    interrupt_ms: int = Field(default=96, ge=0, le=2_000)
     """Speech over the answer that stops it, where the sound can't be paused."""
     resume_ms: int = Field(default=320, ge=0, le=5_000)
     """Where it can: it pauses at once, and shorter speech (mm-hm) lets it go on."""

@@ -29,8 +29,8 @@ _NOTHING = 0.1  # a probability that is no sign of speech
 class SpeechDetector:
     """The probability of speech in each frame of one stream; 0.0 for what it didn't listen to."""
 
-    def __init__(self) -> None:
-        self._network = Silero()
+    def __init__(self, network: Silero | None = None) -> None:
+        self._network = network or Silero()
         self.reset()
 
     def reset(self) -> None:

@@ -16,8 +16,8 @@ RATE = 16_000
 class Silero:
     """The probability of speech in each frame of one stream, given what came before it.
 
-    All streams share the network, which is loaded with the first of them (a quarter of a second);
-    each has its state. May be called from any thread, by one at a time.
+    All streams share the network, which is loaded with the first of them (a quarter of a second,
+    see `load`); each has its state. May be called from any thread, by one at a time.
     """
 
     def __init__(self) -> None:

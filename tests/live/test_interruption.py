@@ -160,7 +160,7 @@ async def test_the_player_may_report_how_far_it_is(call: OpenCall) -> None:
         line.live.played(started.answer_id, 0.5)  # a slow network
         await line.speak(1.0)
         (cut,) = line.of(Interrupted)
-        assert cut.seconds == pytest.approx(0.7, abs=0.1)
+        assert cut.seconds == pytest.approx(0.6, abs=0.1)
 
 
 async def test_the_stop_button_cuts_too(call: OpenCall) -> None:

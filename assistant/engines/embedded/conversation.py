@@ -15,7 +15,7 @@ from assistant.engines.embedded.follow_up import follow_up
 from assistant.engines.embedded.hearing import Heard, Hearing
 from assistant.engines.embedded.languages import detect
 from assistant.engines.embedded.phrases import lead_in, phrase, small_talk
-from assistant.engines.embedded.planner import Request, plan
+from assistant.engines.embedded.planner import Request, best_guess, plan
 from assistant.engines.embedded.rescoring import understood
 from assistant.engines.embedded.speaking import speak
 from assistant.engines.parser import ToolCallParser, format_call, new_call_id
@@ -63,6 +63,9 @@ def answer(
     typed = _typed(user)
     state.language = request.language or _language(typed, state.language)
     text, requests = _requests(typed, heard, request, state)
+    if request.must_call and all(one.missing for one in requests):
+        guess = best_guess(text, request.tools)
+        requests = (guess,) if guess else requests
     clear = heard.clear or bool(requests) or bool(typed)
     if _sounds(user):
         yield Transcript(text.removeprefix(typed).strip() if clear else "")

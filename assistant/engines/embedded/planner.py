@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assistant.engines.embedded.arguments import fill, missing
+from assistant.engines.embedded.arguments import fill, fill_answer, missing
 from assistant.engines.embedded.lexicon import word_class
 from assistant.engines.embedded.matching import Match, best_match
 from assistant.engines.embedded.openings import opening_match
@@ -65,6 +65,23 @@ def plan(
     opened = opening_match(words, profiles(tools)) if certain and openings else None
     request = _request(text, words, opened) if opened else None
     return (request,) if request and not request.missing else ()
+
+
+def best_guess(text: str, tools: Sequence[ToolSchema]) -> Request | None:
+    """The request of the tool that fits best, however badly: for who must call one.
+
+    A text that is missing is the utterance itself. None where something else is missing.
+    """
+    words = tokens(text)[:_MAX_WORDS]
+    matches = (best_match(words, profile) for profile in profiles(tools))
+    best = max(matches, key=lambda match: match.score, default=None)
+    if best is None:
+        return None
+    request = _request(text, words, best)
+    found = {one.name: fill_answer(text, one) for one in request.missing}
+    if None in found.values():
+        return None
+    return Request(request.tool, {**request.arguments, **found}, (), request.score)
 
 
 def _shortlist(words: Sequence[Token], tools: Sequence[Profile]) -> list[Profile]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,10 +43,22 @@ class Conversation:
     def __post_init__(self) -> None:
         self.state = self.engine.new_state()
 
-    async def step(self, language: str = "", speak: bool = True, voice: Voice | None = None,
-                   task: Task = "answer") -> list[EngineOutput]:  # fmt: skip
+    async def step(
+        self,
+        language: str = "",
+        speak: bool = True,
+        voice: Voice | None = None,
+        task: Task = "answer",
+        must_call: bool = False,
+    ) -> list[EngineOutput]:
         request = EngineRequest(
-            tuple(self.messages), self.tools, voice or Voice(), language, speak, task=task
+            tuple(self.messages),
+            self.tools,
+            voice or Voice(),
+            language,
+            speak,
+            task=task,
+            must_call=must_call,
         )
         outputs = [output async for output in self.engine.stream(request, self.state)]
         assert isinstance(outputs[-1], Finish)
@@ -54,9 +67,9 @@ class Conversation:
         self.messages.append(AssistantMessage(said(outputs), calls))
         return outputs
 
-    async def ask(self, *parts: str | Sound, **options: str) -> list[EngineOutput]:
+    async def ask(self, *parts: str | Sound, **options: Any) -> list[EngineOutput]:
         self.messages.append(UserMessage(parts))
-        return await self.step(**options)  # type: ignore[arg-type]
+        return await self.step(**options)
 
     async def results(self, *texts: str, outcome: Outcome = "ok") -> list[EngineOutput]:
         last = self.messages[-1]

@@ -9,7 +9,7 @@ import sys
 import anyio
 import pytest
 from conversations import Conversation, called, on_both_loops, said, shape, speech
-from toolbox import ORDER_STATUS, ROLL_DICE, schema
+from toolbox import ORDER_STATUS, ROLL_DICE, TOOLS, schema
 
 from assistant.engines.base import (
     Engine,
@@ -188,3 +188,11 @@ def test_making_the_engine_loads_neither_recogniser_nor_voice() -> None:
 
 
 test_making_the_engine_loads_neither_recogniser_nor_voice.pytestmark = []  # type: ignore[attr-defined]
+
+
+async def test_where_a_tool_must_be_called_the_nearest_one_is(engine: Engine) -> None:
+    talk = Conversation(engine, (ROLL_DICE, ORDER_STATUS))
+    assert called(await talk.ask("hello there")) == []
+    forced = Conversation(engine, TOOLS)
+    outputs = await forced.ask("I am so tired of all this rain", must_call=True)
+    assert len(called(outputs)) == 1

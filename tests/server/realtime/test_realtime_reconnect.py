@@ -80,7 +80,13 @@ def test_an_answer_that_was_cut_off_is_remembered_as_far_as_it_was_heard(
 def test_what_was_only_guessed_at_is_not_remembered(serve: Serve, hold: Hold) -> None:
     engine = ScriptedEngine(lambda r: [hold] if len(r.messages) == 2 else ["Yes."])
     server = serve(
-        engine, live={"speculate_ms": 100, "silence_ms": 9_000, "long_silence_ms": 9_000}
+        engine,
+        live={
+            "lead_ins": False,
+            "speculate_ms": 100,
+            "silence_ms": 9_000,
+            "long_silence_ms": 9_000,
+        },
     )
     with calling(server) as caller:
         caller.say("Hello.")

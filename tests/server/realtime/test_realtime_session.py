@@ -144,7 +144,7 @@ def test_the_settings_reach_the_engine(serve: Serve) -> None:
 
 
 def test_the_clients_silence_ends_its_turns(serve: Serve) -> None:
-    with calling(serve(live={"speculate_ms": 0})) as caller:
+    with calling(serve(live={"lead_ins": False, "speculate_ms": 0})) as caller:
         caller.listen(turn_detection={"type": "server_vad", "silence_duration_ms": 1_200})
         caller.speak()
         stopped = caller.until("input_audio_buffer.speech_stopped")

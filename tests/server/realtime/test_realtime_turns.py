@@ -10,8 +10,10 @@ from calling import Caller, calling, speech
 from serving import Hold, Serve, call
 
 from assistant import ToolResult, tool
+from assistant.engines.base import EngineRequest
 from assistant.events import Transcript
 from assistant.live.g711 import A_LAW, MU_LAW
+from assistant.messages import UserMessage
 from assistant.testing import ScriptedEngine
 from assistant.testing.scripted import speech_of
 
@@ -204,6 +206,30 @@ def test_tools_of_the_server_run_unseen(serve: Serve) -> None:
     assert [item["type"] for item in done["output"]] == ["message"]
     assert {schema.name for schema in engine.requests[0].tools} >= {"clock", "light"}
     assert not [kind for kind in caller.types() if "function" in kind or "assistant" in kind]
+
+
+def test_a_phrase_is_said_while_a_slow_tool_runs(serve: Serve, hold: Hold) -> None:
+    @tool
+    async def slow() -> str:
+        """Takes a while."""
+        await hold()
+        return "slowly"
+
+    def step(request: EngineRequest) -> list[str]:
+        if request.task == "read":
+            return ["One moment."]
+        asked = isinstance(request.messages[-1], UserMessage)
+        return [call("slow") if asked else "It is noon."]
+
+    with calling(serve(ScriptedEngine(step), slow, live={})) as caller:
+        caller.speak()
+        caller.until("response.output_audio.delta")
+        hold.let_go.set()
+        done = caller.until("response.done")["response"]
+    said = caller.text_of(done)
+    assert said.endswith(" It is noon.")
+    assert len(said) > len(" It is noon.")
+    assert len(caller.sound()) > len(speech_of("It is noon.").samples.tobytes())
 
 
 def test_a_voice_that_a_tool_takes_is_told_by_session_updated(serve: Serve) -> None:

@@ -1,0 +1,203 @@
+"""Who speaks when: real recordings in, frames out. How late is in benchmarks/ears.py."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recordings import (
+    DEFAULTS,
+    NAMES,
+    Signal,
+    heard,
+    hum,
+    noisy,
+    pcm,
+    pink,
+    recording,
+    runs,
+    silence,
+    speech_edges,
+    turns,
+    white,
+)
+
+from assistant.audio import Pcm16
+from assistant.config import LiveSettings
+from assistant.errors import AudioError
+from assistant.live.ears import FRAME_S, Ears, Frame
+from assistant.live.g711 import A_LAW, MU_LAW
+
+
+def scripted(probabilities: Sequence[float]) -> Callable[[Pcm16], float]:
+    script = iter(probabilities)
+    return lambda samples: next(script)
+
+
+VARIANTS: dict[str, tuple[int, Callable[[Signal], Signal], Callable[[Pcm16], Pcm16]]] = {
+    "mu-law": (8_000, lambda x: x, lambda x: MU_LAW.decode(MU_LAW.encode(x))),
+    "a-law": (8_000, lambda x: x, lambda x: A_LAW.decode(A_LAW.encode(x))),
+    "16k": (16_000, lambda x: x, lambda x: x),
+    "24k": (24_000, lambda x: x, lambda x: x),
+    "44k1": (44_100, lambda x: x, lambda x: x),
+    "48k": (48_000, lambda x: x, lambda x: x),
+    "quiet": (16_000, lambda x: 0.1 * x, lambda x: x),
+    "quiet mu-law": (8_000, lambda x: 0.1 * x, lambda x: MU_LAW.decode(MU_LAW.encode(x))),
+    "loud": (16_000, lambda x: 2.0 * x, lambda x: x),
+    "clipped": (16_000, lambda x: 30.0 * x, lambda x: x),
+    "offset": (16_000, lambda x: x + 0.2, lambda x: x),
+    "white noise": (16_000, noisy(white), lambda x: x),
+    "pink noise": (16_000, noisy(pink), lambda x: x),
+    "hum": (16_000, noisy(hum, 5.0), lambda x: x),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_speech_is_found_with_its_first_syllable_and_to_its_end(name: str, variant: str) -> None:
+    rate, change, code = VARIANTS[variant]
+    speech = recording(name, rate)
+    begin, end = speech_edges(speech, rate)
+    lead = 1.5
+    padded = np.concatenate((silence(lead, rate), speech, silence(1.0, rate)))
+    found = turns(heard(code(pcm(change(padded))), rate))
+    first, last = found[0][0] - lead, found[-1][1] - lead
+    # The turn's sound begins `prefix_ms` before the first frame of speech.
+    assert begin - 0.5 <= first <= begin + DEFAULTS.prefix_ms / 1_000
+    assert end - 0.2 <= last <= end + 0.35
+    assert sum(stop - start for start, stop in found) >= 0.7 * (end - begin)
+
+
+@pytest.mark.parametrize("into", [0.0, 0.3])
+@pytest.mark.parametrize("name", NAMES)
+def test_speech_from_the_very_first_sample_is_found(name: str, into: float) -> None:
+    speech = recording(name)
+    begin, end = speech_edges(speech)
+    begin += into
+    found = turns(heard(pcm(np.concatenate((speech[int(begin * 16_000) :], silence(1.0))))))
+    assert found[0][0] <= DEFAULTS.prefix_ms / 1_000
+    assert found[-1][1] >= end - begin - 0.2
+
+
+def test_the_greatest_samples_are_heard_without_an_error() -> None:
+    square = np.where(np.arange(80_000) // 50 % 2, 32_767, -32_768).astype(np.int16)
+    steady = np.full(80_000, -32_768, np.int16)
+    frames = heard(np.concatenate((square, steady)))
+    assert len(frames) == 160_000 // 512
+    assert not any(frame.speech for frame in frames[-100:])
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    st.sampled_from([8_000, 16_000, 24_000, 48_000]),
+    st.lists(st.sampled_from([1, 7, 320, 5_000, 100_000]), min_size=1, max_size=40),
+)
+def test_the_frames_are_the_same_however_the_sound_is_cut(rate: int, sizes: list[int]) -> None:
+    samples = pcm(np.concatenate((silence(0.4, rate), recording("roll_a_dice", rate))))
+    whole = Ears(DEFAULTS, rate).hear(samples)
+    ears, at, cut = Ears(DEFAULTS, rate), 0, []
+    for size in itertools.chain(sizes, itertools.repeat(100_000)):
+        cut += ears.hear(samples[at : at + size])
+        at += size
+        if at >= len(samples):
+            break
+    assert [frame.start for frame in cut] == [frame.start for frame in whole]
+    assert [frame.speech for frame in cut] == [frame.speech for frame in whole]
+    assert all(np.array_equal(a.samples, b.samples) for a, b in zip(cut, whole, strict=True))
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=200), st.floats(0.01, 0.99))
+def test_no_single_frame_of_speech_or_pause_comes_between(
+    probabilities: list[float], threshold: float
+) -> None:
+    ears = Ears(LiveSettings(threshold=threshold), 16_000, scripted(probabilities))
+    frames = ears.hear(np.zeros(512 * len(probabilities), np.int16))
+    between = runs(frames)[1:-1]
+    assert all(round((end - begin) / FRAME_S) >= 2 for _, begin, end in between)
+
+
+def labels(probabilities: Sequence[float], ears_settings: LiveSettings = DEFAULTS) -> str:
+    ears = Ears(ears_settings, 16_000, scripted(probabilities))
+    frames = ears.hear(np.zeros(512 * len(probabilities), np.int16))
+    return "".join("x" if frame.speech else "." for frame in frames)
+
+
+def test_speech_begins_at_the_threshold_and_goes_on_a_little_below_it() -> None:
+    assert labels([0.4, 0.49, 0.5, 0.4, 0.36, 0.34, 0.4, 0.49, 0.6]) == "..xxx...x"
+
+
+def test_a_threshold_may_be_set_while_someone_speaks() -> None:
+    ears = Ears(DEFAULTS, 16_000, scripted([0.7] * 8))
+    first = ears.hear(np.zeros(512 * 4, np.int16))
+    ears.settings = LiveSettings(threshold=0.9)
+    assert [frame.speech for frame in first] == [True] * 4
+    assert [frame.speech for frame in ears.hear(np.zeros(512 * 4, np.int16))] == [False] * 4
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 24_000, 44_100, 48_000])
+def test_a_frame_says_when_its_sound_was_received_also_after_ten_minutes(rate: int) -> None:
+    ears = Ears(DEFAULTS, rate, lambda samples: 0.0)
+    quiet = np.zeros(rate * 10, np.int16)
+    click = quiet.copy()
+    click[rate * 7 + rate // 4] = 32_767
+    for _ in range(60):
+        ears.hear(quiet)
+    frames = ears.hear(click)
+    loudest = max(frames, key=lambda frame: np.abs(frame.samples).max())
+    at = loudest.start + np.argmax(np.abs(loudest.samples)) / 16_000
+    assert at == pytest.approx(607.25, abs=0.0001)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 24_000, 48_000])
+def test_a_frame_comes_as_soon_as_its_sound_is_there(rate: int) -> None:
+    ears = Ears(DEFAULTS, rate, lambda samples: 0.0)
+    step = rate // 1_000
+    for number in range(1, 1_000):
+        for frame in ears.hear(np.zeros(step, np.int16)):
+            assert number / 1_000 - (frame.start + FRAME_S) <= 0.0051
+
+
+def test_after_a_reset_time_goes_on_and_a_frame_that_had_begun_is_forgotten() -> None:
+    ears = Ears(DEFAULTS, 8_000, lambda samples: float(np.abs(samples).max() > 0))
+    ears.hear(np.full(8_100, 9_000, np.int16))
+    ears.reset(48_000)
+    frames = ears.hear(np.zeros(48_000, np.int16))
+    assert frames[0].start == pytest.approx(8_100 / 8_000)
+    assert [frame.start - frames[0].start for frame in frames] == pytest.approx(
+        [number * FRAME_S for number in range(len(frames))]
+    )
+    assert not any(frame.speech for frame in frames)
+
+
+def test_two_streams_at_once_hear_what_each_would_hear_alone() -> None:
+    one, two = pcm(recording("roll_a_dice")), pcm(recording("what_time_is_it_in_tokyo"))
+    length = min(len(one), len(two))
+    first, second = Ears(DEFAULTS, 16_000), Ears(DEFAULTS, 16_000)
+    together: tuple[list[Frame], list[Frame]] = ([], [])
+    for at in range(0, length, 320):
+        together[0].extend(first.hear(one[at : at + 320]))
+        together[1].extend(second.hear(two[at : at + 320]))
+    for frames, samples in zip(together, (one, two), strict=True):
+        alone = heard(samples[: -(-length // 320) * 320])
+        assert [f.speech for f in frames] == [f.speech for f in alone[: len(frames)]]
+
+
+def test_a_rate_that_is_none_is_refused_in_words() -> None:
+    with pytest.raises(AudioError, match="a sample rate of 0 Hz"):
+        Ears(DEFAULTS, 0)
+
+
+def test_importing_ears_loads_no_network() -> None:
+    code = (
+        "import sys, assistant.live.ears\n"
+        "print([name for name in sys.modules if 'onnx' in name or 'silero' in name])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
