@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection
 
 from assistant.assistant import Assistant
 from assistant.config import ServerSettings
+from assistant.live import vad
 from assistant.live.lead_in import LeadIns
 from assistant.live.phrases import Phrases
 from assistant.server.fetch import FetchLimits, fetch_audio
@@ -84,6 +85,7 @@ class Parts:
             keeper = SessionKeeper(assistant, store, self.settings.sessions)
             self._keeper = await stack.enter_async_context(keeper)
             await stack.enter_async_context(self.resumable)
+            await anyio.to_thread.run_sync(vad.load)  # or the first caller would wait for it
             self.lead_ins = LeadIns(Phrases(assistant))
             self.telephone.start(assistant, self.lead_ins.phrases)
             self.ready = True
