@@ -1,6 +1,6 @@
 """The language model of the engine step-audio-2 against transformers, same weights, same run.
 
-    python benchmarks/language_model.py [--threads N] [--repeats N]
+    python benchmarks/language_model.py [--device cuda] [--threads N] [--repeats N]
 
 Prints JSON. Rates are medians of runs that take turns with those of transformers, so that other
 work on the machine weighs on both; beside them the processor time of a token, which other work
@@ -236,16 +236,16 @@ def bandwidth(device: torch.device) -> float:
     target = torch.empty_like(source)
     times = []
     for _ in range(10):
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
         start = time.perf_counter()
         target.copy_(source)
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
         times.append(time.perf_counter() - start)
     return 2 * source.nbytes / min(times)
 
 
-def on_gpu(repeats: int) -> dict[str, Any]:
-    device = torch.device("cuda")
+def on_gpu(device: torch.device, repeats: int) -> dict[str, Any]:
+    """Decode bandwidth: the bytes of all weights, which each token reads once, by its time."""
     model = random_model(GPU_SIZES, device, torch.bfloat16)
     rates = batches(model, (1, 4, 16), repeats)
     read = sum(
@@ -262,11 +262,14 @@ def on_gpu(repeats: int) -> dict[str, Any]:
         prompt.add_ids(prompt_of(8, 8000).ids)
         firsts.append(run(scheduler, generation(prompt, 2))[0])
     scheduler.close()
+    copied = bandwidth(device)
     return {
         "decode_tokens_per_s_by_batch": rates,
-        "share_of_bandwidth_at_batch_1": round(rates["1"] * read / bandwidth(device), 3),
+        "decode_gb_per_s_at_batch_1": round(rates["1"] * read / 1e9, 1),
+        "copy_gb_per_s": round(copied / 1e9, 1),
+        "share_of_bandwidth_at_batch_1": round(rates["1"] * read / copied, 3),
         "first_token_s_for_5_s_of_sound": median(firsts[1:]),
-        "peak_memory_gb": round(torch.cuda.max_memory_allocated() / 1e9, 1),
+        "peak_memory_gb": round(torch.cuda.max_memory_allocated(device) / 1e9, 1),
     }
 
 
@@ -284,22 +287,29 @@ def on_cpu(repeats: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     transformers.utils.logging.set_verbosity_error()
-    gpu = torch.cuda.is_available()
+    name = options.device
+    device = torch.device(
+        ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    )
+    gpu = device.type == "cuda"
+    if device.index is not None:  # set_device wants a number
+        torch.cuda.set_device(device)
     sizes = GPU_SIZES if gpu else CPU_SIZES
     report = {
-        "device": torch.cuda.get_device_name() if gpu else f"cpu, {options.threads} threads",
+        "device": torch.cuda.get_device_name(device) if gpu else f"cpu, {options.threads} threads",
         "note": "full size, random weights" if gpu else "no GPU: a small model, random weights",
         "hidden_size": sizes.text.hidden_size,
         "layers": sizes.text.num_hidden_layers,
         "dtype": "bfloat16" if gpu else "float32",
         "prompt_tokens": PROMPT,
         "new_tokens": SAID,
-        **(on_gpu(options.repeats) if gpu else on_cpu(options.repeats)),
+        **(on_gpu(device, options.repeats) if gpu else on_cpu(options.repeats)),
     }
     print(json.dumps(report, indent=2))
 

@@ -1,7 +1,12 @@
 """How fast speech tokens become sound, at full size, with random weights. Prints JSON.
 
-    python benchmarks/token2wav.py [--precision float32] [--threads 2] [--clock cpu]
-        [--streams 1 4 16] [--steps 10] [--long MINUTES] [--reference FOLDER]
+    python benchmarks/token2wav.py [--device cuda] [--precision float32] [--threads 2]
+        [--clock cpu] [--streams 1 4 16] [--steps 10] [--long MINUTES] [--reference FOLDER]
+        [--no-graphs] [--quick]
+
+On a GPU the same command measures all aims: first_chunk, stream_per_second_of_audio (the real-time
+factor of one stream) and streams.*.all (that of 1, 4 and 16 streams together; below 1 all are in
+real time). --no-graphs: without CUDA graphs. --quick: one stream, the fewest runs.
 
 --reference: a checkout of stepfun-ai/Step-Audio2, run side by side on the same tokens (it needs
 einops). Every figure is the best of a few runs; each is in seconds. Where others use the machine,
@@ -41,10 +46,17 @@ def main() -> None:
     if options.clock == "cpu":
         CLOCK = time.process_time
     torch.set_num_threads(options.threads)
-    settings = Token2WavSettings(precision=options.precision, euler_steps=options.steps)
+    settings = Token2WavSettings(
+        device=options.device,
+        precision=options.precision,
+        euler_steps=options.steps,
+        cuda_graphs=options.graphs,
+    )
     flow, hift = Flow(FlowShape()), Hift(HiftShape())
     flow_weights, hift_weights = dict(flow.state_dict()), dict(hift.state_dict())
     device = settings.torch_device()
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)  # the one that is waited for
     with torch.inference_mode():
         flow.to(device).pack(steps=options.steps, dtype=settings.dtype(device))
         hift.to(device).pack()
@@ -58,22 +70,44 @@ def main() -> None:
         "machine": platform.processor() or platform.machine(),
         "threads": options.threads,
         "clock": options.clock,
-        "device": str(device),
+        "device": device_name(device),
+        "torch": torch.__version__,
         "precision": str(settings.dtype(device)),
         "euler_steps": options.steps,
     }
     seconds, voice = timed(lambda: token2wav.prepare(prompt), runs=2)
     result["prepare_voice_9s"] = seconds
     result["voice_mb"] = round(voice.nbytes / 1e6)
-    result |= whole(token2wav, voice, prompt)
+    if not options.quick:
+        result |= whole(token2wav, voice, prompt)
     result |= streaming(token2wav, voice)
-    result["schedules"] = schedules(token2wav, voice)
-    result["streams"] = {str(n): several(token2wav, voice, n) for n in options.streams}
+    if not options.quick:
+        result["schedules"] = schedules(token2wav, voice)
+    counts = [1] if options.quick else options.streams
+    result["streams"] = {str(n): several(token2wav, voice, n) for n in counts}
+    result |= on_gpu(token2wav)
     if options.long:
         result["long"] = long(token2wav, voice, options.long)
     if options.reference:
         result["reference"] = reference(options.reference, flow_weights, hift_weights, prompt)
     print(json.dumps(result, indent=2))
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+
+def on_gpu(token2wav: Token2Wav) -> dict[str, Any]:
+    """Which shapes were recorded (streams, frames, room), and the memory that all took."""
+    if token2wav.device.type != "cuda":
+        return {}
+    steps = token2wav.flow.recorded
+    return {
+        "cuda_graphs": None if steps is None else "failed" if steps.recordings.failed else "used",
+        "recorded": steps.recordings.shapes if steps else [],
+        "recorded_inputs_mb": round(steps.recordings.nbytes / 1e6) if steps else 0,
+        "peak_memory_gb": round(torch.cuda.max_memory_allocated(token2wav.device) / 1e9, 2),
+    }
 
 
 def whole(token2wav: Token2Wav, voice: FlowPrompt, prompt: VoicePrompt) -> dict[str, float]:
@@ -97,7 +131,9 @@ def whole(token2wav: Token2Wav, voice: FlowPrompt, prompt: VoicePrompt) -> dict[
 
 
 def streaming(token2wav: Token2Wav, voice: FlowPrompt) -> dict[str, float]:
-    runs = [one_stream(token2wav, voice) for _ in range(2)]
+    # The first time a shape comes it runs unrecorded, the second time it is recorded.
+    warm_ups = 2 if token2wav.device.type == "cuda" else 0
+    runs = [one_stream(token2wav, voice) for _ in range(warm_ups + 2)][warm_ups:]
     size = token2wav.settings.chunk
     steady = [seconds for run in runs for seconds in run["steady"]]
     return {
@@ -159,7 +195,9 @@ def several(token2wav: Token2Wav, voice: FlowPrompt, count: int) -> dict[str, fl
         jobs = [ChunkJob(list(tokens(size + ahead)), f, s, last=False) for f, s in states]
         token2wav.run_all(jobs)
 
-    chunk()
+    # Until the history is full its length changes, and with it the shape that a GPU records.
+    for _ in range(8 if token2wav.device.type == "cuda" else 1):
+        chunk()
     best, _ = timed(chunk, runs=3)
     return {"per_second_of_audio_each": best / count * 25 / size, "all": best * 25 / size}
 
@@ -235,12 +273,18 @@ def timed(work: Callable[[], Any], runs: int = 3) -> tuple[float, Any]:
     """The best of some runs, and what the last returned."""
     times, result = [], None
     for _ in range(runs):
+        synchronize()
         start = CLOCK()
         result = work()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        synchronize()
         times.append(CLOCK() - start)
     return min(times), result
+
+
+def synchronize() -> None:
+    """Waits for what the GPU was given to do."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def resident_mb() -> float:
@@ -253,7 +297,10 @@ def resident_mb() -> float:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--no-graphs", dest="graphs", action="store_false")
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     parser.add_argument("--steps", type=int, default=10)

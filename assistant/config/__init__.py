@@ -1,7 +1,13 @@
 """The settings: what there is to set (tables), and where the values come from (loading)."""
 
 from assistant.config.loading import bundled, describe, load_settings
-from assistant.config.server import LimitSettings, ServerSettings, SessionSettings, SocketSettings
+from assistant.config.server import (
+    LimitSettings,
+    ServerSettings,
+    SessionSettings,
+    SocketSettings,
+    TwilioSettings,
+)
 from assistant.config.tables import (
     LibrarySettings,
     LiveSettings,
@@ -22,6 +28,7 @@ __all__ = [
     "Settings",
     "SocketSettings",
     "StepAudio2Settings",
+    "TwilioSettings",
     "bundled",
     "describe",
     "load_settings",

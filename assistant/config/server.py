@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from assistant.config.base import Names, Table
 
@@ -63,6 +63,44 @@ class SocketSettings(Table):
     """Conversations that are kept so; the oldest one of who has the most is forgotten."""
 
 
+class TwilioSettings(Table):
+    """Calls by telephone, through Twilio Media Streams. Without an auth token there are none."""
+
+    auth_token: SecretStr = SecretStr("")
+    """Of the Twilio account; Twilio signs its requests with it."""
+    account_sid: str = Field(default="", pattern="^(AC[0-9a-f]{32})?$")
+    """Of the account; not given, calls of any are taken, and are ended by closing the socket."""
+    public_url: str = Field(
+        default="", pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$", validate_default=True
+    )
+    """Where Twilio reaches this server, before any proxy: https://HOST. That is what it signs."""
+    api_url: str = Field(default="https://api.twilio.com", pattern=r"^https?://[^\s/?#]+$")
+    """Where calls are ended; other regions have other hosts."""
+    voice: str = ""
+    """Id of the clip that callers hear; empty: the voice of the settings."""
+    language: str = ""
+    """BCP 47; empty: the language of the settings."""
+    greeting: str = Field(default="Hello, how can I help you?", max_length=500)
+    """Said when the call begins; empty: the caller speaks first."""
+    farewell: str = Field(default="I have to end the call now. Goodbye.", max_length=500)
+    """Said before a call is ended that the server can't go on with: too long, or it stops."""
+    apology: str = Field(default="Sorry, that did not work. Please try again.", max_length=500)
+    """Said instead of an answer that failed."""
+    max_calls: int = Field(default=32, ge=1)
+    """At the same time; the next caller hears that the line is busy."""
+    max_call_s: float = Field(default=1_800.0, gt=0.0)
+    digits_pause_s: float = Field(default=2.0, gt=0.0)
+    """Keys pressed with shorter pauses are one message; # ends it at once."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _needed_with_a_token(cls, value: str, info: ValidationInfo) -> str:
+        token = info.data.get("auth_token")
+        if token and token.get_secret_value() and not value:
+            raise ValueError("must be set with auth_token, to check what Twilio signs")
+        return value.rstrip("/")
+
+
 class ServerSettings(Table):
     """`assistant serve`: where it listens, and what it allows."""
 
@@ -88,3 +126,4 @@ class ServerSettings(Table):
     limits: LimitSettings = LimitSettings()
     sessions: SessionSettings = Field(default_factory=SessionSettings)
     sockets: SocketSettings = SocketSettings()
+    twilio: TwilioSettings = TwilioSettings()

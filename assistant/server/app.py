@@ -23,6 +23,7 @@ from assistant.server.routes import (
     speech,
     tools,
     transcriptions,
+    twilio,
     voices,
 )
 from assistant.server.text_streams import TextStreams
@@ -38,6 +39,7 @@ ROUTES = (
     realtime,
     sessions,
     tools,
+    twilio,
     voices,
 )
 

@@ -28,6 +28,7 @@ from assistant.events import (
 
 Segment = Literal["queue", "model", "tools", "speech"]
 
+_LATE_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.4, 1)
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -46,13 +47,21 @@ class Metrics:
         self.first_audio = self._histogram("first_audio_seconds", "From the request to sound.")
         self.audio_in = self._counter("audio_in_seconds", "Sound that was received.")
         self.audio_out = self._counter("audio_out_seconds", "Sound that was spoken.")
+        self.calls = self._counter("calls", "Telephone calls by what ended them.", "ended_by")
+        self.call_frame_late = self._histogram(
+            "call_frame_late_seconds",
+            "How late each 20 ms of a call's sound was sent; the caller's side holds 0.4 s.",
+            buckets=_LATE_SECONDS,
+        )
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
         return Counter(f"assistant_{name}", help_text, labels, registry=self.registry)
 
-    def _histogram(self, name: str, help_text: str, *labels: str) -> Histogram:
+    def _histogram(
+        self, name: str, help_text: str, *labels: str, buckets: tuple[float, ...] = _SECONDS
+    ) -> Histogram:
         name = f"assistant_{name}"
-        return Histogram(name, help_text, labels, buckets=_SECONDS, registry=self.registry)
+        return Histogram(name, help_text, labels, buckets=buckets, registry=self.registry)
 
     def gauge(self, name: str, help_text: str, value: Callable[[], float]) -> None:
         """A figure that is looked up when it is asked for."""

@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection
 
 from assistant.assistant import Assistant
 from assistant.config import ServerSettings
+from assistant.live import vad
 from assistant.live.lead_in import LeadIns
 from assistant.live.phrases import Phrases
 from assistant.server.fetch import FetchLimits, fetch_audio
@@ -31,6 +32,7 @@ from assistant.server.security.secrets import ClientSecrets
 from assistant.server.sessions.keeper import SessionKeeper
 from assistant.server.sessions.sqlite import SqliteStore
 from assistant.server.sockets import Sockets
+from assistant.server.twilio.telephone import Telephone
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """The bytes behind a URL. Raises AudioError."""
@@ -51,6 +53,7 @@ class Parts:
         self.metrics = Metrics()
         self.live = LiveFigures(self.metrics.registry)
         self.resumable = Resumable(settings.sockets)
+        self.telephone = Telephone(settings, self.metrics, self.sockets.draining)
         self.lead_ins: LeadIns | None = None
         """Of all live conversations."""
         fetch_limits = FetchLimits(limits.max_body_bytes, limits.fetch_timeout_s)
@@ -82,7 +85,9 @@ class Parts:
             keeper = SessionKeeper(assistant, store, self.settings.sessions)
             self._keeper = await stack.enter_async_context(keeper)
             await stack.enter_async_context(self.resumable)
+            await anyio.to_thread.run_sync(vad.load)  # or the first caller would wait for it
             self.lead_ins = LeadIns(Phrases(assistant))
+            self.telephone.start(assistant, self.lead_ins.phrases)
             self.ready = True
             try:
                 yield

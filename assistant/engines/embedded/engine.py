@@ -30,15 +30,19 @@ _NEEDS_MODEL = {
 }
 
 
+_STEPS = 32
+"""Of all conversations that may run at the same time."""
+
+
 class EmbeddedEngine:
     """Hears English, calls tools, and speaks every language that espeak-ng does."""
 
     name = "embedded"
 
     def __init__(self) -> None:
-        workers = min(os.cpu_count() or 1, 4)
-        self._threads = WorkerThreads(workers)
-        self._hearing = Hearing(workers)
+        # A step that waits for a recogniser only waits: short steps must not queue up behind it.
+        self._threads = WorkerThreads(_STEPS)
+        self._hearing = Hearing(min(os.cpu_count() or 1, 4))
 
     def new_state(self) -> State:
         return State()

@@ -5,23 +5,21 @@ Deterministic: the same sound gives the same text, whatever was heard before.
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
 
 import numpy as np
 
 from assistant.audio import Pcm16, Sound
+from assistant.engines.embedded.recogniser import Recogniser, RecogniserError
+from assistant.errors import EngineError
 
 SAMPLE_RATE = 16_000
 _PEAK = 0.7  # the level that the acoustic model hears best
 _SILENT_PEAK = 1e-3  # -60 dB: below this there is only noise to be raised
-_OTHERS = 15  # readings besides the best
 _LONGEST_S = 15.0  # a longer stretch of speech is cut at its quietest place
 _MARGIN_S = 0.2  # kept around the speech: its first and last sound may be faint
 _CLEAR = -0.6
@@ -46,12 +44,12 @@ class Hearing:
     """A pool of recognisers, each made when it is first needed (0.5 s); safe from any thread."""
 
     def __init__(self, size: int) -> None:
-        self._free: queue.LifoQueue[Any] = queue.LifoQueue()
+        self._free: queue.LifoQueue[Recogniser | None] = queue.LifoQueue()
         for _ in range(size):
             self._free.put(None)
 
     def hear(self, sound: Sound, stop: threading.Event) -> Heard:
-        """Everything said in the sound; nothing once `stop` is set."""
+        """Everything said in the sound; nothing once `stop` is set. Raises EngineError."""
         samples = _prepared(sound)
         found: list[tuple[list[str], float]] = []
         seconds = 0.0
@@ -59,7 +57,7 @@ class Hearing:
             if stop.is_set():
                 return Heard()
             with self._recogniser() as recogniser:
-                texts, fit = _decode(recogniser, piece)
+                texts, fit = recogniser.hear(piece.tobytes())
             if texts:
                 found.append((texts, fit))
                 seconds += len(piece) / SAMPLE_RATE
@@ -68,39 +66,17 @@ class Hearing:
         return Heard(text, clear, tuple(found[0][0][1:]) if len(found) == 1 else ())
 
     @contextmanager
-    def _recogniser(self) -> Iterator[Any]:
+    def _recogniser(self) -> Iterator[Recogniser]:
         recogniser = self._free.get()
         try:
             if recogniser is None:
-                recogniser = _new_recogniser()
+                recogniser = Recogniser()
             yield recogniser
+        except (RecogniserError, OSError) as error:
+            recogniser = None  # the next one begins anew
+            raise EngineError(f"the speech recogniser stopped: {error}") from error
         finally:
             self._free.put(recogniser)
-
-
-def _new_recogniser() -> Any:
-    from pocketsphinx import Decoder
-
-    return Decoder(samprate=float(SAMPLE_RATE), loglevel="FATAL", cmn="batch")
-
-
-def _decode(recogniser: Any, samples: Pcm16) -> tuple[list[str], float]:
-    """The likeliest words first, and how well the sound fits them (log, summed over seconds)."""
-    recogniser.reinit_feat()  # forget the level and noise of what was heard before
-    recogniser.start_utt()
-    recogniser.process_raw(samples.tobytes(), full_utt=True)
-    recogniser.end_utt()
-    best = recogniser.hyp()
-    if best is None or not best.hypstr.strip():
-        return [], 0.0
-    others = (one.hypstr for one in islice(recogniser.nbest(), 2 * _OTHERS) if one and one.hypstr)
-    texts = list(dict.fromkeys(text.strip() for text in (best.hypstr, *others)))[: _OTHERS + 1]
-    # `prob`, the posterior among other word sequences, falls with the length: it weighs little.
-    return texts, _log(best.best_score) + 0.03 * min(_log(best.prob), 0.0)
-
-
-def _log(value: float) -> float:
-    return math.log(max(value, 1e-300))
 
 
 def _prepared(sound: Sound) -> Pcm16:

@@ -7,11 +7,12 @@ has not, those are taken that were written before the last speech token that was
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import replace
-from math import ceil
+from dataclasses import dataclass, replace
 
-from assistant.engines.step_audio_2.parser import OutputParser
+from assistant.engines.step_audio_2.parser import OutputParser, marks
+from assistant.engines.step_audio_2.prompting import TOOL_CALL
 from assistant.engines.step_audio_2.tokens import Tokenizer
 from assistant.events import TextDelta
 from assistant.messages import AssistantMessage
@@ -24,49 +25,91 @@ def cut(message: AssistantMessage, seconds: float, tokenizer: Tokenizer) -> Assi
     """The message as heard in the first `seconds` of its sound; None where it has none.
 
     Its tokens are the beginning of those that were generated, so what the cache holds of them
-    stays valid. A message that called keeps its calls, and is written anew.
+    stays valid; then the end of speech, and the calls as they were made.
     """
-    special = tokenizer.special
-    speech = [at for at, id_ in enumerate(message.tokens) if special.speech_token(id_) is not None]
-    if not speech:
+    answer = _Answer.read(message.tokens, tokenizer)
+    count = _heard_tokens(seconds, len(answer.speech))
+    if not answer.speech:
         return None
-    count = min(int(seconds * TOKENS_A_SECOND), len(speech))
-    if count == len(speech):
+    if count == len(answer.speech):
         return message
-    end = speech[count - 1] + 1 if count else 0
-    text = _heard_text(message.tokens, end, count / len(speech), speech, tokenizer)
-    closed = (*message.tokens[:end], special.tts_end) if end else ()
-    return replace(message, text=text, tokens=() if message.calls else closed)
+    if not count:
+        return replace(message, text="", tokens=())
+    tokens = (*message.tokens[: answer.speech[count - 1] + 1], tokenizer.special.tts_end)
+    if message.calls:
+        # Without the mark that begins a call, only writing all of it anew gives the calls back.
+        tokens = (*tokens, *answer.calls) if answer.calls else ()
+    return replace(message, text=_heard_text(answer, count, tokenizer), tokens=tokens)
 
 
-def _heard_text(
-    tokens: Sequence[int], end: int, share: float, speech: Sequence[int], tokenizer: Tokenizer
-) -> str:
-    special = tokenizer.special
-    texts = [
-        at
-        for at, id_ in enumerate(tokens)
-        if not special.is_speech_or_padding(id_) and id_ != special.tts_pad
-    ]
-    count = sum(at < end for at in texts)
-    if _has_run_out(tokens, texts, speech, special.tts_pad):
-        count = min(count, ceil(len(texts) * share))
-    heard = [tokens[at] for at in texts[:count]]
-    text = text_of(heard, tokenizer).removesuffix("\ufffd")  # a character that was cut in two
-    following = tokenizer.token_bytes(tokens[texts[count]]) if count < len(texts) else b" "
-    return text if following[:1].isspace() or not following[:1].isalnum() else _whole_words(text)
+def _heard_tokens(seconds: float, at_most: int) -> int:
+    """Whole speech tokens; none for a number that is no time."""
+    if not seconds > 0:
+        return 0
+    # 1.16 s are 29 tokens, not 28.999999999999996.
+    return int(min(seconds * TOKENS_A_SECOND + 1e-6, at_most))
 
 
-def _has_run_out(
-    tokens: Sequence[int], texts: Sequence[int], speech: Sequence[int], pad: int
-) -> bool:
-    last = texts[-1] if texts else 0
-    return pad in tokens or sum(at > last for at in speech) >= _SPEECH_RUN
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What is where in an answer's tokens; each id is classified by itself."""
+
+    tokens: Sequence[int]
+    speech: list[int]  # places of speech tokens
+    words: list[int]  # places of text that is spoken: nothing after the end of speech
+    calls: Sequence[int]  # ids, from the first call on
+    is_padded: bool  # the text ran out before the sound
+
+    @classmethod
+    def read(cls, tokens: Sequence[int], tokenizer: Tokenizer) -> _Answer:
+        special, silent = tokenizer.special, marks(tokenizer)
+        speech = [at for at, id_ in enumerate(tokens) if special.speech_token(id_) is not None]
+        after = speech[-1] + 1 if speech else 0
+        end = _find(tokens, {special.tts_end, tokenizer.id_of(TOOL_CALL)}, after)
+        words = [
+            at
+            for at, id_ in enumerate(tokens[:end])
+            if id_ not in silent and not special.is_speech_or_padding(id_)
+        ]
+        calls = tokens[_find(tokens, {tokenizer.id_of(TOOL_CALL)}, end) :]
+        return cls(tokens, speech, words, calls, special.tts_pad in tokens[:end])
+
+    @property
+    def has_run_out(self) -> bool:
+        """Its text, before its sound."""
+        last = self.words[-1] if self.words else 0
+        return self.is_padded or sum(at > last for at in self.speech) >= _SPEECH_RUN
 
 
-def _whole_words(text: str) -> str:
+def _find(tokens: Sequence[int], wanted: set[int | None], start: int) -> int:
+    """Place of the first of them from `start` on, or the end."""
+    return next((at for at in range(start, len(tokens)) if tokens[at] in wanted), len(tokens))
+
+
+def _heard_text(answer: _Answer, count: int, tokenizer: Tokenizer) -> str:
+    """`count` speech tokens were heard: at least one."""
+    end = answer.speech[count - 1]
+    words = sum(at < end for at in answer.words)
+    if answer.has_run_out:
+        words = min(words, -(-len(answer.words) * count // len(answer.speech)))
+    ids = [answer.tokens[at] for at in answer.words]
+    # A character that was cut in two is not yet there.
+    heard = text_of(ids[:words], tokenizer).removesuffix("\ufffd")
+    return _whole_words(heard, text_of(ids, tokenizer))
+
+
+def _whole_words(heard: str, text: str) -> str:
     """Without the word that is cut in two."""
-    return text[: text.rfind(" ") + 1].rstrip()
+    end = len(heard)
+    if text.startswith(heard) and _is_letter(text[end : end + 1]):
+        while end and _is_letter(text[end - 1]):
+            end -= 1
+    return heard[:end].rstrip()
+
+
+def _is_letter(character: str) -> bool:
+    """Of a word that has several; in Chinese and Japanese each character is heard as it comes."""
+    return character.isalnum() and unicodedata.east_asian_width(character) not in "WF"
 
 
 def text_of(tokens: Sequence[int], tokenizer: Tokenizer) -> str:

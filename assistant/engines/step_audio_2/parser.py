@@ -42,7 +42,7 @@ class OutputParser:
         make_id: Callable[[], str] = new_call_id,
     ) -> None:
         self._tokenizer, self._special = tokenizer, tokenizer.special
-        self._marks = _marks(tokenizer)
+        self._marks = marks(tokenizer)
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
         self._stop, self._thoughts = _Tags(stop), _Thoughts()
         self._calls = ToolCallParser(make_id)
@@ -87,10 +87,11 @@ class OutputParser:
         return list(self._calls.feed(self._thoughts.feed(passed)))
 
 
-def _marks(tokenizer: Tokenizer) -> frozenset[int]:
+def marks(tokenizer: Tokenizer) -> frozenset[int]:
+    """Ids that stand for no text and no sound."""
     special = tokenizer.special
-    marks = {special.audio_start, special.audio_end, special.audio_patch, special.tts_pad}
-    return special.ends | marks | {special.tts_start, special.tts_end, special.bot, special.eot}
+    audio = {special.audio_start, special.audio_end, special.audio_patch, special.tts_pad}
+    return special.ends | audio | {special.tts_start, special.tts_end, special.bot, special.eot}
 
 
 class _Tags:

@@ -52,7 +52,7 @@ def load_vocoder(
         raise EngineError(f"{missing}: no such file", hint="download the checkpoint again")
     options = Token2WavSettings(device=settings.device, euler_steps=settings.euler_steps)
     token2wav = Token2Wav.load(folder, options)
-    maker = PromptMaker(folder, max_seconds=options.max_prompt_s)
+    maker = PromptMaker(folder, max_seconds=options.max_prompt_s, device=token2wav.device)
     return Token2WavVocoder(
         token2wav, PreparedVoices(token2wav, maker, prompts), clips[NORMAL_VOICE]
     )

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
+import torch
 
 from assistant.audio import Float32, Sound
 from assistant.engines.token2wav.features import (
@@ -17,6 +17,7 @@ from assistant.engines.token2wav.features import (
     speech_log_mel,
 )
 from assistant.engines.token2wav.onnx_model import OnnxModel
+from assistant.engines.token2wav.speech_tokens import SpeechTokenizer, Tokens
 from assistant.engines.token2wav.voice import VoicePrompt
 from assistant.errors import AudioError
 
@@ -28,13 +29,22 @@ _FRAMES_A_TOKEN = 2
 
 
 class PromptMaker:
-    """Runs the checkpoint's two ONNX models. Thread-safe, as onnxruntime's sessions are."""
+    """Runs the checkpoint's speech tokenizer and speaker encoder. Thread-safe."""
 
-    def __init__(self, folder: Path, *, max_seconds: float = 10.0, vocabulary: int = 6561) -> None:
-        """Raises EngineError: a model is absent, damaged or another one."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_seconds: float = 10.0,
+        vocabulary: int = 6561,
+        device: torch.device | None = None,
+    ) -> None:
+        """On a CUDA device, s3tokenizer makes the speech tokens where it is installed.
+
+        Raises EngineError: a model is absent, damaged or another one."""
         self._max_seconds = max_seconds
         self._vocabulary = vocabulary
-        self._tokenizer = OnnxModel(folder / SPEECH_TOKENIZER, inputs=2)
+        self._tokenizer = SpeechTokenizer(folder / SPEECH_TOKENIZER, device)
         self._encoder = OnnxModel(folder / SPEAKER_ENCODER, inputs=1)
         self.fingerprint = _fingerprint(folder, max_seconds)
         """Differs where the same clip would become another prompt."""
@@ -54,10 +64,8 @@ class PromptMaker:
         vector = self._encoder.run(speaker_fbank(speech)[None])
         return vector.astype(np.float32).reshape(-1)
 
-    def _tokens(self, speech: Float32) -> npt.NDArray[np.int64]:
-        features = speech_log_mel(speech).numpy()[None]
-        count = np.array([features.shape[2]], dtype=np.int32)
-        tokens = self._tokenizer.run(features, count).reshape(-1).astype(np.int64)
+    def _tokens(self, speech: Float32) -> Tokens:
+        tokens = self._tokenizer(speech_log_mel(speech).numpy())
         return tokens[(tokens >= 0) & (tokens < self._vocabulary)]
 
     def _checked(self, clip: Sound, name: str) -> Sound:

@@ -24,6 +24,7 @@ class Token2WavSettings:
 
     device: str = "auto"  # auto: the first GPU, or else the CPU
     precision: Precision = "auto"  # of the estimator; auto: bfloat16 where it is fast
+    cuda_graphs: bool = True  # on a GPU; where they fail, it goes on without
     euler_steps: int = 10
     first_chunks: tuple[int, ...] = (10, 10, 15)
     """Tokens of the first chunks: small, so that the first sound comes soon, and growing no

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from assistant.audio import Pcm16
+from assistant.engines.graphs import CudaGraphs, Graphs
 from assistant.engines.token2wav.checkpoint import load_flow, load_hift
 from assistant.engines.token2wav.flow.model import Flow, FlowPrompt, FlowState
 from assistant.engines.token2wav.hift.generator import Hift
@@ -45,6 +46,8 @@ class Token2Wav:
         self.flow, self.hift, self.settings = flow, hift, settings
         self.device = flow.noise.device
         self._turnstile: Turnstile[ChunkJob, Pcm16] = Turnstile(self._run)
+        if settings.cuda_graphs and self.device.type == "cuda":
+            self.record(CudaGraphs(self.device))
 
     @classmethod
     def load(cls, folder: Path, settings: Token2WavSettings | None = None) -> Token2Wav:
@@ -54,6 +57,14 @@ class Token2Wav:
         with torch.inference_mode():
             flow = load_flow(folder, settings, device)
             return cls(flow, load_hift(folder, device), settings)
+
+    def record(self, graphs: Graphs) -> None:
+        """From now on, what each chunk has in common with others is recorded and replayed.
+
+        That is safe: passes run one at a time.
+        """
+        self.flow.record(graphs)
+        self.hift.record(graphs)
 
     def prepare(self, prompt: VoicePrompt) -> FlowPrompt:
         """The state after a voice's prompt: seconds of work, once a voice."""

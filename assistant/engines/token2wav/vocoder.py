@@ -58,7 +58,7 @@ def vocode(hift: Hift, mel: Tensor, states: Sequence[VocoderState], *, last: boo
     f0[:, :settled] = torch.stack([state.f0 for state in states])[:, :settled]
     turns = torch.stack([state.turns for state in states])
     numbers = torch.tensor([state.number for state in states], device=mel.device)
-    wave = hift.decode(mel, hift.m_source(f0, turns, numbers))
+    wave = hift.decode(mel, hift.m_source(f0, turns, numbers), again=not last)
     wave = wave[:, max(0, behind - FADE) * SAMPLES_A_FRAME :]
     wave = _faded(wave, torch.stack([state.tail for state in states]))
     held = 0 if last else min(FADE, mel.shape[2]) * SAMPLES_A_FRAME

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 pytest.importorskip("torch")
 
-from tiny_engine import GREEDY, Chat, ToneVocoder, Watcher
+from tiny_engine import Chat, ToneVocoder, Watcher, call_text, recomputed
 
-from assistant.messages import AssistantMessage, ToolCall
+from assistant.config import Sampling
+from assistant.messages import AssistantMessage, ToolCall, ToolMessage, ToolSchema
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +34,8 @@ def speech_tokens(message: AssistantMessage, tokenizer: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "kept"), [(0.0, 0), (0.02, 0), (0.04, 1), (1.0, 25), (3.96, 99), (4.0, 100)]
+    ("seconds", "kept"),
+    [(0.0, 0), (0.02, 0), (0.04, 1), (1.0, 25), (1.16, 29), (3.96, 99), (4.0, 100)],
 )
 async def test_25_speech_tokens_are_a_second(
     make_engine: Any, tokenizer: Any, seconds: float, kept: int
@@ -71,13 +75,73 @@ async def test_characters_of_several_tokens_are_whole(make_engine: Any, tokenize
         assert text.startswith(heard.text), heard.text
 
 
-async def test_a_message_that_called_keeps_its_calls(make_engine: Any, tokenizer: Any) -> None:
-    tokens = interleaved(tokenizer, "let me see", 60)
+async def test_a_latin_word_inside_chinese_is_heard_whole_or_not_at_all(
+    make_engine: Any, tokenizer: Any
+) -> None:
+    text = "我喜欢Python和你"
+    message = AssistantMessage(text, tokens=interleaved(tokenizer, text, 400))
+    engine = make_engine()
+    heard = {engine.heard(message, tenth / 10).text for tenth in range(161)}
+    beginnings = {text[:end] for end in range(len(text) + 1)}
+    assert heard <= beginnings - {text[:end] for end in range(4, 9)}
+    assert {"我喜欢", "我喜欢Python", text} <= heard
+
+
+async def test_a_model_that_writes_its_text_first_is_heard_as_it_speaks(
+    make_engine: Any, tokenizer: Any
+) -> None:
+    """No order of text and speech is taken for granted, and no padding."""
+    special, text = tokenizer.special, " ".join(["word"] * 10)
+    speech = [special.speech + number for number in range(1000)]
+    tokens = (special.tts_start, *tokenizer.encode(text), *speech, special.tts_end)
+    heard = make_engine().heard(AssistantMessage(text, tokens=tokens), 20.0)
+    assert len(heard.text) == pytest.approx(len(text) / 2, abs=6)
+    assert speech_tokens(heard, tokenizer) == 500
+
+
+@pytest.mark.parametrize("seconds", [-1.0, -0.04, float("-inf"), float("nan")])
+async def test_no_time_at_all_is_nothing_heard(
+    make_engine: Any, tokenizer: Any, seconds: float
+) -> None:
+    message = AssistantMessage("one two", tokens=interleaved(tokenizer, "one two", 50))
+    heard = make_engine().heard(message, seconds)
+    assert (heard.text, heard.tokens) == ("", ())
+
+
+async def test_a_lead_in_that_was_cut_is_followed_by_its_calls_as_they_were_made(
+    make_engine: Any, tokenizer: Any
+) -> None:
+    lead_in = interleaved(tokenizer, "let me see what there is", 100)
+    written = call_text(tokenizer, "look", json.dumps({"where": "everywhere " * 20}))
     call = ToolCall("1", "look", "{}")
-    message = AssistantMessage("let me see", (call,), tokens)
-    heard = make_engine().heard(message, 1.0)
+    message = AssistantMessage("let me see what there is", (call,), (*lead_in, *written))
+    heard = make_engine().heard(message, 2.0)
     assert heard.calls == (call,)
-    assert heard.tokens == ()  # written anew: its tokens would end before the call
+    spoken_tokens = len(heard.tokens) - len(written) - 1
+    assert heard.tokens[:spoken_tokens] == lead_in[:spoken_tokens]
+    assert heard.tokens[spoken_tokens:] == (tokenizer.special.tts_end, *written)
+    assert speech_tokens(heard, tokenizer) == 50
+    # What is written after the end of speech is not part of what is spoken.
+    assert heard.text == make_engine().heard(replace(message, tokens=lead_in), 2.0).text
+    assert len(heard.text) == pytest.approx(len(message.text) / 2, abs=6)
+
+
+async def test_of_a_lead_in_that_nobody_heard_the_calls_stay(
+    make_engine: Any, tokenizer: Any
+) -> None:
+    call = ToolCall("1", "look", "{}")
+    tokens = (*interleaved(tokenizer, "let me see", 60), *call_text(tokenizer, "look", "{}"))
+    heard = make_engine().heard(AssistantMessage("let me see", (call,), tokens), 0.0)
+    assert heard == AssistantMessage("", (call,))
+
+
+async def test_calls_that_are_not_in_the_tokens_are_written_anew(
+    make_engine: Any, tokenizer: Any
+) -> None:
+    call = ToolCall("1", "look", "{}")
+    message = AssistantMessage("let me see", (call,), interleaved(tokenizer, "let me see", 60))
+    heard = make_engine().heard(message, 1.0)
+    assert (heard.calls, heard.tokens) == ((call,), ())
 
 
 async def test_without_speech_the_tokens_tell_nothing(make_engine: Any, tokenizer: Any) -> None:
@@ -88,16 +152,43 @@ async def test_without_speech_the_tokens_tell_nothing(make_engine: Any, tokenize
 
 
 async def test_the_cache_is_used_up_to_the_cut(make_engine: Any, tokenizer: Any) -> None:
-    tokens = interleaved(tokenizer, "one two three four five six", 100)
+    """The next turn reads only what came after the cut, and says what it says without a cache."""
+    tokens = interleaved(tokenizer, "one two three four five six", 100)[1:]
     watcher = Watcher(tokens, end=tokenizer.special.eot)
     engine = make_engine(steer=watcher, vocoder=ToneVocoder())
     chat = Chat(engine)
-    await chat.say("Count", sampling=type(GREEDY)(max_tokens=400))
+    await chat.say("Count", sampling=Sampling(max_tokens=400))
     message = chat.history[-1]
-    assert isinstance(message, AssistantMessage)
     cut = engine.heard(message, 2.0)
+    assert len(cut.tokens) < len(message.tokens) - 50
     chat.history[-1] = cut
     await chat.say("Stop")
     first, second = watcher.jobs
-    kept = len(first.prompt) + len(cut.tokens) - 3  # up to the end that was put there
-    assert second.reused >= kept
+    # The prompt ends with the opening that the message's tokens begin with.
+    assert second.reused == len(first.prompt) - 1 + len(cut.tokens) - 1
+    assert tokenizer.decode(second.prompt.ids[second.reused :]) == (
+        "<tts_end><|EOT|><|BOT|>human\nStop<|EOT|><|BOT|>assistant\n<tts_start>"
+    )
+    assert recomputed(engine._scheduler._model, second) == second.generated
+
+
+async def test_the_cache_is_used_up_to_the_cut_of_a_lead_in(
+    make_engine: Any, tokenizer: Any
+) -> None:
+    lead_in = interleaved(tokenizer, "let me see what there is", 100)[1:]
+    written = call_text(tokenizer, "look", "{}")
+    watcher = Watcher([*lead_in, *written], end=tokenizer.special.eot)
+    engine = make_engine(steer=watcher, vocoder=ToneVocoder())
+    chat = Chat(engine, tools=(ToolSchema("look", "Looks.", {"type": "object"}),))
+    outputs = await chat.say("Look", sampling=Sampling(max_tokens=400))
+    (call,) = [output for output in outputs if isinstance(output, ToolCall)]
+    cut = engine.heard(chat.history[-1], 1.0)
+    chat.history[-1] = cut
+    await chat.go_on(ToolMessage(call, "ok", "nothing"))
+    first, second = watcher.jobs
+    assert second.reused == len(first.prompt) - 1 + len(cut.tokens) - len(written) - 1
+    rest = tokenizer.decode(second.prompt.ids[second.reused :])
+    assert rest.startswith(
+        "<tts_end><tool_call>function\nlook\n{}</tool_call><|EOT|><|BOT|>input\nnothing"
+    )
+    assert recomputed(engine._scheduler._model, second) == second.generated

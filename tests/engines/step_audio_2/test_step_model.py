@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from engines.recorder import GPU, Inspector, Recorder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
@@ -20,8 +21,9 @@ from tiny_engine import GREEDY
 from assistant.config import Sampling
 from assistant.engines.step_audio_2.cache import KeyValueCache
 from assistant.engines.step_audio_2.checkpoint import load_checkpoint
-from assistant.engines.step_audio_2.decoder import Decoder, RecordedStep
+from assistant.engines.step_audio_2.decoder import Decoder
 from assistant.engines.step_audio_2.frontend import frame_count, log_mel, patch_count, pieces
+from assistant.engines.step_audio_2.language import LanguageModel
 from assistant.engines.step_audio_2.sampling import Sampler, pick
 
 CPU = torch.device("cpu")
@@ -101,27 +103,6 @@ def test_the_recordable_step_gives_the_same_as_the_other(model: Any) -> None:
             torch.testing.assert_close(one[slot, :, : length + 1], other[slot, :, : length + 1])
 
 
-class EagerlyRecorded(Decoder):
-    """Records nothing: the step runs when it is replayed. So what surrounds a CUDA graph runs."""
-
-    def __init__(self, *parts: Any) -> None:
-        super().__init__(*parts)
-        self.recorded: list[tuple[int, int]] = []
-
-    def record(self, batch: int, reach: int) -> RecordedStep:
-        self.recorded.append((batch, reach))
-        language, cache = self._language, self._cache
-        inputs = torch.zeros((3, batch), dtype=torch.long)
-        logits = torch.empty(batch, language.sizes.vocab_size)
-
-        def replay() -> None:
-            logits.copy_(
-                language.logits(language.decode_padded(inputs[0], cache, *inputs[1:], reach))
-            )
-
-        return RecordedStep(replay, inputs, logits)
-
-
 @torch.inference_mode()
 def test_recorded_steps_are_shared_by_batches_of_about_the_same_size(model: Any) -> None:
     language, slots, lengths = model.language, [2, 0, 1], [9, 3, 30]
@@ -131,15 +112,44 @@ def test_recorded_steps_are_shared_by_batches_of_about_the_same_size(model: Any)
             tensor.zero_()
         for slot, length in zip(slots, lengths, strict=True):
             language.prefill(language.embed(torch.arange(length)), cache, slot, 0)
-    one, other = Decoder(language, exact), EagerlyRecorded(language, recorded)
+    one, other = Decoder(language, exact), Decoder(language, recorded, Recorder())
     for step in range(4):
         size = 3 - step % 2  # one of the three joins every other step only
         ids = [7 + step, 8, 9][:size]
         expected = one.decode(ids, slots[:size], lengths[:size])
-        actual = other.replayed(ids, slots[:size], lengths[:size])
+        actual = other.decode(ids, slots[:size], lengths[:size])
         torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
         lengths = [length + (row < size) for row, length in enumerate(lengths)]
-    assert other.recorded == [(4, 256), (2, 256)]
+    assert one.steps is None
+    assert other.steps.shapes == [(4, 256), (2, 256)]
+
+
+@torch.inference_mode()
+def test_a_step_of_a_batch_stays_on_the_gpu_and_can_be_recorded(model: Any) -> None:
+    sizes = model.sizes.text
+    language = LanguageModel(sizes, device=GPU, dtype=torch.bfloat16, window=256)
+    cache = KeyValueCache(sizes, slots=4, window=256, device=GPU, dtype=torch.bfloat16)
+    inspector = Inspector()
+    decoder = Decoder(language, cache, inspector)
+    assert decoder.decode([7, 8, 9], [2, 0, 1], [9, 3, 30]).shape == (3, sizes.vocab_size)
+    assert decoder.steps is not None
+    assert not decoder.steps.failed
+    assert inspector.operations[0] > 20
+
+
+@pytest.mark.parametrize("fault", [{"fails_to_record": True}, {"fails_at_replay": 2}])
+@torch.inference_mode()
+def test_decoding_goes_on_unrecorded_where_recording_fails(
+    model: Any, caplog: pytest.LogCaptureFixture, fault: dict[str, Any]
+) -> None:
+    language = model.language
+    one = Decoder(language, new_cache(model))
+    other = Decoder(language, new_cache(model), Recorder(**fault))
+    for length in range(5):
+        expected = one.decode([7 + length], [1], [length])
+        actual = other.decode([7 + length], [1], [length])
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
+    assert [record.message.split(":")[0] for record in caplog.records] == ["language model"]
 
 
 # Sound

@@ -48,7 +48,7 @@ class SineHift:
     def f0(self, mel: torch.Tensor) -> torch.Tensor:
         return torch.full((mel.shape[0], mel.shape[2]), self.HERTZ)
 
-    def decode(self, mel: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+    def decode(self, mel: torch.Tensor, source: torch.Tensor, *, again: bool) -> torch.Tensor:
         return source[:, 0]
 
 

@@ -7,7 +7,7 @@ on the time of an Euler step does not depend on the input: it is computed once, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from assistant.engines.token2wav.flow.memory import HALVES, Memory, attend
+from assistant.engines.token2wav.flow.memory import HALVES, Memories
 from assistant.engines.token2wav.flow.shape import FlowShape
 from assistant.engines.token2wav.packed import PackedLinear, windows
 
@@ -34,11 +34,29 @@ class Modulation:
     shift: Tensor
     gate: Tensor
 
+
+@dataclass(frozen=True)
+class StepTime:
+    """What the time of one Euler step does to all blocks and to the final norm."""
+
+    blocks: Tensor  # (depth, 3, 3, hidden): of each block scale, shift, gate, as in Modulation
+    final: Tensor  # (2, hidden): scale, shift
+
     @classmethod
-    def of(cls, raw: Tensor) -> Modulation:
-        """raw: (9 * hidden,): shift, scale, gate for each of the three."""
-        parts = raw.view(3, 3, -1)
-        return cls(1 + parts[:, 1], parts[:, 0].clone(), parts[:, 2].clone())
+    def of(cls, blocks: Tensor, final: Tensor) -> StepTime:
+        """blocks: (depth, 9 * hidden), for each of the three shift, scale, gate; final:
+        (2 * hidden,), shift, scale."""
+        shift, scale, gate = blocks.view(len(blocks), 3, 3, -1).unbind(2)
+        final_shift, final_scale = final.chunk(2)
+        return cls(
+            torch.stack([1 + scale, shift, gate], dim=1),
+            torch.stack([1 + final_scale, final_shift]),
+        )
+
+
+def modulations(blocks: Tensor) -> list[Modulation]:
+    """Views of StepTime's blocks."""
+    return [Modulation(scale, shift, gate) for scale, shift, gate in blocks]
 
 
 class Attention(nn.Module):
@@ -61,7 +79,7 @@ class Attention(nn.Module):
         self.q_shift = self.q_norm.bias.detach() * scale
         del self.to_q, self.to_k, self.to_v, self.proj
 
-    def forward(self, x: Tensor, step: int, layer: int, memories: Sequence[Memory]) -> Tensor:
+    def forward(self, x: Tensor, step: int, layer: int, memories: Memories) -> Tensor:
         """x: (streams * halves, time, hidden); each stream attends to its own memory."""
         q, k, v = (
             self.qkv(x).view(*x.shape[:2], 3, self.heads, -1).unbind(2)
@@ -69,12 +87,8 @@ class Attention(nn.Module):
         q = functional.layer_norm(q, (self.head_width,), self.q_scale, self.q_shift)
         k = self.k_norm(k)
         q, k, v = (self._rows(part) for part in (q, k, v))
-        time, outputs = x.shape[1], []
-        for index, memory in enumerate(memories):
-            memory.store(step, layer, k[index], v[index])
-            outputs.append(attend(q[index], memory.visible(step, layer, time)))
-        y = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-        y = y.view(x.shape[0], self.heads, time, self.head_width)
+        y = memories.attend(step, layer, q, k, v)
+        y = y.reshape(x.shape[0], self.heads, x.shape[1], self.head_width)
         return self.out(y.transpose(1, 2).flatten(2))
 
     def _rows(self, x: Tensor) -> Tensor:
@@ -119,19 +133,10 @@ class Convolutions(nn.Module):
         self.first, self.second = PackedLinear.of_conv(first), PackedLinear.of_conv(second)
         del self.block["1"], self.block["6"]
 
-    def forward(self, x: Tensor, step: int, layer: int, memories: Sequence[Memory]) -> Tensor:
-        x = self.first(windows(_behind(x, step, layer, 0, memories), 3))
+    def forward(self, x: Tensor, step: int, layer: int, memories: Memories) -> Tensor:
+        x = self.first(windows(memories.behind(step, layer, 0, x), 3))
         x = functional.mish(self.block["3"](x))
-        return self.second(windows(_behind(x, step, layer, 1, memories), 3))
-
-
-def _behind(x: Tensor, step: int, layer: int, which: int, memories: Sequence[Memory]) -> Tensor:
-    """x behind the two frames that came before it, whose place its own last two take."""
-    edges = [memory.edge(step, layer, which) for memory in memories]
-    x = torch.cat([edges[0] if len(edges) == 1 else torch.cat(edges), x], dim=1)
-    for edge, new in zip(edges, torch.split(x[:, -2:], HALVES), strict=True):
-        edge.copy_(new)
-    return x
+        return self.second(windows(memories.behind(step, layer, 1, x), 3))
 
 
 class Block(nn.Module):
@@ -148,7 +153,7 @@ class Block(nn.Module):
         self.conv.pack()
 
     def forward(
-        self, x: Tensor, by: Modulation, step: int, layer: int, memories: Sequence[Memory]
+        self, x: Tensor, by: Modulation, step: int, layer: int, memories: Memories
     ) -> Tensor:
         size = x.shape[2:]
         y = functional.layer_norm(x, size, by.scale[0], by.shift[0], _EPS)
@@ -199,12 +204,13 @@ class Estimator(nn.Module):
     def pack(self, times: Tensor, dtype: torch.dtype) -> None:
         """Computes what depends on the times alone, and lays out the weights, in `dtype`."""
         embedded = self.t_embedder(times.to(self.in_proj.weight))
-        blocks = [block.adaLN_modulation(embedded) for block in self._typed_blocks()]
-        final = self.final_layer.adaLN_modulation(embedded).to(dtype)
-        self.modulations = [
-            [Modulation.of(raw[step].to(dtype)) for raw in blocks] for step in range(len(times))
+        blocks = torch.stack([block.adaLN_modulation(embedded) for block in self._typed_blocks()])
+        final = self.final_layer.adaLN_modulation(embedded)
+        self.times = [
+            StepTime.of(blocks[:, step].to(dtype), final[step].to(dtype))
+            for step in range(len(times))
         ]
-        self.final = [(1 + scale, shift) for shift, scale in (row.chunk(2) for row in final)]
+        self.modulations = [modulations(time.blocks) for time in self.times]
         for block in self.blocks:
             del block.adaLN_modulation
         del self.t_embedder, self.final_layer.adaLN_modulation
@@ -232,15 +238,24 @@ class Estimator(nn.Module):
         rest = torch.cat([mu, speaker, known], dim=2).to(self.project_rest.bias.dtype)
         return self.project_rest(torch.stack([rest, torch.zeros_like(rest)], dim=1))
 
-    def forward(
-        self, x: Tensor, condition: Tensor, step: int, memories: Sequence[Memory]
-    ) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, step: int, memories: Memories) -> Tensor:
         """x: (streams, time, mel) -> velocities (streams, halves, time, mel)."""
+        final = self.times[step].final
+        return self.velocity(x, condition, self.modulations[step], final, step, memories)
+
+    def velocity(
+        self,
+        x: Tensor,
+        condition: Tensor,
+        modulations: Iterable[Modulation],
+        final: Tensor,
+        step: int,
+        memories: Memories,
+    ) -> Tensor:
+        """The same with what the time does given; `step` only tells the memories apart."""
         y = (self.project_x(x.to(condition.dtype))[:, None] + condition).flatten(0, 1)
-        for layer, (block, by) in enumerate(
-            zip(self._typed_blocks(), self.modulations[step], strict=True)
-        ):
+        blocks = zip(self._typed_blocks(), modulations, strict=True)
+        for layer, (block, by) in enumerate(blocks):
             y = block(y, by, step, layer, memories)
-        scale, shift = self.final[step]
-        y = functional.layer_norm(y, y.shape[2:], scale, shift, _EPS)
+        y = functional.layer_norm(y, y.shape[2:], final[0], final[1], _EPS)
         return self.project_out(y).view(-1, HALVES, *x.shape[1:])

@@ -9,6 +9,7 @@ were last: what it keeps is the newest frames and the prompt's end. Here the pro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,8 +44,24 @@ class Frames:
         return self.keys.nbytes + self.values.nbytes
 
 
+class Memories(Protocol):
+    """What the estimator asks of the memories of all streams, at a step and a layer."""
+
+    def attend(self, step: int, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Each (streams, halves * heads, time, head width), q already scaled: what each stream
+        sees in its memory and in itself, of the same shape. Keeps k and v."""
+        ...
+
+    def behind(self, step: int, layer: int, which: int, x: Tensor) -> Tensor:
+        """x (streams * halves, time, hidden) behind the two frames that came before it.
+
+        Keeps the last two of x for convolution `which`.
+        """
+        ...
+
+
 class Memory(Protocol):
-    """What the estimator asks of a stream's memory, at a step and a layer."""
+    """What is asked of one stream's memory."""
 
     def store(self, step: int, layer: int, keys: Tensor, values: Tensor) -> None:
         """Keeps (halves * heads, frames, head width) of the chunk at hand."""
@@ -57,6 +74,27 @@ class Memory(Protocol):
     def edge(self, step: int, layer: int, which: int) -> Tensor:
         """The last two inputs of convolution `which`, to be overwritten: (halves, 2, hidden)."""
         ...
+
+
+class OneByOne:
+    """Memories of streams with any pasts: each stream attends to exactly its own."""
+
+    def __init__(self, memories: Sequence[Memory]) -> None:
+        self._memories = memories
+
+    def attend(self, step: int, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        outputs = []
+        for index, memory in enumerate(self._memories):
+            memory.store(step, layer, k[index], v[index])
+            outputs.append(attend(q[index], memory.visible(step, layer, q.shape[2])))
+        return outputs[0][None] if len(outputs) == 1 else torch.stack(outputs)
+
+    def behind(self, step: int, layer: int, which: int, x: Tensor) -> Tensor:
+        edges = [memory.edge(step, layer, which) for memory in self._memories]
+        x = torch.cat([edges[0] if len(edges) == 1 else torch.cat(edges), x], dim=1)
+        for edge, new in zip(edges, torch.split(x[:, -2:], HALVES), strict=True):
+            edge.copy_(new)
+        return x
 
 
 class SinglePass:
@@ -109,8 +147,40 @@ class EstimatorMemory:
     def edge(self, step: int, layer: int, which: int) -> Tensor:
         return self.edges[step, layer, which]
 
+    def past(self, step: int, chunk: int) -> list[tuple[Tensor, Tensor]]:
+        """What a chunk of so many frames sees besides itself, before it is stored.
+
+        Keys and values of all layers: each (depth, halves * heads, frames, head width).
+        """
+        parts = [(frames.keys[step], frames.values[step]) for frames in (self.prompt,) if frames]
+        for part in self._kept(chunk):
+            parts.append((self.own.keys[step, :, :, part], self.own.values[step, :, :, part]))
+        return parts
+
+    def reach(self, chunk: int) -> int:
+        """Frames that a chunk of so many sees, its own among them."""
+        prompt = self.prompt.count if self.prompt else 0
+        return prompt + min(self.stored + chunk, self.own.count)
+
+    def keep(self, step: int, keys: Tensor, values: Tensor) -> None:
+        """What `store` does, for all layers at once: (depth, halves * heads, frames, width)."""
+        start = 0
+        for part in self._slots(keys.shape[2]):
+            end = start + part.stop - part.start
+            self.own.keys[step, :, :, part] = keys[:, :, start:end]
+            self.own.values[step, :, :, part] = values[:, :, start:end]
+            start = end
+
     def advance(self, chunk: int) -> None:
         self.stored += chunk
+
+    def _kept(self, chunk: int) -> list[slice]:
+        """Where the frames lie that a chunk does not overwrite."""
+        slots = self._slots(chunk)
+        first = slots[1].stop if len(slots) > 1 else 0
+        filled = min(self.stored, self.own.count)
+        ranges = ((first, slots[0].start), (slots[0].stop, filled))
+        return [slice(start, end) for start, end in ranges if start < end]
 
     def _slots(self, chunk: int) -> list[slice]:
         capacity = self.own.count

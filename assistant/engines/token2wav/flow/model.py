@@ -15,9 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from assistant.engines.graphs import Graphs, Recordings
 from assistant.engines.token2wav.flow.conformer import Conformer, ConformerMemory
 from assistant.engines.token2wav.flow.estimator import Estimator
-from assistant.engines.token2wav.flow.memory import EstimatorMemory, Frames, Memory, SinglePass
+from assistant.engines.token2wav.flow.memory import (
+    EstimatorMemory,
+    Frames,
+    Memory,
+    OneByOne,
+    SinglePass,
+)
+from assistant.engines.token2wav.flow.recorded import RecordedChunk, RecordedSteps
 from assistant.engines.token2wav.flow.shape import FlowShape
 
 _NOISE_SECONDS = 600
@@ -67,6 +75,7 @@ class Flow(nn.Module):
         self.encoder = Conformer(shape)
         self.encoder_proj = nn.Linear(shape.width, shape.mel)
         self.decoder = nn.ModuleDict({"estimator": Estimator(shape)})
+        self.recorded: RecordedSteps | None = None
 
     @property
     def estimator(self) -> Estimator:
@@ -88,6 +97,12 @@ class Flow(nn.Module):
         self.eval().requires_grad_(False)
         self.estimator.pack(torch.tensor(spans[:-1], device=device), dtype)
         self.use_noise(_fixed_noise(self.shape.mel).to(device))
+
+    def record(self, graphs: Graphs) -> None:
+        """From now on, Euler steps of chunks are recorded by shape and replayed."""
+        self.recorded = RecordedSteps(
+            self.shape, self.estimator, self._advance, Recordings("token2wav: flow", graphs)
+        )
 
     def use_noise(self, noise: Tensor) -> None:
         """The starting noise (frames, mel), counted from the start of the prompt."""
@@ -134,7 +149,8 @@ class Flow(nn.Module):
         mu = torch.cat(encoded)
         voices = torch.cat([state.prompt.speaker for state in states])
         starts = [state.prompt.frames + state.estimator.stored for state in states]
-        mel = self._solve(mu, voices, None, [state.estimator for state in states], starts)
+        memories = [state.estimator for state in states]
+        mel = self._solve(mu, voices, None, memories, starts, again=not last)
         for state in states:
             state.estimator.advance(mel.shape[1])
         return mel
@@ -175,19 +191,38 @@ class Flow(nn.Module):
         known: Tensor | None,
         memories: Sequence[Memory],
         starts: Sequence[int],
+        *,
+        again: bool = False,
     ) -> Tensor:
-        """Euler steps from the noise at each stream's place; `known` are mel frames given."""
+        """Euler steps from the noise at each stream's place; `known` are mel frames given.
+
+        again: chunks of this length will come again, and are worth recording.
+        """
         frames = mu.shape[1]
         given = torch.zeros_like(mu)
         if known is not None:
             given[:, : known.shape[1]] = known
         x = torch.stack([self._noise_at(start, frames) for start in starts])
         condition = self.estimator.condition(mu, voices, given)
-        for step, dt in enumerate(self.steps):
-            velocity = self.estimator(x, condition, step, memories)
-            v, without = velocity.float().unbind(1)
-            x = x + dt * ((1 + self.guidance) * v - self.guidance * without)
+        chunk = self._recorded(condition, memories) if again else None
+        one_by_one = OneByOne(memories)
+        for step, span in enumerate(self.steps):
+            after = chunk.step(x, step, span, self.estimator.times[step]) if chunk else None
+            if after is None:  # not recorded, or the GPU failed at it: done here from now on
+                chunk = None
+                after = self._advance(x, self.estimator(x, condition, step, one_by_one), span)
+            x = after
         return x
+
+    def _recorded(self, condition: Tensor, memories: Sequence[Memory]) -> RecordedChunk | None:
+        own = [memory for memory in memories if isinstance(memory, EstimatorMemory)]
+        if self.recorded is None or len(own) < len(memories):
+            return None
+        return self.recorded.chunk(condition, own)
+
+    def _advance(self, x: Tensor, velocities: Tensor, span: Tensor | float) -> Tensor:
+        v, without = velocities.float().unbind(1)
+        return x + span * ((1 + self.guidance) * v - self.guidance * without)
 
     def _noise_at(self, start: int, frames: int) -> Tensor:
         """Beyond its end the buffer starts again."""

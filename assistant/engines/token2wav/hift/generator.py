@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
+from assistant.engines.graphs import Captured, Graphs, Recordings
 from assistant.engines.token2wav.hift.f0 import F0Predictor
 from assistant.engines.token2wav.hift.resblock import ResBlock
 from assistant.engines.token2wav.hift.source import SAMPLES_A_FRAME, Source
@@ -80,6 +81,7 @@ class Hift(nn.Module):
         self.conv_post = weight_norm(nn.Conv1d(widths[-1], _N_FFT + 2, 7, padding=3))
         self.f0_predictor = F0Predictor(shape.mel, shape.f0_channels)
         self.register_buffer("window", torch.hann_window(_N_FFT), persistent=False)
+        self.recorded: Captured | None = None
 
     def pack(self) -> None:
         """Multiplies the weight norms out."""
@@ -94,9 +96,19 @@ class Hift(nn.Module):
         hertz: Tensor = self.f0_predictor(mel)
         return hertz
 
-    def decode(self, mel: Tensor, source: Tensor) -> Tensor:
-        """mel (batch, bins, frames) and source (batch, 1, samples) -> samples (batch, samples)."""
-        spectrum = self._spectrum(source)
+    def record(self, graphs: Graphs) -> None:
+        """From now on, what is in the middle of `decode` is recorded by shape and replayed."""
+        self.recorded = Captured(self._filtered, Recordings("token2wav: vocoder", graphs))
+
+    def decode(self, mel: Tensor, source: Tensor, *, again: bool = False) -> Tensor:
+        """mel (batch, bins, frames) and source (batch, 1, samples) -> samples (batch, samples).
+
+        again: inputs of this length will come again, and are worth recording.
+        """
+        filtered = self.recorded if self.recorded and again else self._filtered
+        return self._wave(*filtered(mel, self._spectrum(source)))
+
+    def _filtered(self, mel: Tensor, spectrum: Tensor) -> tuple[Tensor, ...]:
         x = self.conv_pre(mel)
         for level, up in enumerate(self.ups):
             x = up(functional.leaky_relu(x, _SLOPE))
@@ -105,7 +117,7 @@ class Hift(nn.Module):
             x = x + self.source_resblocks[level](self.source_downs[level](spectrum))
             blocks = self.resblocks[level * len(_KERNELS) : (level + 1) * len(_KERNELS)]
             x = torch.stack([block(x) for block in blocks]).mean(0)
-        return self._wave(self.conv_post(functional.leaky_relu(x)))
+        return (self.conv_post(functional.leaky_relu(x)),)
 
     def _spectrum(self, source: Tensor) -> Tensor:
         """(batch, 1, samples) -> real and imaginary parts (batch, 18, samples / 4 + 1)."""

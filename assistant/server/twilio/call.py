@@ -1,0 +1,200 @@
+"""One telephone call.
+
+    media, dtmf --> Listening --> live.hear, live.say
+                                        |
+    media, mark, clear <-- Playout <-- live events
+
+The caller hears the greeting at once. Speech over an answer silences it, and it goes on when the
+speech was none to speak of. The call ends when the caller hangs up, when the model calls `hang_up`
+(its goodbye is played to the end), or when the server can't go on with it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+
+from assistant.audio import Pcm16
+from assistant.config import TwilioSettings
+from assistant.errors import AssistantError
+from assistant.events import AudioChunk
+from assistant.heard import first_words
+from assistant.live.clock import Clock
+from assistant.live.conversation import LiveConversation
+from assistant.live.events import (
+    AnswerEnded,
+    AnswerEvent,
+    AnswerPaused,
+    AnswerResumed,
+    Interrupted,
+    LeadInSound,
+    LiveEvent,
+    SpeechStarted,
+    UserTurn,
+)
+from assistant.live.phrases import Phrases
+from assistant.messages import AssistantMessage
+from assistant.server.sockets import NORMAL
+from assistant.server.twilio.digits import Digits
+from assistant.server.twilio.frames import Start, Wire
+from assistant.server.twilio.hanging_up import HANG_UP, RESULT, hang_up
+from assistant.server.twilio.playout import Playout
+
+logger = logging.getLogger(__name__)
+
+OWN = ""
+"""Stands for the id of an answer where the sound is the call's own: greeting, farewell, apology."""
+PHRASE_S = 5.0
+"""How long a phrase may take to be rendered before it is left out."""
+
+
+class Line(Protocol):
+    """The socket of the call."""
+
+    def send(self, text: str) -> None: ...
+    async def room(self) -> None: ...
+    async def receive(self) -> str | None: ...
+    def close(self, code: int = NORMAL, reason: str = "") -> None: ...
+
+
+class Call:
+    """From the start message on.
+
+    `late` is told how late each frame was sent, `seen` of each event.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        start: Start,
+        live: LiveConversation,
+        phrases: Phrases,
+        settings: TwilioSettings,
+        clock: Clock,
+        *,
+        late: Callable[[float], None] = lambda seconds: None,
+        seen: Callable[[LiveEvent], object] = lambda event: None,
+    ) -> None:
+        self.live = live
+        self.playout = Playout(line, Wire(start.stream_sid), clock, late)
+        self.digits = Digits(clock, settings.digits_pause_s, live.say)
+        self.ended_by = ""
+        """Who or what ended the call, for the figures."""
+        self._call_sid = start.start.call_sid
+        self._seen = seen
+        self._line = line
+        self._session = live.session
+        self._phrases = phrases
+        self._settings = settings
+        self._greeting: AssistantMessage | None = None  # while it may still be cut short
+        self._last_answer = False  # is being made: a goodbye
+        self._leaving = False
+        self._tasks: TaskGroup
+
+    @property
+    def deaf(self) -> bool:
+        """The goodbye is being said; nothing that the caller says will stop it."""
+        return self._leaving or self._last_answer
+
+    async def run(self) -> None:
+        """Until the conversation is closed; inside its `async with`."""
+        async with anyio.create_task_group() as self._tasks:
+            self._tasks.start_soon(self.playout.run)
+            self._tasks.start_soon(self.digits.run)
+            self._greet()
+            async for event in self.live:
+                self._seen(event)
+                self._follow(event)
+            self._tasks.cancel_scope.cancel()
+
+    def end(self, why: str, code: int = NORMAL) -> None:
+        """Says farewell, and hangs up."""
+        if not self._leaving:
+            self.live.stop()
+            self.playout.drop()
+            self._leave(why, self._settings.farewell, code)
+
+    def _greet(self) -> None:
+        if self._settings.greeting:
+            self._greeting = AssistantMessage(self._settings.greeting)
+            self._session.history.append(self._greeting)
+            self._tasks.start_soon(self._speak, self._settings.greeting)
+
+    async def _speak(self, text: str) -> None:
+        """A phrase, in the voice of the moment; nothing where it can't be made in time."""
+        with anyio.move_on_after(PHRASE_S), suppress(AssistantError):  # logged where it failed
+            session = self._session
+            samples = await self._phrases.sound(text, session.voice, session.language)
+            self.playout.put(OWN, samples)
+            self.playout.end(OWN)
+
+    def _follow(self, event: LiveEvent) -> None:
+        if self._leaving:
+            return
+        match event:
+            case SpeechStarted() | UserTurn():
+                self._cut_greeting()
+            case AnswerEvent(answer_id, AudioChunk(samples=samples)):
+                self._play(answer_id, samples)
+            case LeadInSound(answer_id, _, samples):
+                self._play(answer_id, samples)
+            case AnswerPaused():
+                self.playout.pause()
+            case AnswerResumed():
+                self.playout.resume()
+            case AnswerEnded():
+                self._answered(event)
+            case Interrupted():
+                self.playout.drop()
+
+    def _play(self, answer_id: str, samples: Pcm16) -> None:
+        if not self.playout.put(answer_id, samples):
+            logger.warning("An answer is too long for a call, and is cut")
+
+    def _cut_greeting(self) -> None:
+        """The caller has spoken: what was not heard of the greeting by now never will be."""
+        greeting, self._greeting = self._greeting, None
+        share = self.playout.share(OWN)
+        if share < 1.0:
+            self.playout.drop()
+            if greeting is not None and self._session.history[:1] == [greeting]:
+                heard = first_words(greeting.text, share)
+                self._session.history[0] = AssistantMessage(heard)
+
+    def _answered(self, event: AnswerEnded) -> None:
+        self.playout.end(event.answer_id)
+        if self._last_answer:
+            self._leave("assistant")
+        elif event.reason == "failed":
+            self._tasks.start_soon(self._speak, self._settings.apology)
+        elif event.reason == "completed":
+            self._hang_up_if_asked(event)
+
+    def _hang_up_if_asked(self, event: AnswerEnded) -> None:
+        for call in event.ended.calls:
+            if call.name == HANG_UP.name:
+                try:
+                    self._session.add_result(call.id, RESULT)
+                except AssistantError:  # the caller has said something else by now
+                    return
+                if event.ended.text.strip():  # with the call, goodbye was said
+                    self._leave("assistant")
+                else:
+                    self._last_answer = self.live.respond(tool_choice="none")
+
+    def _leave(self, why: str, text: str = "", code: int = NORMAL) -> None:
+        self._leaving = True
+        self.ended_by = why
+        self._tasks.start_soon(self._hang_up, text, code)
+
+    async def _hang_up(self, text: str, code: int) -> None:
+        if text:
+            await self._speak(text)
+        await self.playout.finished()
+        await hang_up(self._call_sid, self._settings)
+        self._line.close(code)

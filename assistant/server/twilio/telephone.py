@@ -1,0 +1,176 @@
+"""The telephone of a server: who may ring, how many calls there are, and when one has to end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import anyio
+from starlette.requests import HTTPConnection
+
+from assistant.assistant import Assistant
+from assistant.config import ServerSettings
+from assistant.live import vad
+from assistant.live.clock import Clock, SystemClock
+from assistant.live.conversation import LiveConversation
+from assistant.live.phrases import Phrases
+from assistant.server.live_figures import LiveFigures, LiveMeter
+from assistant.server.metrics import Metrics
+from assistant.server.problems import forbidden, not_found
+from assistant.server.sockets import GOING_AWAY, REFUSED
+from assistant.server.twilio.announced import AnnouncedCalls
+from assistant.server.twilio.call import Call, Line
+from assistant.server.twilio.frames import Start
+from assistant.server.twilio.listening import Listening, first_start
+from assistant.server.twilio.signature import HEADER, Fields, is_signed
+
+logger = logging.getLogger(__name__)
+
+VOICE_PATH, MEDIA_PATH = "/twilio/voice", "/twilio/media"
+TOKEN = "token"
+"""The parameter of the start message that says which announced call it is."""
+NO_MEDIA_S = 15.0
+"""Twilio sends sound all the time, silence too; a line without any for so long is dead."""
+TICK_S = 0.5
+LEAVE_S = 30.0
+"""How long the end of a call may take."""
+STYLE = (
+    "You are speaking on the telephone. What the caller presses on the keys of the telephone is "
+    "a message of these keys."
+)
+
+
+class Telephone:
+    """Shared by all calls. `draining`: set once the server is about to stop."""
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        metrics: Metrics,
+        draining: anyio.Event,
+        clock: Clock | None = None,
+    ) -> None:
+        self.settings = settings.twilio
+        self.clock = clock or SystemClock()
+        self.announced = AnnouncedCalls(self.clock)
+        self.running = 0
+        self._token = settings.twilio.auth_token.get_secret_value()
+        self._open = settings.insecure and settings.keys is None
+        self._draining = draining
+        self._phrases: Phrases | None = None
+        metrics.gauge("calls_running", "Telephone calls.", lambda: self.running)
+        self._ended = metrics.calls
+        self._late = metrics.call_frame_late
+
+    def start(self, assistant: Assistant, phrases: Phrases) -> None:
+        """Begins to render what every caller hears. Raises LibraryError: the voice is not known."""
+        self._phrases = phrases
+        if not (self._token or self._open):
+            return
+        session = assistant.session(
+            voice=self.settings.voice or None, language=self.settings.language or None
+        )
+        texts = (self.settings.greeting, self.settings.apology, self.settings.farewell)
+        wanted = [text for text in texts if text]
+        assistant.start(phrases.prepare, wanted, session.voice, session.language)
+        assistant.start(anyio.to_thread.run_sync, vad.load)
+
+    @property
+    def full(self) -> bool:
+        return self.running >= self.settings.max_calls or self._draining.is_set()
+
+    def check(self, connection: HTTPConnection, fields: Fields = ()) -> None:
+        """Raises ApiError: 404 where there is no telephone, 403 where Twilio is not who asks."""
+        if not self._token:
+            if not self._open:
+                raise not_found("Not Found")
+            return
+        query = connection.url.query
+        url = self.url(connection) + (f"?{query}" if query else "")
+        if not is_signed(connection.headers.get(HEADER, ""), self._token, url, fields):
+            raise forbidden("the request is not signed by Twilio; see public_url and auth_token")
+
+    def url(self, connection: HTTPConnection, path: str = "") -> str:
+        """An address of this server as Twilio knows it; by default that of the request."""
+        path = path or connection.scope["path"]
+        base = self.settings.public_url or str(connection.base_url).rstrip("/")
+        if path == MEDIA_PATH:
+            base = "ws" + base.removeprefix("http") if base.startswith("http") else base
+        return base + path
+
+    async def take(
+        self, line: Line, open_live: Callable[[], LiveConversation], figures: LiveFigures
+    ) -> None:
+        """A call, from the first message of the socket to its end."""
+        start = await first_start(line, self.clock)
+        if start is None:
+            return
+        problem = self._problem(start)
+        if problem:
+            self._ended.labels("refused").inc()
+            line.close(REFUSED, problem)
+            return
+        with self._counted(), figures.meter() as meter:
+            await self._talk(line, start, open_live(), meter)
+
+    def _problem(self, start: Start) -> str:
+        """What speaks against the call; empty where nothing does."""
+        details = start.start
+        token = details.custom_parameters.get(TOKEN, "")
+        if not self.announced.take(token, details.call_sid):
+            return "the call was not announced"
+        if self.settings.account_sid not in ("", details.account_sid):
+            return "the call is of another account"
+        if not details.media_format.known:
+            return "sound is mu-law, 8 kHz, mono"
+        return "no more calls are taken" if self.full else ""
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
+
+    async def _talk(
+        self, line: Line, start: Start, live: LiveConversation, meter: LiveMeter
+    ) -> None:
+        assert self._phrases is not None, "asked for before the start"
+        call = Call(
+            line,
+            start,
+            live,
+            self._phrases,
+            self.settings,
+            self.clock,
+            late=self._late.observe,
+            seen=meter.see,
+        )
+        listening = Listening(line, start, call, self.clock)
+        try:
+            async with live, anyio.create_task_group() as tasks:
+                tasks.start_soon(call.run)
+                tasks.start_soon(self._watch, line, call, listening)
+                await listening.run()
+                tasks.cancel_scope.cancel()
+        finally:
+            self._ended.labels(call.ended_by or "lost").inc()
+
+    async def _watch(self, line: Line, call: Call, listening: Listening) -> None:
+        """Ends a call that is dead, too long, or in the way of a server that stops."""
+        began = left_at = self.clock.now()
+        while True:
+            now = self.clock.now()
+            await self.clock.sleep_until(now + TICK_S)
+            if not call.deaf:
+                left_at = now
+            if now - listening.last_media_at > NO_MEDIA_S or now - left_at > LEAVE_S:
+                call.ended_by = "lost"
+                line.close(GOING_AWAY, "nothing is heard of the call")
+                return
+            if now - began > self.settings.max_call_s:
+                call.end("limit")
+            elif self._draining.is_set() and not call.live.playing:
+                call.end("stopping", GOING_AWAY)

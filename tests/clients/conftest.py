@@ -1,0 +1,26 @@
+"""The server as it comes out of the box, for clients that nobody here wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from client_calls import complaints
+from serving import Running, running
+
+from assistant import Assistant
+from assistant.config import Settings
+from assistant.server import create_app
+
+
+@pytest.fixture
+def server(
+    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Running]:
+    """Fails the test where the server or the client logged a warning, or a socket stayed open."""
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    with running(create_app(assistant=Assistant(settings))) as made:
+        yield made
+        sockets = made.app.state.parts.sockets
+    assert sockets.open == 0
+    assert complaints(caplog.get_records("call")) == []

@@ -1,0 +1,252 @@
+"""What depends on time, by a clock that the test moves: no second of it passes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from simulated_caller import CALL, STREAM, answering, question, turns
+
+from assistant import Assistant
+from assistant.config import LibrarySettings, LiveSettings, ServerSettings, Settings
+from assistant.live.conversation import LiveConversation
+from assistant.live.g711 import MU_LAW
+from assistant.live.phrases import Phrases
+from assistant.messages import AssistantMessage, UserMessage
+from assistant.server.live_figures import LiveFigures
+from assistant.server.metrics import Metrics
+from assistant.server.sockets import NORMAL
+from assistant.server.twilio.hanging_up import HANG_UP
+from assistant.server.twilio.telephone import Telephone
+from assistant.testing import ScriptedEngine
+from assistant.testing.clock import ManualClock
+
+pytestmark = pytest.mark.anyio
+
+FRAME = b"\xff" * 160
+TEXT = "It will take a while to answer this one."
+GOODBYE = "The call is over."
+
+
+class Line:
+    """A socket in memory."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.closed: tuple[int, str] | None = None
+        self._in, self._out = anyio.create_memory_object_stream[str | None](1_000_000)
+
+    def send(self, text: str) -> None:
+        self.sent.append(json.loads(text))
+
+    async def room(self) -> None:
+        pass
+
+    async def receive(self) -> str | None:
+        return None if self.closed else await self._out.receive()
+
+    def close(self, code: int = NORMAL, reason: str = "") -> None:
+        if self.closed is None:
+            self.closed = (code, reason)
+            self._in.send_nowait(None)
+
+    def give(self, event: str, **values: Any) -> None:
+        self._in.send_nowait(json.dumps({"event": event, "streamSid": STREAM, **values}))
+
+    def give_sound(self, data: bytes = FRAME) -> None:
+        self.give("media", media={"payload": base64.b64encode(data).decode()})
+
+    @property
+    def heard_s(self) -> float:
+        return sum(message["event"] == "media" for message in self.sent) * 0.02
+
+    @property
+    def waiting(self) -> int:
+        return int(self._out.statistics().current_buffer_used)
+
+    def finish(self) -> None:
+        self._in.close()
+        self._out.close()
+
+
+class Stage:
+    """A telephone and one line to it."""
+
+    def __init__(self, assistant: Assistant, engine: ScriptedEngine, **table: Any) -> None:
+        self.clock = ManualClock()
+        self.line = Line()
+        self.engine = engine
+        self.draining = anyio.Event()
+        self.assistant = assistant
+        table = {"greeting": "", "farewell": GOODBYE, **table}
+        settings = ServerSettings.model_validate({"insecure": True, "twilio": table})
+        self.metrics = Metrics()
+        self.telephone = Telephone(settings, self.metrics, self.draining, self.clock)
+        self.telephone.start(assistant, Phrases(assistant))
+        self.talks = False
+
+    def open(self) -> LiveConversation:
+        session = self.assistant.session(client_tools=(HANG_UP,))
+        return LiveConversation(
+            session, LiveSettings(), input_rate=8_000, pausable=True, clock=self.clock
+        )
+
+    async def run(self) -> None:
+        await self.telephone.take(self.line, self.open, LiveFigures(self.metrics.registry))
+
+    async def start(self) -> None:
+        token = self.telephone.announced.add(CALL)
+        self.line.give("start", start={"callSid": CALL, "customParameters": {"token": token}})
+        await self.advance(0)
+
+    async def advance(self, seconds: float) -> None:
+        await self.clock.advance(seconds)
+
+    async def talk(self, seconds: float) -> None:
+        """Time passes, and the line sends silence in it, as Twilio does."""
+        for _ in range(round(seconds / 0.5)):
+            for _ in range(25):
+                self.line.give_sound()
+            await self.advance(0.5)
+
+    async def ask(self) -> None:
+        data = MU_LAW.encode(question("roll_a_dice")) + FRAME * 50
+        for at in range(0, len(data), 160):
+            self.line.give_sound(data[at : at + 160])
+        await self.advance(0)
+
+
+@pytest.fixture
+async def assistant(tmp_path: Path) -> AsyncIterator[tuple[Assistant, ScriptedEngine]]:
+    engine = answering([TEXT])
+    settings = Settings(library=LibrarySettings(folder=tmp_path / "voices"))
+    async with Assistant(settings, engine=engine) as made:
+        yield made, engine
+
+
+@pytest.fixture
+async def stage(assistant: tuple[Assistant, ScriptedEngine]) -> AsyncIterator[Stage]:
+    made = Stage(*assistant)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(made.run)
+        await made.advance(0)
+        yield made
+        tasks.cancel_scope.cancel()
+    made.line.finish()
+
+
+async def test_keys_are_a_message_after_a_pause(stage: Stage) -> None:
+    await stage.start()
+    for key in "427":
+        stage.line.give("dtmf", dtmf={"digit": key})
+        await stage.advance(1.9)
+    assert turns(stage.engine) == []
+    await stage.advance(0.2)
+    message = turns(stage.engine)[0].messages[-1]
+    assert isinstance(message, UserMessage)
+    assert message.parts == ("427",)
+    await stage.talk(3.0)
+    assert len(turns(stage.engine)) == 1
+
+
+async def test_a_socket_without_a_call_is_closed_after_ten_seconds(stage: Stage) -> None:
+    stage.line.give("connected")
+    await stage.advance(9.9)
+    assert stage.line.closed is None
+    await stage.advance(0.2)
+    assert stage.line.closed == (1008, "no call has started")
+
+
+async def test_a_line_that_sends_no_sound_is_given_up(stage: Stage) -> None:
+    await stage.start()
+    await stage.talk(20.0)  # of silence, which is fine
+    assert stage.line.closed is None
+    await stage.advance(14.0)
+    assert stage.line.closed is None
+    await stage.advance(2.0)
+    assert stage.line.closed == (1001, "nothing is heard of the call")
+    assert stage.metrics.registry.get_sample_value("assistant_calls_total", {"ended_by": "lost"})
+
+
+async def test_a_call_at_its_limit_hears_a_farewell_to_its_end(
+    assistant: tuple[Assistant, ScriptedEngine],
+) -> None:
+    stage = Stage(*assistant, max_call_s=20.0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(stage.run)
+        await stage.start()
+        await stage.talk(20.0)
+        assert stage.line.sent == []
+        await stage.talk(1.0)
+        assert stage.line.closed is None
+        await stage.talk(5.0)
+        tasks.cancel_scope.cancel()
+    stage.line.finish()
+    assert stage.line.closed == (1000, "")
+    assert stage.line.heard_s == pytest.approx(len(GOODBYE) * 0.05, abs=0.1)
+    assert stage.metrics.registry.get_sample_value("assistant_calls_total", {"ended_by": "limit"})
+
+
+async def test_a_server_that_stops_lets_the_answer_end_and_says_farewell(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask()
+    stage.draining.set()
+    await stage.talk(1.5)
+    assert stage.line.heard_s == pytest.approx(1.9, abs=0.1)  # of the answer, which has two
+    assert stage.line.closed is None
+    await stage.talk(6.0)
+    assert stage.line.closed == (1001, "")
+    whole = len(TEXT) + len(GOODBYE)
+    assert stage.line.heard_s == pytest.approx(whole * 0.05, abs=0.15)
+
+
+async def test_a_line_that_never_sends_its_marks_back_is_left_after_a_while(
+    assistant: tuple[Assistant, ScriptedEngine],
+) -> None:
+    stage = Stage(*assistant, max_call_s=1.0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(stage.run)
+        await stage.start()
+        await stage.talk(1.5)
+        seconds = 0.0
+        while stage.line.closed is None:
+            await stage.talk(0.5)
+            seconds += 0.5
+        tasks.cancel_scope.cancel()
+    stage.line.finish()
+    assert len(GOODBYE) * 0.05 < seconds <= len(GOODBYE) * 0.05 + 3.0
+
+
+async def test_sound_that_comes_faster_than_time_waits_for_its_time(stage: Stage) -> None:
+    await stage.start()
+    for _ in range(30 * 50):
+        stage.line.give_sound()
+    await stage.advance(0)
+    assert stage.line.waiting == pytest.approx(10 * 50, abs=2)
+    await stage.advance(5.5)
+    assert stage.line.waiting == pytest.approx(5 * 50, abs=55)
+
+
+async def test_what_the_caller_has_heard_is_told_by_the_marks(stage: Stage) -> None:
+    """The line plays everything 0.3 s late; the history knows, once the answer is interrupted."""
+    await stage.start()
+    await stage.ask()
+    echoed = 0
+    for step in range(20):
+        stage.line.give_sound(FRAME * 4)
+        await stage.advance(0.08)
+        marks = [one["mark"] for one in stage.line.sent if one["event"] == "mark"]
+        due = [mark for number, mark in enumerate(marks) if (number + 1) * 0.5 + 0.3 <= step * 0.08]
+        for mark in due[echoed:]:
+            stage.line.give("mark", mark=mark)
+        echoed = len(due)
+    await stage.ask()
+    answer = turns(stage.engine)[1].messages[2]
+    assert isinstance(answer, AssistantMessage)
+    assert TEXT.startswith(answer.text)
+    assert 20 < len(answer.text) <= 26  # 1.3 of two seconds; by the time it was sent, 1.6

@@ -1,0 +1,210 @@
+"""What a caller hears: a greeting, answers, silence when he speaks, and goodbye."""
+
+from __future__ import annotations
+
+import base64
+
+import anyio
+import pytest
+from serving import Serve, call
+from simulated_caller import (
+    STREAM,
+    Caller,
+    announce,
+    answering,
+    calling,
+    connected,
+    loudness,
+    question,
+    silence,
+    turns,
+)
+
+from assistant.messages import AssistantMessage, UserMessage
+from assistant.testing import SlowTool
+
+pytestmark = pytest.mark.anyio
+
+OPEN = {"insecure": True, "twilio": {"greeting": "Hello."}}
+MUTE = {"insecure": True, "twilio": {"greeting": ""}}
+LONG = "A long answer, of which the caller does not want to hear everything. " * 4
+QUESTION = question("roll_a_dice")
+
+
+async def ask(caller: Caller) -> None:
+    """A question, and the silence after it that makes it a turn."""
+    await caller.speak(QUESTION)
+    await caller.speak(silence(1.0))
+
+
+async def test_the_greeting_comes_first_and_stands_in_the_history(serve: Serve) -> None:
+    engine = answering(["Fine."])
+    server = serve(engine, server=OPEN)
+    async with calling(server) as caller:
+        await caller.until(lambda: caller.heard_s() >= 0.3)
+        assert loudness(caller.heard()) > 0.05
+        await caller.until(lambda: caller.count("mark"))  # it has come back by now
+        await ask(caller)
+        await caller.until(lambda: turns(engine))
+    assert turns(engine)[0].messages[1] == AssistantMessage("Hello.")
+
+
+async def test_a_greeting_that_is_spoken_over_stops_and_only_its_beginning_was_said(
+    serve: Serve,
+) -> None:
+    engine = answering(["Fine."])
+    server = serve(engine, server={**OPEN, "twilio": {"greeting": LONG[:280]}})
+    async with calling(server) as caller:
+        await caller.until(lambda: caller.heard_s() >= 0.4)
+        await ask(caller)
+        await caller.until(lambda: caller.count("clear"))
+        await caller.until(lambda: turns(engine))
+    said = turns(engine)[0].messages[1]
+    assert isinstance(said, AssistantMessage)
+    assert len(said.text) < 60
+    assert LONG.startswith(said.text)
+
+
+async def test_sound_is_sent_in_frames_of_twenty_milliseconds(serve: Serve) -> None:
+    server = serve(answering(["Fine, thank you."]), server=MUTE)
+    async with calling(server) as caller:
+        await ask(caller)
+        await caller.until(lambda: caller.heard_s() >= 0.75)
+        media = [message for message in caller.messages if message["event"] == "media"]
+        assert {len(base64.b64decode(one["media"]["payload"])) for one in media} == {160}
+        assert {one["streamSid"] for one in caller.messages} == {STREAM}
+        assert loudness(caller.heard()) > 0.05
+
+
+async def test_speech_over_an_answer_silences_it_and_the_history_has_what_was_heard(
+    serve: Serve,
+) -> None:
+    engine = answering([LONG], ["Yes?"])
+    server = serve(engine, server=MUTE)
+    async with calling(server) as caller:
+        await ask(caller)
+        await caller.until(lambda: caller.heard_s() >= 1.0)
+        await ask(caller)
+        await caller.until(lambda: len(turns(engine)) == 2)
+        await caller.until(lambda: caller.heard_s(cleared(caller)) >= 0.15)
+    assert caller.heard_s() < 3.0  # of 14 seconds
+    _, first, answer, second = turns(engine)[1].messages
+    assert isinstance(first, UserMessage)
+    assert isinstance(second, UserMessage)
+    assert isinstance(answer, AssistantMessage)
+    assert LONG.startswith(answer.text)
+    assert 5 < len(answer.text) < 50
+
+
+def cleared(caller: Caller) -> int:
+    """The number of the last clear message."""
+    return max(at for at, one in enumerate(caller.messages) if one["event"] == "clear")
+
+
+async def test_a_cough_pauses_the_answer_which_goes_on_where_it_stopped(serve: Serve) -> None:
+    engine = answering([LONG[:80]])
+    server = serve(engine, server=MUTE)
+    async with calling(server) as caller:
+        await ask(caller)
+        await caller.until(lambda: caller.heard_s() >= 0.6)
+        await caller.speak(QUESTION[3_000:4_600])  # 0.2 s of somebody's voice
+        await caller.until(lambda: caller.count("clear"))
+        await caller.speak(silence(0.5))
+        before = caller.heard_s()
+        await caller.until(lambda: caller.heard_s() >= 4.0)
+        await caller.until(lambda: caller.messages[-1]["event"] == "mark")
+    assert len(turns(engine)) == 1
+    assert before < 2.0
+    # All of its four seconds, and what was dropped unheard by the clear once more.
+    assert 4.0 <= caller.heard_s() < 4.6
+
+
+async def test_keys_are_a_message_once_the_caller_presses_the_hash(serve: Serve) -> None:
+    engine = answering(["Thank you."])
+    server = serve(engine, server=MUTE)
+    async with calling(server) as caller:
+        await caller.press("42*7#")
+        await caller.until(lambda: caller.heard_s() >= 0.4)
+    message = turns(engine)[0].messages[-1]
+    assert isinstance(message, UserMessage)
+    assert message.parts == ("42*7",)
+
+
+async def test_keys_silence_the_answer_that_plays(serve: Serve) -> None:
+    engine = answering([LONG], ["Yes."])
+    server = serve(engine, server=MUTE)
+    async with calling(server, echoes=False) as caller:
+        await ask(caller)
+        await caller.until(lambda: caller.heard_s() >= 0.5)
+        await caller.press("1#")
+        await caller.until(lambda: caller.count("clear"))
+        await caller.until(lambda: caller.heard_s(cleared(caller)) >= 0.15)
+    assert caller.heard_s() < 3.0
+
+
+async def test_a_slow_tool_is_bridged_by_a_phrase(serve: Serve) -> None:
+    slow = SlowTool("wait", blocking=True)
+    engine = answering([call("wait")], ["Done."])
+    server = serve(engine, slow.tool, server=MUTE)
+    async with calling(server) as caller:
+        await ask(caller)
+        await caller.until(lambda: caller.heard_s() >= 0.4)
+        assert len(turns(engine)) == 1
+        slow.release()
+        await caller.until(lambda: len(turns(engine)) == 2)
+    assert loudness(caller.heard()) > 0.05
+
+
+async def test_an_answer_that_fails_is_an_apology(serve: Serve) -> None:
+    engine = answering([ValueError("broken")], ["Fine."])
+    server = serve(engine, server={**MUTE, "twilio": {"greeting": "", "apology": "Sorry, again."}})
+    async with calling(server) as caller:
+        await ask(caller)
+        await caller.until(lambda: caller.heard_s() >= 0.6)
+        first = len(caller.messages)
+        await ask(caller)
+        await caller.until(lambda: caller.heard_s(first) >= 0.2)
+
+
+async def test_two_callers_talk_at_the_same_time(serve: Serve) -> None:
+    server = serve(answering(["Fine, thank you."]), server=MUTE)
+    async with calling(server) as one, calling(server) as other:
+        await ask(one)
+        await ask(other)
+        await one.until(lambda: one.heard_s() >= 0.7)
+        await other.until(lambda: other.heard_s() >= 0.7)
+        assert server.metric("assistant_calls_running") == 2
+
+
+async def test_the_turn_of_a_caller_who_hangs_up_is_stopped(serve: Serve) -> None:
+    stopped = anyio.Event()
+    reached = anyio.Event()
+
+    async def endless() -> None:
+        reached.set()
+        try:
+            await anyio.Event().wait()
+        finally:
+            stopped.set()
+
+    server = serve(answering(["Well. ", endless]), server=MUTE)
+    async with calling(server) as caller:
+        await ask(caller)
+        await caller.until(lambda: reached.is_set())
+        await caller.hang_up()
+        assert await caller.until_closed() == (1000, "")
+    with anyio.fail_after(20):
+        while not stopped.is_set():
+            await anyio.to_thread.run_sync(server.client.get, "/health")
+
+
+async def test_a_caller_too_many_hears_that_the_line_is_busy(serve: Serve) -> None:
+    server = serve(answering(["Hi."]), server={**OPEN, "twilio": {"max_calls": 1}})
+    token = announce(server)
+    async with calling(server) as caller:
+        await caller.until(lambda: caller.heard_s() > 0)
+        answer = server.client.post("/twilio/voice", data={"CallSid": "CA1"})
+        assert b'<Reject reason="busy" />' in answer.content
+        async with connected(server) as late:  # announced while there was a place
+            await late.start(token)
+            assert await late.until_closed() == (1008, "no more calls are taken")
