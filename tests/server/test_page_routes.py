@@ -60,6 +60,12 @@ def test_nothing_in_the_files_names_another_server_or_makes_html_of_text() -> No
     assert not re.search(r"<script(?![^>]*src=)", (FOLDER / "index.html").read_text("utf-8"))
 
 
+def test_all_modules_are_asked_for_at_once_and_not_one_after_the_other() -> None:
+    named = set(re.findall(r'="static/([a-z-]+\.js)"', (FOLDER / "index.html").read_text("utf-8")))
+    worklets = {path.name for path in MODULES if "worklet" in path.name}
+    assert named == {path.name for path in MODULES} - worklets - {"resampler.js"}
+
+
 def test_only_the_files_of_the_page_are_there(serve: Serve) -> None:
     client = serve().client
     for name in ("nothing.js", "..%2fapp.py", "%2e%2e/app.py", "", ".", "page.py", "main.js%00"):
