@@ -38,10 +38,11 @@ def speech(count: int, seed: int = 0) -> list[int]:
 
 
 def spoken(token2wav: Token2Wav, voices: list[Any]) -> npt.NDArray[np.int16]:
-    """An utterance that changes its voice with each of 8 chunks or so, beyond the history."""
+    """An utterance longer than the history, an equal part of it in each voice."""
     stream, sound = Token2WavStream(token2wav, voices[0]), []
     for index in range(9):
-        stream.switch(voices[index * len(voices) // 9])
+        if index and index % (9 // len(voices)) == 0:
+            stream.switch(voices[index * len(voices) // 9])
         sound += stream.push(speech(10, index))
     return np.concatenate([*sound, *stream.flush()])
 
