@@ -71,6 +71,7 @@ def _create_app(values: Settings, folders: list[Path] | None) -> FastAPI:
             logger.info("Loading the engine %s ...", self.settings.engine)
             super()._load()
             refuse_bad_plugins(self, folders)
+            self.engine.warm_up()
             logger.info("The engine is loaded (%.1f s)", time.perf_counter() - began)
 
     return create_app(assistant=Checked(values))
@@ -85,7 +86,8 @@ def _run(app: FastAPI, values: Settings) -> None:
     install_logs(log_content=values.server.log_content)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    Console(stderr=True).print(f"http://{shown}:{port}  (docs: /docs)", highlight=False)
+    address = f"http://{shown}:{port}"
+    Console(stderr=True).print(f"{address}  (talk to it: {address}/, docs: /docs)", highlight=False)
     Server(app, values.server).run_until_stopped(listener)
 
 

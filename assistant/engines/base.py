@@ -88,6 +88,10 @@ class Engine(Protocol):
         """
         ...
 
+    def warm_up(self) -> None:
+        """Makes ready what the first answer would wait for. Blocks; servers begin with it."""
+        ...
+
     def heard(self, message: AssistantMessage, seconds: float) -> AssistantMessage | None:
         """The message cut to what is heard in the first `seconds` of its sound.
 

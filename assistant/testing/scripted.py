@@ -85,6 +85,9 @@ class ScriptedEngine:
         parser = ToolCallParser(lambda: f"call_{next(self._ids)}")
         return [*parser.feed(text), *parser.finish()]
 
+    def warm_up(self) -> None:
+        """Is ready."""
+
     def heard(self, message: AssistantMessage, seconds: float) -> None:
         """Has no tokens to tell by."""
 

@@ -55,6 +55,9 @@ class EmbeddedEngine:
             async for output in outputs:
                 yield output
 
+    def warm_up(self) -> None:
+        self._hearing.warm_up()
+
     def heard(self, message: AssistantMessage, seconds: float) -> None:
         """Makes its sound of text; time tells as well."""
 

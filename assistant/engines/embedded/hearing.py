@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +64,15 @@ class Hearing:
         text = " ".join(texts[0] for texts, _ in found)
         clear = not found or sum(fit for _, fit in found) / seconds > _CLEAR
         return Heard(text, clear, tuple(found[0][0][1:]) if len(found) == 1 else ())
+
+    def warm_up(self) -> None:
+        """All of them; waits until they listen. Raises EngineError."""
+        noise = np.random.default_rng(0).normal(0, 300, SAMPLE_RATE // 4).astype(np.int16).tobytes()
+        with ExitStack() as stack:
+            for recogniser in [
+                stack.enter_context(self._recogniser()) for _ in range(self._free.qsize())
+            ]:
+                recogniser.hear(noise)
 
     @contextmanager
     def _recogniser(self) -> Iterator[Recogniser]:

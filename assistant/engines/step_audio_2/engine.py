@@ -78,6 +78,9 @@ class StepAudio2Engine:
     def stream(self, request: EngineRequest, state: State) -> AsyncGenerator[EngineOutput, None]:
         return self._threads.stream(lambda stop: self._answer(self._step(request, state, stop)))
 
+    def warm_up(self) -> None:
+        """Nothing: the weights are loaded."""
+
     def heard(self, message: AssistantMessage, seconds: float) -> AssistantMessage | None:
         return heard.cut(message, seconds, self._tokenizer)
 
