@@ -44,6 +44,8 @@ class CudaGraphs:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._pool: Any = None
+        # Memory is shared only between recordings of one stream.
+        self._stream: torch.cuda.Stream | None = None
 
     def record(self, work: Work) -> tuple[Callable[[], None], tuple[Tensor, ...]]:
         """Runs the work a few times, so that libraries are set up, and records it.
@@ -51,20 +53,31 @@ class CudaGraphs:
         Raises RuntimeError: something in it can't be recorded, or no memory is left.
         """
         with _ONE_AT_A_TIME, torch.cuda.device(self._device):
-            stream: torch.cuda.Stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
-                for _ in range(_WARM_UPS):
-                    work()
-            torch.cuda.current_stream().wait_stream(stream)
-            self._pool = self._pool or torch.cuda.graph_pool_handle()
-            graph = torch.cuda.CUDAGraph()
-            # By default a recording forbids other threads what it must not do itself: the language
-            # model would fail while token2wav records, and the other way round.
-            with torch.cuda.graph(
-                graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"
-            ):
-                outputs = work()
+            before = torch.cuda.current_stream()
+            try:
+                return self._recorded(work, before)
+            finally:
+                # A recording that failed leaves its stream behind as this thread's own, and what
+                # the thread then does itself would not wait for the others' work.
+                torch.cuda.set_stream(before)
+
+    def _recorded(
+        self, work: Work, before: torch.cuda.Stream
+    ) -> tuple[Callable[[], None], tuple[Tensor, ...]]:
+        self._stream = self._stream or torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._pool = self._pool or torch.cuda.graph_pool_handle()
+        self._stream.wait_stream(before)
+        with torch.cuda.stream(self._stream):
+            for _ in range(_WARM_UPS):
+                work()
+        before.wait_stream(self._stream)
+        graph = torch.cuda.CUDAGraph()
+        # By default a recording forbids other threads what it must not do itself: the language
+        # model would fail while token2wav records, and the other way round.
+        with torch.cuda.graph(
+            graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+        ):
+            outputs = work()
         return graph.replay, outputs
 
 
