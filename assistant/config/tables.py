@@ -99,7 +99,7 @@ class LiveSettings(Table):
     """Silence after a sentence that is complete, which ends the turn."""
     long_silence_ms: int = Field(default=800, ge=100, le=20_000)
     """Silence that ends it where the sentence hangs; where nobody can tell, one in between."""
-    speculate_ms: int = Field(default=200, ge=0, le=5_000)
+    speculate_ms: int = Field(default=120, ge=0, le=5_000)
     """Silence after which the answer starts being made, before the turn is over; 0: never."""
     max_utterance_s: float = Field(default=60.0, gt=1.0)
     """Speech without an end is cut here."""
