@@ -17,6 +17,7 @@ from assistant.events import AudioChunk, Failed, TextDelta, TurnEnded
 from assistant.live.answer import never_ran
 from assistant.messages import Message
 from assistant.server.realtime.conversation import Conversation
+from assistant.server.realtime.reading import text_to_read
 from assistant.server.realtime.response import Reason, Response
 from assistant.server.realtime.wish import Wish
 from assistant.server.turns import admitted, open_session, the_assistant
@@ -104,7 +105,12 @@ class Apart:
     async def _turn(self, response: Response, session: Session, wish: Wish) -> TurnEnded:
         """Raises ApiError, AssistantError."""
         sampling = wish.sampling(the_assistant(self._connection).settings.sampling)
-        turn = session.respond(sampling=sampling, tool_choice=wish.choice)
+        text = text_to_read(session, wish)
+        if text is None:
+            turn = session.respond(sampling=sampling, tool_choice=wish.choice)
+        else:
+            session.history.clear()
+            turn = session.ask(text, task="read", sampling=sampling)
         ended = never_ran()
         async with aclosing(admitted(self._connection, turn)) as events:
             async for event in events:

@@ -155,6 +155,31 @@ def test_a_response_out_of_the_conversation_leaves_no_trace(serve: Serve) -> Non
     assert caller.sound(done["id"]) == sound
 
 
+@pytest.mark.parametrize(
+    ("instructions", "choice", "task"),
+    [
+        ("Speak the message aloud, exactly as written. Do not answer it.", "none", "read"),
+        ("Repeat the message word for word.", "none", "read"),
+        ("Repeat the message word for word.", "auto", "answer"),  # a tool may be meant
+        ("Answer the message.", "none", "answer"),
+    ],
+)
+def test_a_text_that_is_only_to_be_spoken_is_read(
+    serve: Serve, instructions: str, choice: str, task: str
+) -> None:
+    engine = ScriptedEngine(["The washing is done."])
+    with calling(serve(engine)) as caller:
+        caller.update(tool_choice=choice, instructions=instructions)
+        part = {"type": "input_text", "text": "The washing is done."}
+        item = {"type": "message", "role": "user", "content": [part]}
+        done = caller.respond(conversation="none", input=[item])
+    assert caller.text_of(done) == "The washing is done."
+    assert caller.sound(done["id"])
+    (request,) = engine.requests
+    assert request.task == task
+    assert [message.text for message in request.messages] == [instructions, "The washing is done."]
+
+
 def test_a_response_apart_runs_beside_the_conversation_and_can_be_cancelled(
     serve: Serve, hold: Hold
 ) -> None:
