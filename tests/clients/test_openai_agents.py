@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import numpy as np
 import pytest
 from client_calls import (
     DICE,
@@ -28,6 +29,9 @@ with foreign():
     pytest.importorskip("agents.realtime", reason="needs openai-agents")
     from agents import function_tool
     from agents.realtime import RealtimeAgent, RealtimeRunner
+    from agents.voice import StreamedAudioInput, STTModelSettings
+    from agents.voice.models.openai_stt import OpenAISTTModel
+    from openai import AsyncOpenAI
 
 pytestmark = [pytest.mark.anyio, QUIET_CLIENT]
 
@@ -160,3 +164,17 @@ async def test_an_answer_that_is_spoken_over_is_cut_to_what_was_heard(server: Ru
     assert told[1][0] == "assistant"
     assert "Japan" not in told[1][1]
     assert told[-1] == ("assistant", Says("a four"))
+
+
+async def test_streaming_transcription_writes_down_two_questions(server: Running) -> None:
+    client = AsyncOpenAI(base_url=f"http://127.0.0.1:{server.port}/v1", api_key="any")
+    sound = StreamedAudioInput()
+    model = OpenAISTTModel("gpt-4o-transcribe", client)
+    session = await model.create_session(sound, STTModelSettings(), False, False)
+    for piece in (*pieces(TOKYO), *pieces(DICE)):
+        await sound.add_audio(np.frombuffer(piece, "<i2"))
+    await sound.add_audio(None)
+    with anyio.fail_after(PATIENCE_S):
+        assert [turn async for turn in session.transcribe_turns()] == [TOKYO_TEXT, DICE_TEXT]
+    await session.close()
+    await client.close()

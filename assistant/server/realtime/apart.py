@@ -4,7 +4,7 @@ of the history. They run beside it, in sessions of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -17,6 +17,7 @@ from assistant.events import AudioChunk, Failed, TextDelta, TurnEnded
 from assistant.live.answer import never_ran
 from assistant.messages import Message
 from assistant.server.realtime.conversation import Conversation
+from assistant.server.realtime.reading import text_to_read
 from assistant.server.realtime.response import Reason, Response
 from assistant.server.realtime.wish import Wish
 from assistant.server.turns import admitted, open_session, the_assistant
@@ -27,8 +28,8 @@ MAX_RUNNING = 4
 
 
 class Apart:
-    """Those of one connection. `emit`: sends an event; `over`: called at the end of each, with the
-    messages that it adds to the conversation.
+    """Those of one connection. `emit`: sends an event; `settled`: waits until the conversation is
+    as the client has it; `over`: called at the end of each, with the messages that it adds.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class Apart:
         conversation: Conversation,
         emit: Callable[[dict[str, Any]], None],
         tasks: TaskGroup,
+        settled: Callable[[], Awaitable[None]],
         over: Callable[[Sequence[Message]], None],
     ) -> None:
         self._connection = connection
         self._conversation = conversation
         self._emit = emit
         self._tasks = tasks
+        self._settled = settled
         self._over = over
         self._running: dict[str, anyio.CancelScope] = {}
         self.joins = False
@@ -52,15 +55,14 @@ class Apart:
     def busy(self) -> bool:
         return bool(self._running)
 
-    def start(self, wish: Wish, messages: Sequence[Message]) -> None:
-        """Answers the messages. Raises ApiError: as many run as may."""
+    def start(self, wish: Wish, messages: Sequence[Message] | None = None) -> None:
+        """Answers the messages, or the conversation. Raises ApiError: as many run as may."""
         if len(self._running) >= MAX_RUNNING:
             message = f"{MAX_RUNNING} responses out of the conversation run already"
             raise ApiError(message, code="conversation_already_has_active_response")
-        session = open_session(self._connection, system_prompt=self._own.system_prompt)
-        session.client_tools = self._own.client_tools
+        session = open_session(self._connection)
+        self._conversation.tell(session)
         session.voice = self._conversation.voice
-        session.history.extend(messages)
         wish.apply(session)
         response = Response(
             self._emit,
@@ -72,11 +74,7 @@ class Apart:
         self.joins = self.joins or not wish.apart
         self._running[response.id] = anyio.CancelScope()
         response.start()
-        self._tasks.start_soon(self._run, response, session, wish)
-
-    @property
-    def _own(self) -> Session:
-        return self._conversation.session
+        self._tasks.start_soon(self._run, response, session, wish, messages)
 
     def cancel(self, response_id: str) -> bool:
         """False: no such one runs."""
@@ -85,11 +83,22 @@ class Apart:
             scope.cancel()
         return scope is not None
 
-    async def _run(self, response: Response, session: Session, wish: Wish) -> None:
-        ended, before = never_ran(), len(session.history)
+    async def _run(
+        self,
+        response: Response,
+        session: Session,
+        wish: Wish,
+        messages: Sequence[Message] | None,
+    ) -> None:
+        ended, before = never_ran(), 0
         reason: Reason = "cancelled"
         try:
             with self._running[response.id]:
+                if messages is None:
+                    await self._settled()
+                    messages = self._conversation.session.history
+                session.history.extend(messages)
+                before = len(session.history)
                 ended = await self._turn(response, session, wish)
                 reason = ended.reason
         except (ApiError, AssistantError) as error:
@@ -104,7 +113,12 @@ class Apart:
     async def _turn(self, response: Response, session: Session, wish: Wish) -> TurnEnded:
         """Raises ApiError, AssistantError."""
         sampling = wish.sampling(the_assistant(self._connection).settings.sampling)
-        turn = session.respond(sampling=sampling, tool_choice=wish.choice)
+        text = text_to_read(session, wish)
+        if text is None:
+            turn = session.respond(sampling=sampling, tool_choice=wish.choice)
+        else:
+            session.history.clear()
+            turn = session.ask(text, task="read", sampling=sampling)
         ended = never_ran()
         async with aclosing(admitted(self._connection, turn)) as events:
             async for event in events:

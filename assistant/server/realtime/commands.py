@@ -181,7 +181,7 @@ class Commands:
         if asked.input is not None:
             self._connection.apart.start(wish, self._input(asked.input))
         elif wish.apart:
-            self._connection.apart.start(wish, self._messages)
+            self._connection.apart.start(wish)
         else:
             self._connection.respond(wish)
 

@@ -97,7 +97,9 @@ class Connection:
 
     def _start(self, tasks: TaskGroup) -> None:
         transcripts = Transcripts(self._websocket, self.conversation, self.emit, tasks)
-        self.apart = Apart(self._websocket, self.conversation, self.emit, tasks, self._joined)
+        self.apart = Apart(
+            self._websocket, self.conversation, self.emit, tasks, self._settled, self._joined
+        )
         self.narrator = Narrator(
             self.conversation,
             self.emit,
@@ -242,6 +244,16 @@ class Connection:
                 async for event in events:
                     yield event
 
+    async def _settled(self) -> None:
+        """Until the changes asked for so far are made, unless they wait for a turn to end."""
+        if not self.narrator.busy:
+            await self._edited()
+
+    async def _edited(self) -> None:
+        done = anyio.Event()
+        self.live.edit(done.set)
+        await done.wait()
+
     def _joined(self, messages: Sequence[Message]) -> None:
         """A response apart is over."""
         if messages:
@@ -261,10 +273,8 @@ class Connection:
         """Leaves the history as it was heard, for whoever comes back."""
         self.live.clear()
         self.live.stop()
-        settled = anyio.Event()
-        self.live.edit(settled.set)
         with anyio.move_on_after(WIND_DOWN_S):
-            await settled.wait()
+            await self._edited()
             while self.narrator.busy:
                 await self._changed.wait()
 

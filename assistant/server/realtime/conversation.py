@@ -20,6 +20,7 @@ from assistant.server.security.access import access_of
 from assistant.server.turns import known_voice, open_session, the_assistant
 from assistant.server.wire.errors import ApiError, describe_invalid
 from assistant.server.wire.realtime_session import SessionConfig, merged, shown
+from assistant.session import Session
 
 Json = dict[str, Any]
 
@@ -75,12 +76,15 @@ class Conversation:
 
     def apply(self) -> None:
         """Tells the session, between two turns."""
-        config, session = self.config, self.session
-        session.system_prompt = config.instructions or self._prompt
-        session.speak = config.speaks
-        session.client_tools = {tool.name: tool.schema_of() for tool in config.tools}
+        self.tell(self.session)
         if self._new_voice is not None:
-            session.voice, self._new_voice = self._new_voice, None
+            self.session.voice, self._new_voice = self._new_voice, None
+
+    def tell(self, session: Session) -> None:
+        """All that the client has set but the voice."""
+        session.system_prompt = self.config.instructions or self._prompt
+        session.speak = self.config.speaks
+        session.client_tools = {tool.name: tool.schema_of() for tool in self.config.tools}
 
     def rest(self) -> None:
         """Its connection is over: what was playing is history now."""

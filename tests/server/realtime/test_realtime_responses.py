@@ -10,6 +10,8 @@ from assistant.engines.base import Finish
 from assistant.testing import ScriptedEngine
 from assistant.testing.scripted import speech_of
 
+TOOL = {"type": "function", "name": "hoist", "parameters": {"type": "object", "properties": {}}}
+
 
 def start(caller: Caller, **response: object) -> str:
     caller.send("response.create", response=response)
@@ -153,6 +155,45 @@ def test_a_response_out_of_the_conversation_leaves_no_trace(serve: Serve) -> Non
     assert [message.text for message in plain.messages[1:]] == ["Hello."]
     sound = speech_of("Aloud.").samples.tobytes()
     assert caller.sound(done["id"]) == sound
+
+
+@pytest.mark.parametrize(
+    ("instructions", "choice", "task"),
+    [
+        ("Speak the message aloud, exactly as written. Do not answer it.", "none", "read"),
+        ("Repeat the message word for word.", "none", "read"),
+        ("Repeat the message word for word.", "auto", "answer"),  # a tool may be meant
+        ("Answer the message.", "none", "answer"),
+    ],
+)
+def test_a_text_that_is_only_to_be_spoken_is_read(
+    serve: Serve, instructions: str, choice: str, task: str
+) -> None:
+    engine = ScriptedEngine(["The washing is done."])
+    with calling(serve(engine)) as caller:
+        caller.update(tool_choice=choice, instructions=instructions)
+        part = {"type": "input_text", "text": "The washing is done."}
+        item = {"type": "message", "role": "user", "content": [part]}
+        done = caller.respond(conversation="none", input=[item])
+    assert caller.text_of(done) == "The washing is done."
+    assert caller.sound(done["id"])
+    (request,) = engine.requests
+    assert request.task == task
+    assert [message.text for message in request.messages] == [instructions, "The washing is done."]
+
+
+def test_a_response_apart_sees_what_was_sent_just_before_it(serve: Serve) -> None:
+    engine = ScriptedEngine(["Aye."])
+    with calling(serve(engine)) as caller:
+        session = {"type": "realtime", "instructions": "Talk like a sailor.", "tools": [TOOL]}
+        caller.send("session.update", session=session)
+        part = {"type": "input_text", "text": "Hello."}
+        item = {"type": "message", "role": "user", "content": [part]}
+        caller.send("conversation.item.create", item=item)
+        assert caller.text_of(caller.respond(conversation="none")) == "Aye."
+    (request,) = engine.requests
+    assert [message.text for message in request.messages] == ["Talk like a sailor.", "Hello."]
+    assert TOOL["name"] in [tool.name for tool in request.tools]
 
 
 def test_a_response_apart_runs_beside_the_conversation_and_can_be_cancelled(
