@@ -184,7 +184,8 @@ async def calling(server: Running, **chosen: Any) -> AsyncIterator[Call]:
     model = openai.realtime.RealtimeModel(
         base_url=f"http://127.0.0.1:{server.port}/v1", api_key="any", **chosen
     )
-    session: Any = AgentSession(llm=model)
+    # As it is, it drops what the microphone hears in the first seconds of the first answer.
+    session: Any = AgentSession(llm=model, aec_warmup_duration=None)
     call = Call(session)
     try:
         await session.start(Host())

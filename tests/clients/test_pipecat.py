@@ -102,10 +102,13 @@ class Call:
         self.worker = worker
         self.journal = journal
 
-    async def speak(self, name: str) -> None:
+    async def speak(self, name: str, *, paced: bool = False) -> None:
+        """`paced`: in real time."""
         for piece in pieces(name, 0.02):
             frame = frames.InputAudioRawFrame(audio=piece, sample_rate=RATE, num_channels=1)
             await self.worker.queue_frame(frame)
+            if paced:
+                await anyio.sleep(seconds_of(piece))
 
     async def until(self, kind: Any) -> Any:
         return await self.journal.until(lambda frame: isinstance(frame, kind))
@@ -233,7 +236,9 @@ async def test_an_answer_that_is_spoken_over_is_cut_to_what_was_heard(server: Ru
 async def test_streaming_transcription_writes_down_two_questions(
     server: Running, detection: Any
 ) -> None:
-    """As it is the client says where a turn ends, by a detector of its own."""
+    """As it is the client says where a turn ends, by a detector of its own. It sends sound before
+    it has said so, which must not be a turn yet: it has to be spoken as slowly as people speak.
+    """
     service = OpenAIRealtimeSTTService(
         api_key="any",
         base_url=f"ws://127.0.0.1:{server.port}/v1/realtime",
@@ -241,7 +246,7 @@ async def test_streaming_transcription_writes_down_two_questions(
     )
     async with calling(service) as call:
         for name, text in ((TOKYO, TOKYO_TEXT), (DICE, DICE_TEXT)):
-            await call.speak(name)
+            await call.speak(name, paced=not detection)
             if not detection:
                 await call.worker.queue_frame(frames.VADUserStoppedSpeakingFrame())
             assert (await call.until(frames.TranscriptionFrame)).text == text

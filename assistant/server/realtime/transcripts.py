@@ -53,7 +53,9 @@ class Transcripts:
 
     @property
     def _wanted(self) -> bool:
-        return self._conversation.config.audio.input.transcription is not None
+        """A session that only listens writes down what came before it was told how, too."""
+        asked = self._conversation.config.audio.input.transcription is not None
+        return asked or self._conversation.transcribes
 
     def turn(self, item: Item, sound: Sound, *, answered: bool) -> None:
         """The user has said something. `answered`: an answer follows by itself."""

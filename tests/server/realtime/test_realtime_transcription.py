@@ -38,6 +38,12 @@ def test_speech_is_written_down_and_nobody_answers(serve: Serve) -> None:
     assert all(len(request.messages) == 2 for request in engine.requests)
 
 
+def test_speech_before_the_first_update_is_written_down_too(serve: Serve) -> None:
+    with calling(serve(ScriptedEngine(["Yes."])), "intent=transcription") as caller:
+        caller.speak()
+        assert caller.until(COMPLETED)["transcript"] == "Yes."
+
+
 def test_a_client_that_commits_and_clears_gets_its_last_words(serve: Serve) -> None:
     with calling(serve(ScriptedEngine(["Yes."])), "intent=transcription&model=m") as caller:
         listening(caller, turn_detection=None, format={"type": "audio/pcmu"})
