@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 logger = logging.getLogger(__name__)
+
+
+SWITCH_S = 0.0005
 
 
 def serve(
@@ -88,6 +92,9 @@ def _run(app: FastAPI, values: Settings) -> None:
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{port}"
     Console(stderr=True).print(f"{address}  (talk to it: {address}/, docs: /docs)", highlight=False)
+    # Engines and tools work in threads. Each time one of them is at it, the event loop, and with it
+    # every call's next packet, waits so long for its turn; the default is 5 ms for each thread.
+    sys.setswitchinterval(SWITCH_S)
     Server(app, values.server).run_until_stopped(listener)
 
 
