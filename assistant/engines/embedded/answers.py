@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -19,11 +20,20 @@ def told(results: Sequence[ToolMessage], language: str) -> str:
 
 
 def _told_one(result: ToolMessage, language: str) -> str:
-    text = result.text.strip()
+    text = _unquoted(result.text.strip())
     if result.outcome == "ok":
         return _as_sentence(text) if text else phrase("done", language)
     opening = phrase("timeout" if result.outcome == "timeout" else "failed", language)
     return f"{opening} {_as_sentence(text)}".strip()
+
+
+def _unquoted(text: str) -> str:
+    """A text that a client's tool gave as JSON, without its quotes."""
+    try:
+        value = json.loads(text) if text.startswith('"') else text
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else text
 
 
 def _as_sentence(text: str) -> str:

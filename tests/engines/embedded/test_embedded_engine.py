@@ -45,6 +45,12 @@ async def test_a_tool_without_examples_is_reached_and_its_answer_spoken(engine: 
     assert called(outputs) == [("order_status", {"order_number": 42})]
 
 
+async def test_a_result_that_is_json_text_is_said_without_its_quotes(engine: Engine) -> None:
+    talk = Conversation(engine, (ROLL_DICE,))
+    await talk.ask("roll a dice with twenty sides")
+    assert said(await talk.results('"You rolled 17"')) == "You rolled 17."
+
+
 async def test_a_missing_argument_is_asked_for_and_the_answer_completes_the_call(
     engine: Engine,
 ) -> None:
