@@ -204,6 +204,11 @@ def _gazetteer() -> Gazetteer:
         return _build()
 
 
+def warm_up() -> None:
+    """For servers: while the names of all places are read, nothing else in the process moves."""
+    _gazetteer()
+
+
 @functools.lru_cache(maxsize=1024)
 def _resolve(name: str) -> Place:
     places = _gazetteer()

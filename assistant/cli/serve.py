@@ -68,6 +68,7 @@ def _create_app(values: Settings, folders: list[Path] | None) -> FastAPI:
         ) from error
     from assistant.assistant import Assistant
     from assistant.cli.options import refuse_bad_plugins
+    from assistant.plugins import warm_up
 
     class Checked(Assistant):
         def _load(self) -> None:
@@ -76,6 +77,7 @@ def _create_app(values: Settings, folders: list[Path] | None) -> FastAPI:
             super()._load()
             refuse_bad_plugins(self, folders)
             self.engine.warm_up()
+            warm_up(self.registry)
             logger.info("The engine is loaded (%.1f s)", time.perf_counter() - began)
 
     return create_app(assistant=Checked(values))

@@ -1,0 +1,28 @@
+"""What the first call of a tool would wait for, done before.
+
+A tool file may have a function `warm_up()`, which builds an index, loads a table: servers call it
+at their start.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable
+
+from assistant.plugins.tool import Tool
+
+log = logging.getLogger(__name__)
+
+
+def warm_up(tools: Iterable[Tool]) -> None:
+    """Calls the `warm_up` of each file, once. Blocks. A file's failure is logged, and no more: its
+    tools may do without.
+    """
+    for name in dict.fromkeys(tool.function.__module__ for tool in tools):
+        function = getattr(sys.modules.get(name), "warm_up", None)
+        if callable(function):
+            try:
+                function()
+            except Exception:
+                log.exception("A tool file can't warm up")
