@@ -20,7 +20,7 @@ from assistant.engines.embedded.speaking import speak
 from assistant.engines.threads import WorkerThreads
 from assistant.errors import AudioError, UnsupportedError
 from assistant.events import TextDelta
-from assistant.messages import AssistantMessage
+from assistant.messages import AssistantMessage, UserMessage
 
 _NEEDS_MODEL = {
     "translate": "translate speech or text",
@@ -57,6 +57,10 @@ class EmbeddedEngine:
 
     def warm_up(self) -> None:
         self._hearing.warm_up()
+        # One answer loads the rest: word lists, the languages' model, the synthesiser.
+        request = EngineRequest((UserMessage(("What can you do?",)),))
+        for _ in self._outputs(request, self.new_state(), threading.Event()):
+            pass
 
     def heard(self, message: AssistantMessage, seconds: float) -> None:
         """Makes its sound of text; time tells as well."""
