@@ -39,11 +39,15 @@ def settings_in(folder: Path, live: dict[str, Any] | None = None, **server: Any)
     return Settings.model_validate(values)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def embedded(browser: WebPage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """As it comes out of the box. Not started where there is no browser to ask it."""
+    """As it comes out of the box. Not started where there is no browser to ask it.
+
+    Stopped soon after its last visitor, and whatever connections a browser keeps by then.
+    """
     settings = settings_in(tmp_path_factory.mktemp("server"))
-    with running(create_app(assistant=Assistant(settings))) as made:
+    app = create_app(assistant=Assistant(settings))
+    with running(app, timeout_graceful_shutdown=10) as made:
         yield made
 
 
