@@ -26,8 +26,9 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from assistant.config import LiveSettings
+from assistant.live.ears import FRAME_S
 
-FRAME_MS = 32
+FRAME_MS = round(FRAME_S * 1000)
 GAP_MS = 256
 """Silence after which speech that was too short is over."""
 PAUSE_MS = 32

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from assistant.audio import Sound
-from assistant.live.ears import Frame
+from assistant.live.ears import FRAME_S, Frame
 from assistant.live.vad import RATE
 
 TAIL_S = 0.2
@@ -24,7 +24,6 @@ class Utterance:
         self._prefix_s = prefix_s
         self._limit_s = limit_s
         self._frames: deque[Frame] = deque()
-        self._seconds = 0.0
         self._speech_end = 0.0
         self._open = False
         self._pending_s = 0.0  # sound that may turn out to be the beginning
@@ -35,15 +34,14 @@ class Utterance:
     def add(self, frame: Frame, *, pending: bool) -> None:
         """`pending`: perhaps the turn has begun already."""
         self._frames.append(frame)
-        self._seconds += _seconds(frame)
         if frame.speech:
-            self._speech_end = frame.start + _seconds(frame)
-        self._pending_s = self._pending_s + _seconds(frame) if pending else 0.0
+            self._speech_end = frame.start + FRAME_S
+        self._pending_s = self._pending_s + FRAME_S if pending else 0.0
         self._trim(self._limit_s if self._open else self._prefix_s + self._pending_s)
 
     def _trim(self, limit_s: float) -> None:
-        while self._frames and self._seconds > max(limit_s, 0.0) + 1e-6:
-            self._seconds -= _seconds(self._frames.popleft())
+        while len(self._frames) * FRAME_S > max(limit_s, 0.0) + 1e-6:
+            self._frames.popleft()
 
     def begin(self) -> None:
         self._open = True
@@ -51,7 +49,7 @@ class Utterance:
     def clear(self) -> None:
         """All of it has been taken, or is not wanted."""
         self._frames.clear()
-        self._seconds = self._pending_s = 0.0
+        self._pending_s = 0.0
         self._open = False
 
     @property
@@ -68,7 +66,3 @@ class Utterance:
         until = float("inf") if whole else self._speech_end + TAIL_S
         frames = [frame.samples for frame in self._frames if frame.start < until]
         return Sound.from_pcm16(np.concatenate(frames), RATE) if frames else None
-
-
-def _seconds(frame: Frame) -> float:
-    return len(frame.samples) / RATE

@@ -11,7 +11,6 @@ from starlette.requests import HTTPConnection
 
 from assistant.assistant import Assistant
 from assistant.config import ServerSettings
-from assistant.live import vad
 from assistant.live.clock import Clock, SystemClock
 from assistant.live.conversation import LiveConversation
 from assistant.live.phrases import Phrases
@@ -74,7 +73,6 @@ class Telephone:
         texts = (self.settings.greeting, self.settings.apology, self.settings.farewell)
         wanted = [text for text in texts if text]
         assistant.start(phrases.prepare, wanted, session.voice, session.language)
-        assistant.start(anyio.to_thread.run_sync, vad.load)
 
     @property
     def full(self) -> bool:
