@@ -5,7 +5,8 @@ and streams events.
 """
 
 from assistant.assistant import Assistant
-from assistant.audio import Sound, Voice
+from assistant.audio.samples import Audio
+from assistant.audio.voice import Voice
 from assistant.blocking import Answer, ask
 from assistant.config import Settings, load_settings
 from assistant.errors import AssistantError, ToolError
@@ -29,12 +30,12 @@ __all__ = [
     "Answer",
     "Assistant",
     "AssistantError",
+    "Audio",
     "AudioChunk",
     "Event",
     "Failed",
     "Session",
     "Settings",
-    "Sound",
     "TextDelta",
     "ToolCallFinished",
     "ToolCallStarted",

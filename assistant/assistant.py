@@ -9,18 +9,16 @@ from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
-from typing_extensions import Self
+from typing_extensions import Self, Unpack
 
-from assistant.audio import Voice
 from assistant.config import Settings, load_settings
 from assistant.engines import create_engine
 from assistant.engines.base import Engine
 from assistant.errors import AssistantError, PluginError
 from assistant.library import VoiceLibrary
-from assistant.messages import ToolSchema
 from assistant.opening import open_library
-from assistant.plugins import Approve, Dispatcher, Registry, Tool, VoiceSearch, load_tools
-from assistant.session import Session
+from assistant.plugins import Dispatcher, Registry, Tool, load_tools
+from assistant.session import Session, SessionContext, SessionOptions
 
 logger = logging.getLogger(__name__)
 
@@ -94,45 +92,13 @@ class Assistant:
             with anyio.CancelScope(shield=True):
                 await self.engine.aclose()
 
-    def session(
-        self,
-        *,
-        voice: str | None = None,
-        language: str | None = None,
-        system_prompt: str | None = None,
-        allow: Iterable[str] | None = None,
-        deny: Iterable[str] = (),
-        approve: Approve | None = None,
-        speak: bool = True,
-        client_tools: Iterable[ToolSchema] = (),
-        voices: VoiceSearch | None = None,
-    ) -> Session:
-        """A new conversation. What is not given is as in the settings.
-
-        `voice`: id of a clip. `allow`, `deny`: names of tools. `approve`: asked before a tool runs
-        that needs approval; without it such a tool is denied. `client_tools`: tools that the
-        caller runs; a call of one ends the turn (`TurnEnded.calls`). `voices`: what this session
-        and its tools see of the library, instead of all of it. Raises LibraryError: unknown voice.
-        """
-        settings = self.settings
+    def session(self, **options: Unpack[SessionOptions]) -> Session:
+        """Returns a new conversation. Raises LibraryError if there is no such voice."""
         self._check_open()
-        return Session(
-            self,
-            voice=self._voice(settings.voice if voice is None else voice, voices),
-            language=settings.language if language is None else language,
-            system_prompt=settings.system_prompt if system_prompt is None else system_prompt,
-            allow=allow,
-            deny=deny,
-            approve=approve,
-            speak=speak,
-            client_tools=client_tools,
-            voices=voices,
+        context = SessionContext(
+            self.settings, self.engine, self.dispatcher, self.library, self.start
         )
-
-    def _voice(self, voice_id: str, voices: VoiceSearch | None) -> Voice:
-        if voice_id == Voice().id:
-            return Voice()
-        return (self.library if voices is None else voices).get(voice_id)
+        return Session(context, options)
 
     def start(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         """Runs a turn in the assistant's task group: it ends when the assistant does."""

@@ -10,7 +10,8 @@ import anyio
 import numpy as np
 
 from assistant.assistant import Assistant
-from assistant.audio import Pcm16, Sound, write_wav
+from assistant.audio.encode import write_wav
+from assistant.audio.samples import Audio, Pcm16
 from assistant.config import Settings
 from assistant.errors import EngineError
 from assistant.events import AudioChunk, Event, Failed, Transcript, TurnEnded
@@ -30,7 +31,7 @@ class Answer:
         write_wav(path, [self.samples])
 
 
-def ask(*question: str | Sound | Path, settings: Settings | None = None, **session: Any) -> Answer:
+def ask(*question: str | Audio | Path, settings: Settings | None = None, **session: Any) -> Answer:
     """Asks one question and waits for the whole answer; blocks.
 
     Further arguments are those of `Assistant.session`. Raises EngineError when the turn fails.
@@ -40,7 +41,7 @@ def ask(*question: str | Sound | Path, settings: Settings | None = None, **sessi
 
 
 async def _ask(
-    question: tuple[str | Sound | Path, ...], settings: Settings | None, session: dict[str, Any]
+    question: tuple[str | Audio | Path, ...], settings: Settings | None, session: dict[str, Any]
 ) -> Answer:
     async with Assistant(settings) as assistant:
         events = [event async for event in assistant.session(**session).ask(*question)]

@@ -39,7 +39,7 @@ class SettingsError(AssistantError):
 
 
 class AudioError(AssistantError):
-    """Sound that can't be read, or is too long, too short or empty."""
+    """Audio that can't be read, or is too long, too short or empty."""
 
 
 class LibraryError(AssistantError):

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic_core import to_jsonable_python
 
-from assistant.audio import OUTPUT_RATE, Pcm16
+from assistant.audio.samples import OUTPUT_RATE, Pcm16
 from assistant.messages import Outcome, ToolCall
 
 

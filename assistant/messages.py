@@ -1,12 +1,13 @@
-"""What is said in a conversation: the messages of its history, and tool calls inside them."""
+"""The messages of a conversation's history, and the tool calls inside them."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 
 Outcome = Literal["ok", "error", "timeout", "cancelled", "denied", "unknown"]
 """How a tool call ended. Every call ends in exactly one of them:
@@ -22,10 +23,10 @@ Outcome = Literal["ok", "error", "timeout", "cancelled", "denied", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call as the model made it. `arguments` is JSON text, not yet checked.
+    """A call as the model wrote it. `arguments` is JSON text that was not validated yet.
 
-    `problem` says what is malformed in the call (broken JSON, no name); the call is then not
-    run, and the model reads the problem as its outcome.
+    `problem` says what is malformed in the call (broken JSON, no name). Such a call does not run,
+    and the model reads the problem as its outcome.
     """
 
     id: str
@@ -36,7 +37,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolSchema:
-    """What the model is told of a tool. `parameters` is a JSON schema of type object."""
+    """What the model reads about a tool. `parameters` is a JSON schema of type object."""
 
     name: str
     description: str
@@ -54,30 +55,50 @@ class ToolSchema:
         return {"type": "function", "function": function}
 
 
+def new_message_id() -> str:
+    """Returns an id that no other message has."""
+    return f"msg_{uuid.uuid4().hex}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Identified:
+    """`id` names the message in its history; `dataclasses.replace` keeps it, `==` ignores it."""
+
+    id: str = field(default_factory=new_message_id, compare=False, repr=False)
+
+
 @dataclass(frozen=True, slots=True)
-class SystemMessage:
+class SystemMessage(_Identified):
+    """Instructions for the model."""
+
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class UserMessage:
-    """What the user said. `transcript` is what an engine heard in the sounds, once it has."""
+class UserMessage(_Identified):
+    """What the user typed and said. `transcript` is the text of the audio, once it is known."""
 
-    parts: tuple[str | Sound, ...]
+    parts: tuple[str | Audio, ...]
     transcript: str = ""
 
     @property
     def text(self) -> str:
-        """The typed parts, or the transcript where all was spoken."""
+        """The typed parts, followed by the transcript of the spoken ones."""
         typed = " ".join(part for part in self.parts if isinstance(part, str))
         return " ".join(filter(None, (typed, self.transcript)))
 
+    @property
+    def audio(self) -> tuple[Audio, ...]:
+        """The spoken parts."""
+        return tuple(part for part in self.parts if isinstance(part, Audio))
+
 
 @dataclass(frozen=True, slots=True)
-class AssistantMessage:
-    """What the model said, its lead-in included, and the calls it made after that.
+class AssistantMessage(_Identified):
+    """What the model said, its lead-in included, and the calls that followed.
 
-    `tokens` are the ids that an engine generated, for that engine to put back as they were.
+    `tokens` are the ids that an engine generated. That engine puts them back into its prompt as
+    they are, so that its KV cache stays valid.
     """
 
     text: str = ""
@@ -86,7 +107,7 @@ class AssistantMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolMessage:
+class ToolMessage(_Identified):
     """The outcome of one call, as the model reads it."""
 
     call: ToolCall
@@ -98,8 +119,9 @@ Message = SystemMessage | UserMessage | AssistantMessage | ToolMessage
 
 
 def open_calls(history: Sequence[Message]) -> list[ToolCall]:
-    """The calls of a history that have no outcome: in a history made by turns, those that the
-    client runs and has given no result for yet.
+    """Returns the calls that have no outcome yet.
+
+    Between turns these are calls of the client's own tools whose results have not arrived.
     """
     answered = {message.call.id for message in history if isinstance(message, ToolMessage)}
     calls = [c for m in history if isinstance(m, AssistantMessage) for c in m.calls]

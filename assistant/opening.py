@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.config import Settings
 from assistant.engines.checkpoints import default_clips, local_checkpoint
 from assistant.errors import EngineError
@@ -28,7 +28,7 @@ def open_library(settings: Settings) -> VoiceLibrary:
     return VoiceLibrary(
         settings.library,
         bring=partial(_default_voices, model),
-        sound_embedder=partial(_sound_embedder, model),
+        audio_embedder=partial(_sound_embedder, model),
     )
 
 
@@ -43,13 +43,13 @@ def _about(name: str) -> ClipInfo:
     return ClipInfo(name, f"the model's own {kind} voice")
 
 
-def _sound_embedder(model: str) -> Embedder[Sound]:
+def _sound_embedder(model: str) -> Embedder[Audio]:
     """CAM++ where the checkpoint has it and it works, else the voiceprint."""
     checkpoint = local_checkpoint(model)
     if checkpoint is None or not (checkpoint / "token2wav").is_dir():
         return Voiceprint()
     try:
-        from assistant.engines.token2wav.speakers import SpeakerEmbedder
+        from assistant.engines.token2wav.speaker_embedder import SpeakerEmbedder
 
         return SpeakerEmbedder(checkpoint / "token2wav")
     except ModuleNotFoundError as error:

@@ -4,188 +4,254 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
+from typing_extensions import TypedDict, Unpack
 
-from assistant.agent import Turn
-from assistant.audio import Sound, Voice
-from assistant.config import Sampling
-from assistant.engines.base import EngineRequest, Task
+from assistant.audio.samples import Audio
+from assistant.audio.voice import DEFAULT_VOICE, Voice
+from assistant.config import Settings
+from assistant.engines.base import Engine, EngineState
 from assistant.errors import AssistantError, LibraryError
-from assistant.events import Event, ToolProgress
-from assistant.heard import Spoken
-from assistant.messages import (
-    Message,
-    SystemMessage,
-    ToolCall,
-    ToolMessage,
-    ToolSchema,
-    UserMessage,
-    open_calls,
+from assistant.events import Event
+from assistant.history import History
+from assistant.messages import Message, ToolSchema, UserMessage, new_message_id
+from assistant.plugins import (
+    Approve,
+    Caller,
+    CallKey,
+    Dispatcher,
+    EarlierCalls,
+    ToolOutcome,
+    VoiceSearch,
 )
-from assistant.plugins import Approve, Caller, ToolOutcome, VoiceSearch
-from assistant.question import as_parts
-from assistant.queue import EventQueue
-from assistant.shared_calls import Key, Report
+from assistant.turn.input import as_parts
+from assistant.turn.options import TurnOptions, TurnSettings, tools_by_name
+from assistant.turn.truncation import SpokenTurn
+from assistant.turn.turn import Turn
 
-if TYPE_CHECKING:
-    from assistant.assistant import Assistant
+RECENT_TURNS = 8
+"""Turns that can still be truncated."""
+
+
+class SessionOptions(TypedDict, total=False):
+    """Options of a conversation; what is left out (or None) is as in the settings.
+
+    `voice`: id of a voice clip. `allow`, `deny`: names of tools. `approve`: asked before a tool
+    runs that needs approval; without it such a tool is denied. `speak`: False for text only.
+    `client_tools`: tools that the caller runs; a call of one ends the turn (`TurnEnded.calls`).
+    `voices`: what this session and its tools see of the library, instead of all of it.
+    `history`: the messages to begin with.
+    """
+
+    voice: str | None
+    language: str | None
+    system_prompt: str | None
+    allow: Iterable[str] | None
+    deny: Iterable[str]
+    approve: Approve | None
+    speak: bool
+    client_tools: Iterable[ToolSchema]
+    voices: VoiceSearch | None
+    history: Iterable[Message]
 
 
 @dataclass(frozen=True, slots=True)
-class _Options:
-    """What holds for one turn."""
+class SessionContext:
+    """What all sessions of an assistant share. `start` runs a turn in the assistant's tasks."""
 
-    task: Task = "answer"
-    sampling: Sampling | None = None
-    tool_choice: str = "auto"
-    commit: anyio.Event | None = None
+    settings: Settings
+    engine: Engine
+    dispatcher: Dispatcher
+    voices: VoiceSearch
+    start: Callable[[Callable[[UserMessage | None], Coroutine[Any, Any, None]], Any], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Before:
+class _Checkpoint:
     """What `drop` goes back to, besides the history."""
 
     voice: Voice
-    state: Any
+    state: EngineState
+    calls: EarlierCalls
 
 
 class Session:
-    """One conversation. Made by `Assistant.session`; cheap, thousands may be open at once."""
+    """One conversation. `Assistant.session` creates it; thousands may be open at once.
 
-    def __init__(
-        self,
-        assistant: Assistant,
-        *,
-        voice: Voice,
-        language: str = "",
-        system_prompt: str = "",
-        allow: Iterable[str] | None = None,
-        deny: Iterable[str] = (),
-        approve: Approve | None = None,
-        speak: bool = True,
-        client_tools: Iterable[ToolSchema] = (),
-        voices: VoiceSearch | None = None,
-    ) -> None:
+    Its fields are read-only: what holds for one turn is an argument of that turn, what holds from
+    now on is set by `configure` and `switch_voice`.
+    """
+
+    def __init__(self, context: SessionContext, options: SessionOptions) -> None:
+        """Raises LibraryError if there is no such voice."""
+        settings = context.settings
         self.id = uuid.uuid4().hex
-        self.history: list[Message] = []
-        self.voice = voice
-        self.language = language
-        self.system_prompt = system_prompt
-        self.speak = speak
-        self.max_tool_rounds = assistant.settings.max_tool_rounds
-        self._assistant = assistant
-        self._normal_voice = voice
-        self._state = assistant.engine.new_state()
-        self._voices = assistant.library if voices is None else voices
-        self._allow = None if allow is None else frozenset(allow)
-        self._deny = frozenset(deny)
-        self._approve = approve
-        self.client_tools = {schema.name: schema for schema in client_tools}
-        self._turn: Turn | None = None
-        self._options = _Options()
-        self._last: Turn | None = None
-        self._before: _Before | None = None
-        self._known: dict[Key, ToolOutcome] = {}
-        self._spoken: deque[Spoken] = deque(maxlen=8)
         self.turns = 0
+        self.history = History(options.get("history", ()))
+        self.language = _given(options.get("language"), settings.language)
+        self._context = context
+        self._voices = options.get("voices") or context.voices
+        allow = options.get("allow")
+        self._allow = None if allow is None else frozenset(allow)
+        self._deny = frozenset(options.get("deny", ()))
+        self._approve = options.get("approve")
+        self._system_prompt = _given(options.get("system_prompt"), settings.system_prompt)
+        self._speak = options.get("speak", True)
+        self._client_tools = {schema.name: schema for schema in options.get("client_tools", ())}
+        self._default_voice = Voice()
+        self._voice = self.find_voice(_given(options.get("voice"), settings.voice))
+        self._default_voice = self._voice
+        self._state = context.engine.new_state()
+        self._turn: Turn | None = None
+        self._last: Turn | None = None
+        self._checkpoint: _Checkpoint | None = None
+        self._known: dict[CallKey, ToolOutcome] = {}
+        self._spoken: deque[SpokenTurn] = deque(maxlen=RECENT_TURNS)
 
     def resume(
         self, session_id: str, history: Iterable[Message], *, voice: str, turns: int
     ) -> None:
-        """Goes on with a conversation from before: `turns` is how many it had, `voice` the id of
-        the one that it had come to, which may be gone by now. For a session without a history.
+        """Continues a stored conversation; for a session without a history.
+
+        `turns` is how many turns it had. `voice` is the id of its last voice; if that one is gone,
+        the session keeps the voice that it began with.
         """
         self.id = session_id
         self.history.extend(history)
         self.turns = turns
         with suppress(LibraryError):
-            self.voice = self.find_voice(voice)
+            self.switch_voice(self.find_voice(voice))
+
+    @property
+    def voice(self) -> Voice:
+        """The voice of the turn that runs, otherwise the one that the next turn begins with."""
+        return self._turn.voice if self._turn else self._voice
+
+    @property
+    def system_prompt(self) -> str:
+        """The instructions that the model reads before the history."""
+        return self._system_prompt
+
+    @property
+    def tools(self) -> dict[str, ToolSchema]:
+        """The tools that the model may call, by name."""
+        return tools_by_name(self._server_tools(), self._client_tools)
+
+    def configure(
+        self,
+        *,
+        system_prompt: str | None = None,
+        speak: bool | None = None,
+        client_tools: Iterable[ToolSchema] | None = None,
+    ) -> None:
+        """Changes options for the turns that begin from now on; None leaves an option as it is."""
+        if system_prompt is not None:
+            self._system_prompt = system_prompt
+        if speak is not None:
+            self._speak = speak
+        if client_tools is not None:
+            self._client_tools = {schema.name: schema for schema in client_tools}
+
+    def switch_voice(self, voice: Voice) -> None:
+        """Lets the turns that begin from now on speak in that voice."""
+        self._voice = voice
+
+    def find_voice(self, voice_id: str) -> Voice:
+        """Returns the voice with that id; the default's is the one that the session began with.
+
+        Raises LibraryError if there is none.
+        """
+        if voice_id == DEFAULT_VOICE:
+            return self._default_voice
+        return self._voices.get(voice_id)
 
     async def ask(
         self,
-        *question: str | Sound | Path,
-        task: Task = "answer",
-        sampling: Sampling | None = None,
-        tool_choice: str = "auto",
-        commit: anyio.Event | None = None,
+        *question: str | Audio | Path,
+        message_id: str | None = None,
+        **options: Unpack[TurnOptions],
     ) -> AsyncGenerator[Event, None]:
-        """One turn: says `question` (texts, sounds, sound files) and yields what happens.
+        """Runs one turn: says `question` (texts, audio, audio files) and yields what happens.
 
-        `sampling`: for this turn, instead of the settings'. `tool_choice`: auto, none, required
-        (the turn begins with a call) or the name of the tool to call. `commit`: the question may
-        still change; until it is set, only tools without side effects run, and the caller may
-        `drop` the turn. Closing the generator early cancels the turn. Raises AudioError for a
-        sound that can't be used, AssistantError when a turn is running already; what goes wrong
-        later is a Failed event.
+        `message_id` becomes the id of the user's message. Closing the generator early cancels the
+        turn. Raises AudioError if a file or audio can't be used, AssistantError if a turn is
+        running already; what goes wrong later is a Failed event.
         """
-        message = UserMessage(await as_parts(question, self._assistant.settings.max_audio_s))
-        options = _Options(task, sampling, tool_choice, commit)
+        parts = await as_parts(question, self._context.settings.max_audio_s)
+        message = UserMessage(parts, id=message_id or new_message_id())
         async with aclosing(self._run(message, options)) as events:
             async for event in events:
                 yield event
 
-    async def respond(
-        self, *, sampling: Sampling | None = None, tool_choice: str = "auto"
-    ) -> AsyncGenerator[Event, None]:
-        """One turn without a question: the assistant answers the history as it stands, such as
-        after the results of the client's tools, or speaks first. Otherwise like `ask`.
+    async def respond(self, **options: Unpack[TurnOptions]) -> AsyncGenerator[Event, None]:
+        """Runs one turn without a question: the model responds to the history as it stands.
+
+        That is for the results of the client's tools, or to let the assistant speak first.
+        Otherwise like `ask`.
         """
-        async with aclosing(self._run(None, _Options("answer", sampling, tool_choice))) as events:
+        async with aclosing(self._run(None, options)) as events:
             async for event in events:
                 yield event
 
     def add_result(self, call_id: str, text: str) -> None:
-        """What the client's own tool answered to a call of the last turn (`TurnEnded.calls`).
+        """Records the result of a call that the client ran (`TurnEnded.calls`).
 
-        Raises AssistantError: no call with that id is open.
+        Raises AssistantError if no call with that id is open.
         """
-        for call in open_calls(self.history):
-            if call.id == call_id:
-                self.history.append(ToolMessage(call, "ok", text))
-                return
-        raise AssistantError(f"no call {call_id!r} waits for a result")
+        if all(call.id != call_id for call in self.history.open_calls()):
+            raise AssistantError(f"no call {call_id!r} waits for a result")
+        self.history.answer_call(call_id, text)
 
     def add(self, message: UserMessage) -> None:
-        """Something was said that is not to be answered by itself.
+        """Appends a message that gets no response by itself.
 
-        Raises AssistantError: a turn is running.
+        Raises AssistantError if a turn is running.
         """
         self._check_idle()
         self.history.append(message)
 
     def drop(self, turn_id: str) -> None:
-        """Forgets the last turn, as if it had never been: what was asked has changed.
+        """Forgets the last turn, as if it had never run: the question has changed.
 
-        Outcomes of its calls are kept for the next turn, so that nothing runs twice. Raises
-        AssistantError: it is still running, or another turn is the last one.
+        The outcomes of its calls are kept for the next turn, so that no tool runs twice. Raises
+        AssistantError if that turn is still running, or is not the last one.
         """
         self._check_idle()
-        if self._last is None or self._before is None or self._last.id != turn_id:
+        if self._last is None or self._checkpoint is None or self._last.id != turn_id:
             raise AssistantError(f"the turn {turn_id!r} is not the last one")
-        del self.history[len(self.history) - self._last.recorded :]
-        self.voice, self._state = self._before.voice, self._before.state
-        self._known = self._last.calls.answered()
-        self._last = self._before = None
+        self.history.drop(self._last.message_ids)
+        self._voice, self._state = self._checkpoint.voice, self._checkpoint.state
+        self._known = self._checkpoint.calls.answered()
+        self._last = self._checkpoint = None
 
     def truncate(self, seconds: float, turn_id: str = "") -> str | None:
-        """Cuts the history to what was heard in the first `seconds` of a turn's sound.
+        """Cuts the history to what was played in the first `seconds` of a turn's audio.
 
-        By default of the last turn; an earlier one by its id. Gives the text that was heard; None
-        for a turn that is not known (any more). May be called again, with another figure.
+        By default of the last turn; of an earlier one by its id. Returns the text that was played,
+        or None if the turn is not known (any more). May be called again with another time.
         """
         for spoken in reversed(self._spoken):
             if turn_id in ("", spoken.turn_id):
-                return spoken.cut(self.history, seconds, self._assistant.engine.heard)
+                return spoken.truncate(self.history, seconds, self._context.engine.truncate)
         return None
 
+    async def cancel(self) -> bool:
+        """Stops the turn that runs; returns once the history is consistent, False if none ran."""
+        turn = self._turn
+        if turn is None:
+            return False
+        turn.scope.cancel()
+        await turn.finished.wait()
+        return True
+
     async def _run(
-        self, message: UserMessage | None, options: _Options
+        self, message: UserMessage | None, options: TurnOptions
     ) -> AsyncGenerator[Event, None]:
         turn = self._begin(message, options)
         try:
@@ -195,32 +261,68 @@ class Session:
             turn.scope.cancel()
             with anyio.CancelScope(shield=True):
                 await turn.finished.wait()
-            self._turn, self._last = None, turn
-            self._spoken.append(turn.spoken)
+            self._end(turn)
 
-    async def cancel(self) -> bool:
-        """Stops the turn that runs; returns once the history is consistent. False: none ran."""
-        turn = self._turn
-        if turn is None:
-            return False
-        turn.scope.cancel()
-        await turn.finished.wait()
-        return True
-
-    def _begin(self, message: UserMessage | None, options: _Options) -> Turn:
+    def _begin(self, message: UserMessage | None, options: TurnOptions) -> Turn:
         self._check_idle()
-        self._options = options
-        for call in open_calls(self.history):
-            self.history.append(ToolMessage(call, "cancelled", "The client gave no result."))
+        self.history.close_open_calls()
         self.turns += 1
-        state = self._state
-        self._before = _Before(self.voice, state.copy() if hasattr(state, "copy") else state)
-        known, self._known = self._known, {}
-        turn = Turn(f"turn_{self.turns}", self._assistant.engine, state, self, known)
-        turn.scope.deadline = anyio.current_time() + self._assistant.settings.max_turn_s
-        self._assistant.start(turn.run, message)
+        calls, self._known = EarlierCalls(self._known), {}
+        self._checkpoint = _Checkpoint(self._voice, self._state.copy(), calls)
+        settings = self._turn_settings(options)
+        turn = Turn(
+            f"turn_{self.turns}",
+            settings,
+            engine=self._context.engine,
+            state=self._state,
+            history=self.history,
+            voice=options.get("voice", self._voice),
+            find_voice=self.find_voice,
+            dispatcher=self._context.dispatcher,
+            caller=self._caller(settings, calls),
+        )
+        turn.scope.deadline = anyio.current_time() + self._context.settings.max_turn_s
+        self._context.start(turn.run, message)
         self._turn = turn
         return turn
+
+    def _end(self, turn: Turn) -> None:
+        if turn.voice_switched:
+            self._voice = turn.voice
+        self._turn, self._last = None, turn
+        self._spoken.append(turn.spoken)
+
+    def _turn_settings(self, options: TurnOptions) -> TurnSettings:
+        settings = self._context.settings
+        return TurnSettings(
+            task=options.get("task", "answer"),
+            sampling=options.get("sampling") or settings.sampling,
+            tool_choice=options.get("tool_choice", "auto"),
+            commit=options.get("commit"),
+            speak=options.get("speak", self._speak),
+            system_prompt=options.get("system_prompt", self._system_prompt),
+            client_tools=options.get("client_tools", self._client_tools),
+            server_tools=self._server_tools(),
+            language=self.language,
+            max_tool_rounds=settings.max_tool_rounds,
+        )
+
+    def _caller(self, settings: TurnSettings, calls: EarlierCalls) -> Caller:
+        return Caller(
+            session_id=self.id,
+            turn_id=f"turn_{self.turns}",
+            language=self.language,
+            voices=self._voices,
+            allow=self._allow,
+            deny=self._deny,
+            approve=self._approve,
+            client_tools=frozenset(settings.client_tools),
+            commit=settings.commit,
+            earlier=calls,
+        )
+
+    def _server_tools(self) -> tuple[ToolSchema, ...]:
+        return self._context.dispatcher.schemas(self._allow, self._deny)
 
     def _check_idle(self) -> None:
         if self._turn is not None:
@@ -228,68 +330,6 @@ class Session:
                 "a turn of this session is still running", hint="wait for its end, or cancel it"
             )
 
-    # What a turn needs (agent.Conversation).
 
-    def request(self, *, with_tools: bool, first: bool) -> EngineRequest:
-        options = self._options
-        choice = options.tool_choice if first else "auto"
-        tools = self._tools(choice) if with_tools and options.task == "answer" else ()
-        return EngineRequest(
-            messages=(SystemMessage(self.system_prompt), *self.history),
-            tools=tools,
-            must_call=bool(tools) and choice != "auto",
-            voice=self.voice,
-            language=self.language,
-            speak=self.speak,
-            sampling=options.sampling or self._assistant.settings.sampling,
-            task=options.task,
-        )
-
-    def _tools(self, choice: str) -> tuple[ToolSchema, ...]:
-        """The client's tools stand before the server's of the same name."""
-        ours = self._assistant.dispatcher.schemas(self._allow, self._deny)
-        known = {**{schema.name: schema for schema in ours}, **self.client_tools}
-        if choice in ("auto", "required"):
-            return tuple(known.values())
-        return (known[choice],) if choice in known else ()
-
-    @property
-    def tools(self) -> dict[str, ToolSchema]:
-        """What the model may call, by name."""
-        return {schema.name: schema for schema in self._tools("auto")}
-
-    def runs_at_client(self, call: ToolCall) -> bool:
-        return call.name in self.client_tools and not call.problem
-
-    async def dispatch(
-        self, turn_id: str, call: ToolCall, report: Report, queue: EventQueue[Event]
-    ) -> None:
-        await self._committed(call)
-
-        def progress(call: ToolCall, text: str) -> None:
-            queue.put_nowait(ToolProgress(call.id, call.name, text))
-
-        caller = Caller(
-            session_id=self.id,
-            turn_id=turn_id,
-            language=self.language,
-            voice=self.voice,
-            voices=self._voices,
-            allow=self._allow,
-            deny=self._deny,
-            approve=self._approve,
-            on_progress=progress,
-        )
-        await self._assistant.dispatcher.run(call, caller, report)
-
-    async def _committed(self, call: ToolCall) -> None:
-        """What changes the world waits until the question is certain."""
-        tool = self._assistant.registry.get(call.name)
-        if self._options.commit is not None and tool and tool.side_effect != "none":
-            await self._options.commit.wait()
-
-    def find_voice(self, voice_id: str) -> Voice:
-        """The voice of that id; the default's is the one that the session began with."""
-        if voice_id == Voice().id:
-            return self._normal_voice
-        return self._voices.get(voice_id)
+def _given(value: str | None, default: str) -> str:
+    return default if value is None else value

@@ -27,7 +27,8 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from assistant.audio import Float32, read_sound
+from assistant.audio.decode import read_audio
+from assistant.audio.samples import Float32
 from assistant.config import bundled
 from assistant.library import VoiceLibrary, measure
 from assistant.library.ann import to_bytes
@@ -134,7 +135,7 @@ def library_costs() -> dict[str, Any]:
     """What a search of the bundled voices costs, and measuring a second of sound."""
     voices = VoiceLibrary(Path("/nonexistent"), bundled=bundled("voices"))
     clip = next(voice.path for voice in voices if voice.path)
-    sound = read_sound(clip, max_seconds=60.0)
+    sound = read_audio(clip, max_seconds=60.0)
     text = ["a calm deep man with a Scottish accent"]
     works: dict[str, Callable[[], Any]] = {
         "open_ms": lambda: VoiceLibrary(Path("/nonexistent"), bundled=bundled("voices")),

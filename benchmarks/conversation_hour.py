@@ -26,13 +26,14 @@ from typing import Any
 import anyio
 import numpy as np
 
-from assistant import Assistant, Settings, Sound
-from assistant.audio import Pcm16, read_sound
+from assistant import Assistant, Audio, Settings
+from assistant.audio.decode import read_audio
+from assistant.audio.samples import Pcm16
 from assistant.config import LibrarySettings
 from assistant.live.conversation import LiveConversation
-from assistant.live.events import AnswerEnded, UserTurn
-from assistant.live.lead_in import LeadIns
-from assistant.live.phrases import Phrases
+from assistant.live.events import ResponseEnded, UserTurn
+from assistant.live.lead_ins import LeadIns
+from assistant.live.phrase_cache import PhraseCache
 from assistant.messages import UserMessage
 from assistant.testing import ManualClock
 
@@ -55,7 +56,7 @@ class Caller:
     async def read(self) -> None:
         async for event in self.live:
             self.seen[type(event).__name__] += 1
-            if isinstance(event, AnswerEnded):
+            if isinstance(event, ResponseEnded):
                 self._ended.set()
             if isinstance(event, UserTurn):
                 self.recorded_s += event.end - event.start
@@ -73,13 +74,13 @@ class Caller:
     async def answered(self) -> None:
         """Waits, with the clock standing still, until as many answers ended as turns began."""
         with anyio.fail_after(60):
-            while self.seen["AnswerEnded"] < self.seen["UserTurn"]:
+            while self.seen["ResponseEnded"] < self.seen["UserTurn"]:
                 self._ended = anyio.Event()
                 await self._ended.wait()
 
 
 def speech(name: str, level: float = 1.0) -> Pcm16:
-    sound = read_sound(EXAMPLES / name, max_seconds=60).resampled(RATE)
+    sound = read_audio(EXAMPLES / name, max_seconds=60).resampled(RATE)
     return (sound.samples * level * 32_000).astype(np.int16)
 
 
@@ -106,7 +107,7 @@ def figure(caller: Caller) -> dict[str, float]:
     gc.collect()
     history = caller.live.session.history
     sounds = [p for m in history if isinstance(m, UserMessage) for p in m.parts]
-    held = sum(p.samples.nbytes if isinstance(p, Sound) else len(p) for p in sounds)
+    held = sum(p.samples.nbytes if isinstance(p, Audio) else len(p) for p in sounds)
     return {
         "minutes": round(caller.live.audio_s / 60, 1),
         "resident_mb": round(resident_mb(), 1),
@@ -132,7 +133,7 @@ async def hour(minutes: float) -> dict[str, Any]:
             input_rate=RATE,
             pausable=True,
             clock=clock,
-            lead_ins=LeadIns(Phrases(assistant)),
+            lead_ins=LeadIns(PhraseCache(assistant)),
         )
         async with live, anyio.create_task_group() as tasks:
             caller = Caller(live, clock)
@@ -149,7 +150,7 @@ async def hour(minutes: float) -> dict[str, Any]:
         "growth_mb_after_the_first_ten_minutes": round(
             figures[-1]["resident_mb"] - figures[1]["resident_mb"], 1
         ),
-        "answers": caller.seen[AnswerEnded.__name__],
+        "answers": caller.seen[ResponseEnded.__name__],
     }
 
 

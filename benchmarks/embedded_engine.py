@@ -19,11 +19,13 @@ from pathlib import Path
 import anyio
 import numpy as np
 
-from assistant.audio import OUTPUT_RATE, Voice, read_sound
+from assistant.audio.decode import read_audio
+from assistant.audio.samples import OUTPUT_RATE
+from assistant.audio.voice import Voice
 from assistant.config import Settings
 from assistant.engines import create_engine
 from assistant.engines.base import EngineRequest, Speech
-from assistant.engines.embedded.hearing import Hearing
+from assistant.engines.embedded.asr import Hearing
 from assistant.engines.embedded.planner import plan
 from assistant.engines.embedded.speaking import speak
 from assistant.messages import ToolSchema, UserMessage
@@ -109,7 +111,7 @@ def planning_ms(count: int) -> float:
 def main() -> None:
     # First, while nothing is loaded.
     text_cold, text_warm = first_audio("hello there, how are you doing with all of this")
-    sound, hearing = read_sound(QUESTION, max_seconds=60), Hearing(1)
+    sound, hearing = read_audio(QUESTION, max_seconds=60), Hearing(1)
     spoken = len(whole_answer()) / OUTPUT_RATE
     sound_cold, sound_warm = first_audio(sound)
     whole = seconds(whole_answer)

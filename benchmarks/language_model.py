@@ -24,11 +24,11 @@ import transformers
 
 from assistant.config import Sampling
 from assistant.engines.step_audio_2.frontend import patch_count
-from assistant.engines.step_audio_2.generation import Conversation, End, Generation
 from assistant.engines.step_audio_2.model import StepAudio2Model
-from assistant.engines.step_audio_2.prompt import Prompt, SoundPiece
+from assistant.engines.step_audio_2.prompt import AudioPiece, Prompt
 from assistant.engines.step_audio_2.sampling import Sampler
 from assistant.engines.step_audio_2.scheduler import Scheduler
+from assistant.engines.step_audio_2.sequence import Conversation, End, Generation
 from assistant.engines.step_audio_2.sizes import AudioSizes, ModelSizes, TextSizes
 
 CPU_SIZES = ModelSizes(
@@ -197,7 +197,7 @@ def conversation(model: StepAudio2Model, scheduler: Scheduler) -> tuple[list[flo
     firsts, prompts = [], []
     for turn in range(TURNS):
         samples = np.random.default_rng(turn).uniform(-0.3, 0.3, 32_000).astype(np.float32)
-        prompt.add_piece(SoundPiece(samples, patch_count(len(samples)), -(turn + 1) << 12), 0)
+        prompt.add_piece(AudioPiece(samples, patch_count(len(samples)), -(turn + 1) << 12), 0)
         prompt.add_ids(prompt_of(8, model.sizes.text.vocab_size, turn).ids)
         prompts.append(prompt.extended([]))
         job = generation(prompts[-1], 60, state)
@@ -258,7 +258,7 @@ def on_gpu(device: torch.device, repeats: int) -> dict[str, Any]:
     for seed in range(repeats + 1):
         samples = np.random.default_rng(seed).uniform(-0.3, 0.3, 80_000).astype(np.float32)
         prompt = prompt_of(40, 8000)
-        prompt.add_piece(SoundPiece(samples, patch_count(80_000), -(seed + 1) << 12), 0)
+        prompt.add_piece(AudioPiece(samples, patch_count(80_000), -(seed + 1) << 12), 0)
         prompt.add_ids(prompt_of(8, 8000).ids)
         firsts.append(run(scheduler, generation(prompt, 2))[0])
     scheduler.close()

@@ -38,8 +38,8 @@ import httpx
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 
-from assistant.audio import read_sound
-from assistant.live.g711 import MU_LAW
+from assistant.audio.decode import read_audio
+from assistant.audio.g711 import MU_LAW
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 QUESTIONS = ("what_time_is_it_in_tokyo", "roll_a_dice")
@@ -66,7 +66,7 @@ class Figures:
 
 def speech(name: str) -> list[bytes]:
     """The frames from the first to the last one that is loud."""
-    sound = read_sound(EXAMPLES / f"{name}.wav", max_seconds=60).resampled(8_000)
+    sound = read_audio(EXAMPLES / f"{name}.wav", max_seconds=60).resampled(8_000)
     frames = sound.samples[: len(sound.samples) // FRAME * FRAME].reshape(-1, FRAME)
     levels = np.sqrt(np.mean(np.square(frames), axis=1))
     loud = np.flatnonzero(levels > levels.max() * 0.01)

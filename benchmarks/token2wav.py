@@ -33,7 +33,7 @@ from assistant.engines.token2wav.flow.model import Flow
 from assistant.engines.token2wav.flow.shape import FlowShape
 from assistant.engines.token2wav.hift.generator import Hift, HiftShape
 from assistant.engines.token2wav.token2wav import ChunkJob
-from assistant.engines.token2wav.voice import VoicePrompt
+from assistant.engines.token2wav.voice_prompt import VoicePrompt
 
 PROMPT_TOKENS, TOKENS = 225, 93  # 9 s and 3.7 s
 RANDOM = np.random.default_rng(0)

@@ -19,7 +19,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from assistant.audio import Sound, read_sound, write_wav
+from assistant.audio.decode import read_audio
+from assistant.audio.encode import write_wav
+from assistant.audio.samples import Audio
 from assistant.library.files import sha256_of
 from assistant.library.manifest import TOML_NAME, Entry, Manifest
 from assistant.library.measure import measure
@@ -163,23 +165,23 @@ def command_of(recipe: Recipe, target: Path) -> list[str]:
     return [program, *options, "-w", str(target), recipe.text]
 
 
-def finished(sound: Sound) -> Sound:
+def finished(sound: Audio) -> Audio:
     """At 16 kHz, without the silence around it, at the loudness of all others."""
     samples = sound.resampled(RATE).samples
     loud = np.flatnonzero(np.abs(samples) > 0.02 * np.abs(samples).max())
     margin = int(MARGIN_S * RATE)
     samples = samples[max(0, loud[0] - margin) : loud[-1] + margin]
-    gain = 10.0 ** ((LOUDNESS_DB - measure(Sound(samples, RATE)).loudness_db) / 20.0)
+    gain = 10.0 ** ((LOUDNESS_DB - measure(Audio(samples, RATE)).loudness_db) / 20.0)
     # A peak may stay within full scale rather than the mean be exact.
     gain = min(gain, 0.98 / float(np.abs(samples).max()))
-    return Sound((samples * gain).astype(np.float32), RATE)
+    return Audio((samples * gain).astype(np.float32), RATE)
 
 
-def spoken(recipe: Recipe) -> Sound:
+def spoken(recipe: Recipe) -> Audio:
     with tempfile.TemporaryDirectory() as temporary:
         raw = Path(temporary) / "raw.wav"
         subprocess.run(command_of(recipe, raw), check=True, stdout=subprocess.DEVNULL)
-        return finished(read_sound(raw, max_seconds=60.0))
+        return finished(read_audio(raw, max_seconds=60.0))
 
 
 def render_other(recipe: Recipe, folder: Path) -> None:
@@ -203,7 +205,7 @@ def render(recipe: Recipe, folder: Path) -> Entry:
         licence=FLITE_LICENCE if flite else ESPEAK_LICENCE,
         consent="A synthesiser's voice that its makers publish; no further consent is needed",
         sha256=sha256_of(path),
-        traits=measure(read_sound(path, max_seconds=60.0)),
+        traits=measure(read_audio(path, max_seconds=60.0)),
     )
 
 

@@ -15,14 +15,13 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 EXAMPLES = REPOSITORY / "examples"
-sys.path.insert(0, str(REPOSITORY / "tests"))
-
-from chromium import WebPage, chromium, missing, write_microphone  # noqa: E402
-from serving import running  # noqa: E402
+sys.path.insert(0, str(REPOSITORY))
 
 from assistant import Assistant  # noqa: E402
 from assistant.config import Settings  # noqa: E402
 from assistant.server import create_app  # noqa: E402
+from tests.support.chromium import WebPage, chromium, missing, write_microphone  # noqa: E402
+from tests.support.serving import running  # noqa: E402
 
 MAX_BYTES = 300_000
 

@@ -9,7 +9,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.audio import OUTPUT_RATE, Sound, read_sound, write_wav
+from assistant.audio.decode import read_audio
+from assistant.audio.encode import write_wav
+from assistant.audio.samples import OUTPUT_RATE, Audio
 from assistant.errors import AudioError
 
 
@@ -25,7 +27,7 @@ def test_files_of_any_rate_and_channel_count_are_read_as_mono(
 ) -> None:
     wave = np.repeat(tone(rate=rate)[:, None], channels, axis=1)
     soundfile.write(tmp_path / "a.wav", wave, rate, subtype=subtype)
-    sound = read_sound(tmp_path / "a.wav", max_seconds=10)
+    sound = read_audio(tmp_path / "a.wav", max_seconds=10)
     assert sound.sample_rate == rate
     assert sound.samples.shape == (len(wave),)
     assert np.abs(sound.samples - wave[:, 0]).max() < 0.02
@@ -34,13 +36,13 @@ def test_files_of_any_rate_and_channel_count_are_read_as_mono(
 @pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.mp3"])
 def test_other_formats_than_wav_are_read(tmp_path: Path, name: str) -> None:
     soundfile.write(tmp_path / name, tone(rate=44_100), 44_100)
-    assert read_sound(tmp_path / name, max_seconds=10).seconds == pytest.approx(0.5, abs=0.1)
+    assert read_audio(tmp_path / name, max_seconds=10).seconds == pytest.approx(0.5, abs=0.1)
 
 
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:
-    pieces = [Sound(tone(rate=OUTPUT_RATE), OUTPUT_RATE).to_pcm16() for _ in range(2)]
+    pieces = [Audio(tone(rate=OUTPUT_RATE), OUTPUT_RATE).to_pcm16() for _ in range(2)]
     write_wav(tmp_path / "a.wav", pieces)
-    sound = read_sound(tmp_path / "a.wav", max_seconds=10)
+    sound = read_audio(tmp_path / "a.wav", max_seconds=10)
     assert np.array_equal(sound.to_pcm16(), np.concatenate(pieces))
 
 
@@ -64,7 +66,7 @@ def test_what_is_no_sound_is_refused_in_one_line(tmp_path: Path) -> None:
     }
     for message, path in cases.items():
         with pytest.raises(AudioError, match=message) as caught:
-            read_sound(path, max_seconds=10)
+            read_audio(path, max_seconds=10)
         assert "\n" not in str(caught.value)
 
 
@@ -74,13 +76,13 @@ def test_a_header_that_promises_hours_is_refused_before_decoding() -> None:
     raw = bytearray(header.getvalue())
     raw[40:44] = (2**31 - 2).to_bytes(4, "little")
     with pytest.raises(AudioError):
-        read_sound(io.BytesIO(bytes(raw)), max_seconds=0.0005)
+        read_audio(io.BytesIO(bytes(raw)), max_seconds=0.0005)
 
 
 @given(st.binary(max_size=400))
 def test_random_bytes_are_sound_or_an_audio_error(content: bytes) -> None:
     try:
-        sound = read_sound(io.BytesIO(content), max_seconds=10)
+        sound = read_audio(io.BytesIO(content), max_seconds=10)
     except AudioError:
         pass
     else:
@@ -89,13 +91,13 @@ def test_random_bytes_are_sound_or_an_audio_error(content: bytes) -> None:
 
 @given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=50))
 def test_conversion_to_16_bit_clips_and_never_wraps(values: list[float]) -> None:
-    pcm = Sound(np.array(values, "float32"), 8_000).to_pcm16()
+    pcm = Audio(np.array(values, "float32"), 8_000).to_pcm16()
     assert (np.sign(pcm) * np.sign(values) >= 0).all()
-    assert np.abs(Sound.from_pcm16(pcm, 8_000).samples).max() <= 1.0
+    assert np.abs(Audio.from_pcm16(pcm, 8_000).samples).max() <= 1.0
 
 
 def test_resampling_keeps_the_tone_and_the_length() -> None:
-    sound = Sound(tone(1.0, 48_000), 48_000).resampled(16_000)
+    sound = Audio(tone(1.0, 48_000), 48_000).resampled(16_000)
     assert sound.samples.shape == (16_000,)
     assert np.abs(np.fft.rfft(sound.samples)).argmax() == 440
 

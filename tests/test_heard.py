@@ -9,10 +9,10 @@ import pytest
 from assistant import Assistant, Session, Settings, tool
 from assistant.config import LibrarySettings
 from assistant.errors import AssistantError
-from assistant.heard import first_words
 from assistant.messages import AssistantMessage
 from assistant.testing import ScriptedEngine
 from assistant.testing.scripted import SECONDS_A_CHARACTER, Act
+from assistant.turn.truncation import first_words
 
 pytestmark = pytest.mark.anyio
 

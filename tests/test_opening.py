@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Running, call, running, wav
 from typer.testing import CliRunner, Result
 
 from assistant import Assistant, Settings
@@ -25,6 +24,7 @@ from assistant.library import ClipInfo, VoiceLibrary
 from assistant.opening import open_library
 from assistant.server import create_app
 from assistant.testing import ScriptedEngine
+from tests.support.serving import Running, call, running, wav
 
 DEFAULTS = ["default_female", "default_male"]
 

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from assistant import Assistant, Session, Settings, Sound, ToolContext, ToolError, ToolResult, tool
-from assistant.audio import Voice
+from assistant import Assistant, Audio, Session, Settings, ToolContext, ToolError, ToolResult, tool
+from assistant.audio.voice import Voice
 from assistant.engines.base import Finish, Speech
 from assistant.errors import AssistantError, AudioError, EngineError, LibraryError
 from assistant.events import Event, Transcript
@@ -40,7 +40,7 @@ def open_assistant(settings: Settings, engine: ScriptedEngine, *tools: Tool) -> 
     return Assistant(settings, engine=engine, tools=tools)
 
 
-async def turn(session: Session, question: str | Sound = "hello") -> list[Event]:
+async def turn(session: Session, question: str | Audio = "hello") -> list[Event]:
     return [event async for event in session.ask(question)]
 
 
@@ -292,7 +292,7 @@ async def test_a_tool_changes_the_voice_of_what_follows_and_can_go_back(
 
 async def test_what_was_heard_is_in_the_history_as_the_transcript(settings: Settings) -> None:
     engine = ScriptedEngine([Transcript("what time is it"), "Noon."])
-    sound = Sound(np.zeros(16_000, np.float32), 16_000)
+    sound = Audio(np.zeros(16_000, np.float32), 16_000)
     async with open_assistant(settings, engine) as assistant:
         session = assistant.session()
         events = await turn(session, sound)
@@ -479,7 +479,7 @@ async def test_a_sound_that_can_not_be_used_is_an_error_before_the_turn(
     async with open_assistant(settings, ScriptedEngine(["Hi."])) as assistant:
         session = assistant.session()
         with pytest.raises(AudioError, match="the limit is 1"):
-            await turn(session, Sound(np.zeros(16_001, np.float32), 16_000))
+            await turn(session, Audio(np.zeros(16_001, np.float32), 16_000))
         with pytest.raises(AudioError, match="no such file"):
             [event async for event in session.ask(tmp_path / "none.wav")]
         assert session.history == []

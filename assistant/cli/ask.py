@@ -28,7 +28,7 @@ TASKS = get_args(Task)
 def ask(
     text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="The question.")] = None,
     audio: Annotated[
-        Path | None, typer.Option(metavar="IN", help="Sound file with the spoken question.")
+        Path | None, typer.Option(metavar="IN", help="Audio file with the spoken question.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="OUT", help="Write the spoken answer to this WAV file.")

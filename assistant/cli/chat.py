@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 
 from assistant.assistant import Assistant
-from assistant.audio import OUTPUT_RATE, Pcm16, write_wav
+from assistant.audio.encode import write_wav
+from assistant.audio.samples import OUTPUT_RATE, Pcm16
 from assistant.cli.options import (
     EngineName,
     Language,
@@ -108,7 +109,8 @@ class Conversation:
         """One line of the user. A mistake in it is told, and the conversation goes on."""
         try:
             if line.startswith("/voice "):
-                self._session.voice = self._session.find_voice(line.split(maxsplit=1)[1])
+                voice = self._session.find_voice(line.split(maxsplit=1)[1])
+                self._session.switch_voice(voice)
             elif line.startswith("/audio "):
                 await self._turn(Path(line.split(maxsplit=1)[1]))
             elif line.startswith("/"):

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from assistant.errors import SettingsError, did_you_mean
-from assistant.server.security.key_file import add_key, read_keys, remove_key
-from assistant.server.security.keys import ORDINARY, SCOPES, Scope
+from assistant.server.auth.key_file import add_key, read_keys, remove_key
+from assistant.server.auth.keys import ORDINARY, SCOPES, Scope
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 

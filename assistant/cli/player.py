@@ -9,7 +9,8 @@ from pathlib import Path
 
 import anyio
 
-from assistant.audio import Pcm16, write_wav
+from assistant.audio.encode import write_wav
+from assistant.audio.samples import Pcm16
 
 PLAYERS = (
     ("pw-play",),

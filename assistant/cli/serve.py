@@ -85,7 +85,7 @@ def _create_app(values: Settings, folders: list[Path] | None) -> FastAPI:
 
 def _run(app: FastAPI, values: Settings) -> None:
     from assistant.server.logs import install_logs
-    from assistant.server.running import Server
+    from assistant.server.process import Server
 
     limits = values.server.limits
     listener = _listen(values.server.host, values.server.port, stall_s=limits.stall_s)

@@ -11,7 +11,8 @@ import anyio
 import typer
 
 from assistant.assistant import Assistant
-from assistant.audio import Pcm16, write_wav
+from assistant.audio.encode import write_wav
+from assistant.audio.samples import Pcm16
 from assistant.cli.options import refuse_bad_plugins
 from assistant.config import Settings
 from assistant.engines.base import Task

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from assistant.audio import Voice, VoiceMatch, read_sound
+from assistant.audio.decode import read_audio
+from assistant.audio.voice import Voice, VoiceMatch
 from assistant.config import load_settings
 from assistant.errors import LibraryError
 from assistant.library import AddReport, ClipInfo, VoiceLibrary, describe, measure
@@ -64,7 +65,7 @@ def add(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            metavar="WAV...", help="Sound files, folders, or lists (.csv, .jsonl) of clips."
+            metavar="WAV...", help="Audio files, folders, or lists (.csv, .jsonl) of clips."
         ),
     ],
     description: Annotated[str, typer.Option(help="What the voice is like.")] = "",
@@ -108,7 +109,7 @@ def describe_clip(
     as_json: AsJson = False,
 ) -> None:
     """Measure the voice in a clip: pitch, pace, loudness, brightness."""
-    traits = measure(read_sound(clip, max_seconds=MAX_SECONDS))
+    traits = measure(read_audio(clip, max_seconds=MAX_SECONDS))
     words = {"description": describe(traits), "description_zh": describe(traits, "zh")}
     if as_json:
         _print_json({**words, **asdict(traits)})
@@ -132,7 +133,7 @@ def _open(folder: Path | None) -> VoiceLibrary:
 def _find(voices: VoiceLibrary, query: str, language: str, limit: int) -> Sequence[VoiceMatch]:
     path = Path(query)
     if path.suffix.lower() in SOUND_SUFFIXES:
-        return voices.search_like(read_sound(path, max_seconds=MAX_SECONDS), limit)
+        return voices.search_like(read_audio(path, max_seconds=MAX_SECONDS), limit)
     if not query.strip():
         raise LibraryError("nothing to search for", hint="say what the voice should be like")
     return voices.search(query, language=language, limit=limit)

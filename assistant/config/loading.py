@@ -17,8 +17,8 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 
 from assistant.config.tables import Settings
+from assistant.config.toml import parse as parse_toml
 from assistant.errors import SettingsError, did_you_mean
-from assistant.toml import parse as parse_toml
 
 SETTINGS_FILE = Path("assistant.toml")
 ENVIRONMENT_PREFIX = "ASSISTANT_"

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import platformdirs
 from pydantic import Field
 
-from assistant.audio import DEFAULT_VOICE
+from assistant.audio.voice import DEFAULT_VOICE
 from assistant.config.base import Folders, Names, Table
 from assistant.config.server import ServerSettings
 
@@ -92,7 +92,7 @@ class LiveSettings(Table):
     threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
     """Probability of speech (silero VAD) from which a frame counts as speech."""
     prefix_ms: int = Field(default=300, ge=0, le=2_000)
-    """Sound before the detected begin that belongs to the turn, so no first syllable is lost."""
+    """Audio before the detected begin that belongs to the turn, so no first syllable is lost."""
     min_speech_ms: int = Field(default=120, ge=0, le=2_000)
     """Shorter speech is a click or a cough, and no turn."""
     silence_ms: int = Field(default=400, ge=100, le=10_000)

@@ -11,7 +11,10 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from assistant.audio import Pcm16, Voice
+from typing_extensions import Self
+
+from assistant.audio.samples import Pcm16
+from assistant.audio.voice import Voice
 from assistant.config import Sampling
 from assistant.events import TextDelta, Transcript
 from assistant.messages import AssistantMessage, Message, ToolCall, ToolSchema
@@ -69,15 +72,27 @@ class EngineRequest:
     must_call: bool = False  # it must call one of the tools
 
 
+class EngineState(Protocol):
+    """What an engine keeps of one conversation between two calls of `stream`."""
+
+    def copy(self) -> Self:
+        """Returns a copy that later calls don't change, so that a turn can be dropped."""
+        ...
+
+
 class Engine(Protocol):
-    """Hears, thinks, calls tools and speaks."""
+    """Understands audio and text, calls tools and speaks.
+
+    Further engines are packages with the entry point group `assistant.engines`.
+    """
 
     name: str
 
-    def new_state(self) -> Any:
-        """What the engine keeps of one conversation. Cheap: thousands may be open at once."""
+    def new_state(self) -> EngineState:
+        """Returns the state of a new conversation. Cheap: thousands may be open at once."""
         ...
 
+    # `state` is what new_state of the same engine returned; Any lets an engine name its own type.
     def stream(self, request: EngineRequest, state: Any) -> AsyncGenerator[EngineOutput, None]:
         """Goes on with the conversation until an answer or tool calls are complete.
 
@@ -92,10 +107,10 @@ class Engine(Protocol):
         """Makes ready what the first answer would wait for. Blocks; servers begin with it."""
         ...
 
-    def heard(self, message: AssistantMessage, seconds: float) -> AssistantMessage | None:
-        """The message cut to what is heard in the first `seconds` of its sound.
+    def truncate(self, message: AssistantMessage, seconds: float) -> AssistantMessage | None:
+        """Returns the message as far as it is spoken in the first `seconds` of its audio.
 
-        None where the engine can't tell from `message.tokens`; the loop then goes by time.
+        None if `message.tokens` don't tell; the caller then estimates by time.
         """
         ...
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from assistant.audio import Float32
+from assistant.audio.samples import Float32
 
 _LISTS_PER_ROOT = 8  # lists = 8 sqrt(n)
 _TRAINING_PER_LIST = 20  # half of what FAISS advises; twice of it gave no better recall

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from assistant.audio import VoiceTraits, read_sound
+from assistant.audio.decode import read_audio
+from assistant.audio.voice import VoiceTraits
 from assistant.errors import AudioError, LibraryError
 from assistant.library.files import sha256_of, state_folder, write_atomic
 from assistant.library.manifest import Entry, Manifest
@@ -45,7 +46,7 @@ class Checked:
         """Measured once for each content. Raises AudioError and OSError."""
         digest = self.sha256(path)
         if digest not in self.traits:
-            self.traits[digest] = measure(read_sound(path, max_seconds=MAX_SECONDS))
+            self.traits[digest] = measure(read_audio(path, max_seconds=MAX_SECONDS))
             self.changed = True
         return self.traits[digest]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from assistant.audio import VoiceTraits
-from assistant.library.fit import FITS
+from assistant.audio.voice import VoiceTraits
+from assistant.library.trait_scores import FITS
 from assistant.library.words import name_of
 
 _SURE = 0.65

@@ -10,14 +10,14 @@ from typing import Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from assistant.audio import Float32
+from assistant.audio.samples import Float32
 from assistant.library.words import concept_of, is_chinese, means_nothing, words_of
 
 T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class Embedder(Protocol[T_contra]):
-    """Makes vectors of texts (`Embedder[str]`) or of sounds (`Embedder[Sound]`).
+    """Makes vectors of texts (`Embedder[str]`) or of sounds (`Embedder[Audio]`).
 
     An index is of one `name`, in files of that name; of another `version` it is built again.
     """

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from assistant.audio import Float32
+from assistant.audio.samples import Float32
 from assistant.library.ann import build_accelerator, candidates
 
 EXACT_LIMIT = 20_000

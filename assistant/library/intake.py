@@ -12,7 +12,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from assistant.audio import Sound, Voice, read_sound, write_wav
+from assistant.audio.decode import read_audio
+from assistant.audio.encode import write_wav
+from assistant.audio.samples import Audio
+from assistant.audio.voice import Voice
 from assistant.errors import AudioError, LibraryError
 from assistant.library.checks import MAX_SECONDS, Checked
 from assistant.library.files import locked, write_atomic
@@ -133,7 +136,7 @@ class Intake:
     def _print(self, path: Path) -> str:
         digest = self._checked.sha256(path)
         if digest not in self._checked.prints:
-            wav = plain_wav(read_sound(path, max_seconds=MAX_SECONDS))
+            wav = plain_wav(read_audio(path, max_seconds=MAX_SECONDS))
             self._checked.prints[digest] = hashlib.sha256(wav).hexdigest()
             self._checked.changed = True
         return self._checked.prints[digest]
@@ -142,7 +145,7 @@ class Intake:
 def examine(source: Source) -> _Clip | Refusal:
     """Reads and measures a clip. Refuses what can't be read, or is of no use as a voice."""
     try:
-        sound = read_sound(source.path, max_seconds=MAX_SECONDS)
+        sound = read_audio(source.path, max_seconds=MAX_SECONDS)
     except AudioError as error:
         return Refusal(source.name, _without_path(error.message, source.path))
     if reason := _unfit(sound):
@@ -159,13 +162,13 @@ def examine(source: Source) -> _Clip | Refusal:
     return _Clip(source, wav, entry)
 
 
-def _unfit(sound: Sound) -> str:
+def _unfit(sound: Audio) -> str:
     if sound.seconds < MIN_SECONDS:
         return f"too short: {sound.seconds:.2f} seconds; at least {MIN_SECONDS:.0f} is needed"
     return speech_problem(sound)
 
 
-def plain_wav(sound: Sound) -> bytes:
+def plain_wav(sound: Audio) -> bytes:
     """16 bit mono WAV: the same samples give the same bytes, whatever file they came in."""
     buffer = io.BytesIO()
     write_wav(buffer, [sound.to_pcm16()], sound.sample_rate)

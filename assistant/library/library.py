@@ -9,20 +9,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from assistant.audio import DEFAULT_VOICE, Sound, Voice, VoiceMatch
+from assistant.audio.samples import Audio
+from assistant.audio.voice import DEFAULT_VOICE, Voice, VoiceMatch
 from assistant.config import LibrarySettings
 from assistant.config import bundled as bundled_folder
 from assistant.errors import LibraryError, did_you_mean
-from assistant.library.brought import Bring, nothing
 from assistant.library.checks import load_checked, save_checked
 from assistant.library.embedding import Embedder, LexicalEmbedder
+from assistant.library.embedding_index import EmbeddingIndex, key_of
+from assistant.library.external_clips import ClipProvider, nothing
 from assistant.library.files import locked
 from assistant.library.index import VectorIndex
 from assistant.library.intake import AddReport, Intake
 from assistant.library.likeness import Likeness, MakeEmbedder
 from assistant.library.manifest import check_language, read_manifest
 from assistant.library.ranking import score, text_of
-from assistant.library.shelf import Shelf, key_of
 from assistant.library.snapshot import Item, Snapshot, signature_of, take_snapshot
 from assistant.library.sources import ClipInfo, Source
 from assistant.library.voiceprint import Voiceprint
@@ -49,12 +50,12 @@ class VoiceLibrary:
         *,
         bundled: Path | None = None,
         text_embedder: Embedder[str] | None = None,
-        sound_embedder: MakeEmbedder = Voiceprint,
-        bring: Bring = nothing,
+        audio_embedder: MakeEmbedder = Voiceprint,
+        bring: ClipProvider = nothing,
     ) -> None:
         """`place`: the settings, or the user's folder, with `bundled` as the other one.
 
-        `sound_embedder` is called when vectors of sounds are needed first: it may take time.
+        `audio_embedder` is called when vectors of sounds are needed first: it may take time.
         `bring`: clips from elsewhere. The user's folder need not exist; the first `add` makes it.
         Raises one LibraryError that names everything that is wrong with the manifests.
         """
@@ -69,8 +70,8 @@ class VoiceLibrary:
         self._snapshot = take_snapshot(self._folders, bring(), self._checked)
         self._tell(self._snapshot.notes)
         self._keep_checked()
-        self._texts = Shelf("text", text_embedder or LexicalEmbedder(), self.folder)
-        self._likeness = Likeness(sound_embedder, self.folder)
+        self._texts = EmbeddingIndex("text", text_embedder or LexicalEmbedder(), self.folder)
+        self._likeness = Likeness(audio_embedder, self.folder)
         self._found: tuple[Snapshot, VectorIndex, dict[bytes, Item]] | None = None
 
     def __iter__(self) -> Iterator[Voice]:
@@ -114,7 +115,7 @@ class VoiceLibrary:
         ]
         return sorted(matches, key=lambda match: -match.score)[:limit]
 
-    def search_like(self, sound: Sound, limit: int = 5) -> list[VoiceMatch]:
+    def search_like(self, sound: Audio, limit: int = 5) -> list[VoiceMatch]:
         """The voices that sound most like the one in the clip, best first.
 
         The first call works through every clip that no call has seen before, and keeps what it

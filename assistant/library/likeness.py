@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from assistant.audio import Sound, VoiceMatch, read_sound
+from assistant.audio.decode import read_audio
+from assistant.audio.samples import Audio
+from assistant.audio.voice import VoiceMatch
 from assistant.library.checks import MAX_SECONDS
 from assistant.library.embedding import Embedder
-from assistant.library.shelf import Shelf, key_of
+from assistant.library.embedding_index import EmbeddingIndex, key_of
 from assistant.library.snapshot import Item
 
-MakeEmbedder = Callable[[], Embedder[Sound]]
+MakeEmbedder = Callable[[], Embedder[Audio]]
 _BATCH = 16  # clips that are in memory at the same time: each may be a minute long
 
 
@@ -24,10 +26,10 @@ class Likeness:
         self._make = make
         self._folder = folder
         self._lock = threading.Lock()
-        self._made: Shelf[Sound] | None = None
+        self._made: EmbeddingIndex[Audio] | None = None
 
     def search(
-        self, voices: Mapping[str, list[Item]], sound: Sound, limit: int
+        self, voices: Mapping[str, list[Item]], sound: Audio, limit: int
     ) -> list[VoiceMatch]:
         """The nearest of `voices`, which are by the sha256 of their clips; best first.
 
@@ -46,13 +48,13 @@ class Likeness:
             for item in wanted.get(key, ())
         ][:limit]
 
-    def _shelf(self) -> Shelf[Sound]:
+    def _shelf(self) -> EmbeddingIndex[Audio]:
         with self._lock:
             if self._made is None:
-                self._made = Shelf("sound", self._make(), self._folder, batch=_BATCH)
+                self._made = EmbeddingIndex("sound", self._make(), self._folder, batch=_BATCH)
             return self._made
 
 
-def _sound(item: Item) -> Sound:
+def _sound(item: Item) -> Audio:
     assert item.voice.path
-    return read_sound(item.voice.path, max_seconds=MAX_SECONDS)
+    return read_audio(item.voice.path, max_seconds=MAX_SECONDS)

@@ -27,9 +27,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from assistant.audio import DEFAULT_VOICE, Voice, VoiceTraits
+from assistant.audio.voice import DEFAULT_VOICE, Voice, VoiceTraits
+from assistant.config.toml import parse as parse_toml
 from assistant.errors import LibraryError, did_you_mean
-from assistant.toml import parse as parse_toml
 
 TOML_NAME, LINES_NAME = "voices.toml", "voices.jsonl"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from assistant.audio import Float32, Sound, VoiceTraits
+from assistant.audio.samples import Audio, Float32
+from assistant.audio.voice import VoiceTraits
 from assistant.library.pitch import PitchTrack, track_pitch
 from assistant.library.spectrum import (
     FRAMES_PER_S,
@@ -31,7 +32,7 @@ _MAX_TIMBRE_SPREAD = 1.2  # speech: below 0.8; drums: above 2
 _MAX_STEADY_PITCH = 0.7  # speech: below 0.2; notes: above 0.7
 
 
-def measure(sound: Sound) -> VoiceTraits:
+def measure(sound: Audio) -> VoiceTraits:
     """What can be measured of the voice in a clip.
 
     `pitch_hz` and `pitch_range_semitones` are 0.0 where nothing is voiced (a whisper). Sources:
@@ -43,7 +44,7 @@ def measure(sound: Sound) -> VoiceTraits:
     return _traits(spectrum_of(sound), track_pitch(sound))
 
 
-def speech_problem(sound: Sound) -> str:
+def speech_problem(sound: Audio) -> str:
     """Why the sound is no speech, in a few words; empty when it is speech.
 
     After E. Scheirer and M. Slaney, "Construction and evaluation of a robust multifeature

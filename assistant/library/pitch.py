@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from assistant.audio import Float32, Sound
+from assistant.audio.samples import Audio, Float32
 
 RATE = 8_000
 """Pitch lies far below 4 kHz, and half the samples take half the time."""
@@ -46,7 +46,7 @@ class PitchTrack:
         return self.hz > 0.0
 
 
-def track_pitch(sound: Sound) -> PitchTrack:
+def track_pitch(sound: Audio) -> PitchTrack:
     """The pitch of each frame. A sound shorter than a frame has none."""
     frames = _frames(sound.resampled(RATE).samples)  # (n, _WINDOW + _LONGEST)
     difference = _normalised_difference(frames)  # (n, _LONGEST)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from assistant.audio import VoiceTraits
+from assistant.audio.voice import VoiceTraits
 from assistant.library.embedding import features
-from assistant.library.fit import FITS
 from assistant.library.manifest import Entry
+from assistant.library.trait_scores import FITS
 from assistant.library.vocabulary import LANGUAGE_CONCEPTS, OPPOSITES
 from assistant.library.words import Wording, wording, words_of
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assistant.audio import Voice
+from assistant.audio.voice import Voice
 from assistant.errors import LibraryError
-from assistant.library.brought import read_clips, signature_of_clips
 from assistant.library.checks import Checked, check_files, traits_of
+from assistant.library.external_clips import read_clips, signature_of_clips
 from assistant.library.files import stamp_of
 from assistant.library.manifest import (
     LINES_NAME,

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from assistant.audio import Float32, Sound
+from assistant.audio.samples import Audio, Float32
 
 RATE = 16_000
 FRAMES_PER_S = 100
@@ -60,7 +60,7 @@ class Spectrum:
         )
 
 
-def spectrum_of(sound: Sound) -> Spectrum:
+def spectrum_of(sound: Audio) -> Spectrum:
     """A sound shorter than a frame is one frame, filled up with silence."""
     samples = sound.resampled(RATE).samples
     if len(samples):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from assistant.audio import Float32, Sound
+from assistant.audio.samples import Audio, Float32
 from assistant.library.embedding import unit_rows
 from assistant.library.pitch import PitchTrack, track_pitch
 from assistant.library.spectrum import MEL_BANDS, Spectrum, spectrum_of
@@ -40,14 +40,14 @@ class Voiceprint:
         directions = np.random.default_rng(_SEED).normal(size=(size, dim // 2)) / _WIDTH
         self._directions = directions.astype(np.float32)
 
-    def embed(self, items: Sequence[Sound]) -> Float32:
+    def embed(self, items: Sequence[Audio]) -> Float32:
         if not items:
             return np.zeros((0, self.dim), dtype=np.float32)
         phases = np.stack([statistics(item) for item in items]) @ self._directions
         return unit_rows(np.hstack([np.cos(phases), np.sin(phases)]))
 
 
-def statistics(sound: Sound) -> Float32:
+def statistics(sound: Audio) -> Float32:
     """Means and spreads over the speech of a clip, each in units of its usual spread.
 
     Mel cepstrum 1 to 16: means and standard deviations; median pitch and its range; the share of

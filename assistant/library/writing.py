@@ -9,9 +9,9 @@ from typing import Any
 import tomlkit
 import tomlkit.exceptions
 
+from assistant.config.toml import parse as parse_toml
 from assistant.library.files import write_atomic
 from assistant.library.manifest import LINES_NAME, Entry, Manifest, as_row
-from assistant.toml import parse as parse_toml
 
 _HEAD = "# Voice clips, one [[voices]] table each; `assistant voices add` writes here too.\n"
 

@@ -1,6 +1,6 @@
 """A conversation by voice, as people have it: no button says whose turn it is.
 
-    hear() --> Listener --> TurnTaking --> Answers --> events, for the door to send
+    hear() --> Listener --> TurnController --> ResponseRunner --> events, for the door to send
                frames       who speaks     the turns of one Session
 
 The door (a socket, a telephone line) gives sound and reads events; it decides nothing.
@@ -13,22 +13,23 @@ from types import TracebackType
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
-from typing_extensions import Self
+from typing_extensions import Self, Unpack
 
-from assistant.audio import Pcm16, Sound
-from assistant.config import LiveSettings, Sampling
-from assistant.live.answer import Answer
-from assistant.live.answers import Admit, Answers
+from assistant.audio.samples import Audio, Pcm16
+from assistant.config import LiveSettings
 from assistant.live.clock import Clock, SystemClock
-from assistant.live.ears import Detector
 from assistant.live.events import LiveEvent
 from assistant.live.grammar import is_complete
-from assistant.live.lead_in import LeadIns
+from assistant.live.lead_ins import LeadIns
 from assistant.live.listener import Listener
-from assistant.live.turn_taking import TurnTaking
+from assistant.live.response import Response
+from assistant.live.response_runner import Admit, ResponseRunner
+from assistant.live.turn_controller import TurnController
+from assistant.live.vad.frames import Detector
 from assistant.live.waiting import Waiting
-from assistant.queue import EventQueue
 from assistant.session import Session
+from assistant.turn.event_queue import EventQueue
+from assistant.turn.options import TurnOptions
 
 WAITING_EVENTS = 64
 GAP_S = 0.5
@@ -67,11 +68,11 @@ class LiveConversation:
         self._out = EventQueue[LiveEvent](WAITING_EVENTS)
         phrases = lead_ins if self.settings.lead_ins else None
         self._waiting = Waiting(session, self._out, self._clock, phrases)
-        self._answers = Answers(
+        self._answers = ResponseRunner(
             session, self._out, self._clock, admit, self._waiting, self._heard_so_far
         )
         self._listener = Listener(self.settings, input_rate, detector)
-        self._turns = TurnTaking(
+        self._turns = TurnController(
             self.settings, self._listener.utterance, self._answers, self._out, self._clock
         )
         self._group: TaskGroup
@@ -119,9 +120,9 @@ class LiveConversation:
         return self._listener.received_s
 
     @property
-    def answer_id(self) -> str:
+    def response_id(self) -> str:
         """Of the answer that was asked for last and is still made or played; else empty."""
-        return self._turns.answer_id
+        return self._turns.response_id
 
     @property
     def playing(self) -> bool:
@@ -144,13 +145,16 @@ class LiveConversation:
         """Forgets what was heard since the last turn."""
         self._turns.clear()
 
-    def say(self, *parts: str | Sound) -> None:
+    def say(self, *parts: str | Audio) -> None:
         """Something typed, or recorded elsewhere: stops the answer that runs, and is answered."""
         self._turns.say(parts)
 
-    def respond(self, *, sampling: Sampling | None = None, tool_choice: str = "auto") -> bool:
-        """Answers the history as it stands; False while an answer is being made."""
-        return self._turns.respond(sampling, tool_choice)
+    def respond(self, *, context: object = None, **options: Unpack[TurnOptions]) -> bool:
+        """Responds to the history as it stands; False while a response is being generated.
+
+        `context` comes back in this response's ResponseStarted.
+        """
+        return self._turns.respond(options, context)
 
     def stop(self) -> bool:
         """Stops the answer; False where none is made or played."""
@@ -162,18 +166,18 @@ class LiveConversation:
         """
         self._turns.edit(change)
 
-    def played(self, answer_id: str, seconds: float) -> None:
+    def played(self, response_id: str, seconds: float) -> None:
         """So much of an answer's sound, phrases in between included, has been heard."""
-        answer = self._answers.find(answer_id)
+        answer = self._answers.find(response_id)
         if answer is not None and not answer.stopped:
             answer.playback.reported(seconds, self._clock.now())
 
-    def truncate(self, answer_id: str, seconds: float) -> str | None:
+    def truncate(self, response_id: str, seconds: float) -> str | None:
         """As `played`, for one that will not be heard any further; cuts the history to it.
 
         Gives the text that was heard; None where the answer is not known (any more).
         """
-        answer = self._answers.find(answer_id)
+        answer = self._answers.find(response_id)
         return None if answer is None else self._answers.truncate(answer, seconds)
 
     def configure(
@@ -197,7 +201,7 @@ class LiveConversation:
         turns.answering = turns.answering if answers is None else answers
         self._listener.configure(self.settings, input_rate)
 
-    def _heard_so_far(self, answer: Answer, text: str) -> None:
+    def _heard_so_far(self, answer: Response, text: str) -> None:
         self._turns.heard_so_far(answer, is_complete(text, self.session.language))
 
     async def _fill_gaps(self) -> None:

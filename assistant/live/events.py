@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from assistant.audio import Pcm16, Sound
+from assistant.audio.samples import Audio, Pcm16
 from assistant.events import Event, TurnEnded
 from assistant.messages import Message
 
@@ -38,67 +38,71 @@ class SpeechStopped:
 class UserTurn:
     """What the user said. Goes into the history with the answer, or alone where none is made.
 
-    `start` and `end` are 0.0 for what was typed.
+    `start` and `end` are 0.0 for what was typed. `message_id` is the id of the message in the
+    history.
     """
 
-    parts: tuple[str | Sound, ...]
+    parts: tuple[str | Audio, ...]
     start: float = 0.0
     end: float = 0.0
+    message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerStarted:
+class ResponseStarted:
     """An answer is being made; its id is on no other answer of the conversation.
 
     `waited` are the seconds from the end of the user's speech to now; `speculated` says that it
-    began to be made before the turn was over, and `saved` how many seconds before.
+    began to be made before the turn was over, and `saved` how many seconds before. `context` is
+    what the caller passed to `respond`.
     """
 
-    answer_id: str
+    response_id: str
     waited: float = 0.0
     speculated: bool = False
     saved: float = 0.0
+    context: object = None
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerEvent:
+class ResponseEvent:
     """An event of the turn, from TurnStarted to TurnEnded, as the loop gave it."""
 
-    answer_id: str
+    response_id: str
     event: Event
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LeadInSound:
+class LeadInAudio:
     """A phrase while a tool runs: 24 kHz mono, int16. To be played in its place in the answer."""
 
-    answer_id: str
+    response_id: str
     text: str
     samples: Pcm16
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerPaused:
+class ResponsePaused:
     """The sound must stop at once, and be kept: perhaps the user interrupts."""
 
-    answer_id: str
+    response_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerResumed:
+class ResponseResumed:
     """It was nothing: the sound goes on where it stopped."""
 
-    answer_id: str
+    response_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerEnded:
+class ResponseEnded:
     """No more of this answer follows.
 
     `messages` are what it put into the history, after what the user said.
     """
 
-    answer_id: str
+    response_id: str
     reason: Literal["completed", "interrupted", "cancelled", "failed"]
     ended: TurnEnded
     messages: tuple[Message, ...] = ()
@@ -108,10 +112,10 @@ class AnswerEnded:
 class Interrupted:
     """The listener has heard `seconds` of the answer's own sound, and the history says so.
 
-    Follows AnswerEnded of this answer, however long ago that was. `text` is what was heard.
+    Follows ResponseEnded of this answer, however long ago that was. `text` is what was heard.
     """
 
-    answer_id: str
+    response_id: str
     seconds: float
     text: str
 
@@ -127,12 +131,12 @@ LiveEvent = (
     SpeechStarted
     | SpeechStopped
     | UserTurn
-    | AnswerStarted
-    | AnswerEvent
-    | LeadInSound
-    | AnswerPaused
-    | AnswerResumed
-    | AnswerEnded
+    | ResponseStarted
+    | ResponseEvent
+    | LeadInAudio
+    | ResponsePaused
+    | ResponseResumed
+    | ResponseEnded
     | Interrupted
     | SpeculationDropped
 )

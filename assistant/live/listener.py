@@ -6,18 +6,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from assistant.audio import Pcm16
+from assistant.audio.samples import Pcm16
 from assistant.config import LiveSettings
-from assistant.live.ears import FRAME_S, Detector, Ears, Frame
 from assistant.live.utterance import Utterance
-from assistant.live.vad import FRAME_SAMPLES
+from assistant.live.vad.frames import FRAME_S, Detector, Frame, VoiceActivityDetector
+from assistant.live.vad.silero import FRAME_SAMPLES
 
 
 class Listener:
     """The ears, and what they hold of the turn."""
 
     def __init__(self, settings: LiveSettings, rate: int, detector: Detector | None) -> None:
-        self._ears = Ears(settings, rate, detector)
+        self._ears = VoiceActivityDetector(settings, rate, detector)
         self._rate = rate
         self.received_s = 0.0
         self.utterance = Utterance(settings.prefix_ms / 1000, settings.max_utterance_s)

@@ -1,7 +1,7 @@
 """How much of an answer's sound the listener has heard.
 
 What is sent plays at once, in real time and without a gap, unless the door knows better and
-reports. Phrases that were put in between (lead-ins) are sound too, but not the answer's own.
+reports. PhraseCache that were put in between (lead-ins) are sound too, but not the answer's own.
 """
 
 from __future__ import annotations

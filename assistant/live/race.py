@@ -7,7 +7,7 @@ import anyio
 from assistant.live.clock import Clock
 
 
-async def happened(event: anyio.Event, clock: Clock, until: float) -> bool:
+async def wait_until(event: anyio.Event, clock: Clock, until: float) -> bool:
     """Whether the event was set before that time; returns as soon as that is known."""
     async with anyio.create_task_group() as tasks:
 

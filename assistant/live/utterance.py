@@ -6,9 +6,9 @@ from collections import deque
 
 import numpy as np
 
-from assistant.audio import Sound
-from assistant.live.ears import FRAME_S, Frame
-from assistant.live.vad import RATE
+from assistant.audio.samples import Audio
+from assistant.live.vad.frames import FRAME_S, Frame
+from assistant.live.vad.silero import RATE
 
 TAIL_S = 0.2
 """Kept after the last speech: its faint end, and a pause that tells that it is over."""
@@ -61,8 +61,8 @@ class Utterance:
     def speech_end(self) -> float:
         return self._speech_end
 
-    def sound(self, *, whole: bool = False) -> Sound | None:
+    def sound(self, *, whole: bool = False) -> Audio | None:
         """Up to the end of the speech and TAIL_S, or all of it; None where there is none."""
         until = float("inf") if whole else self._speech_end + TAIL_S
         frames = [frame.samples for frame in self._frames if frame.start < until]
-        return Sound.from_pcm16(np.concatenate(frames), RATE) if frames else None
+        return Audio.from_pcm16(np.concatenate(frames), RATE) if frames else None

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from anyio.abc import TaskGroup
 
-from assistant.audio import OUTPUT_RATE
+from assistant.audio.samples import OUTPUT_RATE
 from assistant.errors import AssistantError
 from assistant.events import ToolCallFinished, ToolCallStarted
-from assistant.live.answer import Answer
 from assistant.live.clock import Clock
-from assistant.live.events import LeadInSound, LiveEvent
-from assistant.live.lead_in import LeadIns, language_by_script
+from assistant.live.events import LeadInAudio, LiveEvent
+from assistant.live.lead_ins import LeadIns, language_by_script
+from assistant.live.response import Response
 from assistant.messages import UserMessage
-from assistant.queue import EventQueue
 from assistant.session import Session
+from assistant.turn.event_queue import EventQueue
 
 
 class Waiting:
@@ -33,12 +33,12 @@ class Waiting:
         self._last = ""
         self.tasks: TaskGroup
 
-    def tool_started(self, answer: Answer, event: ToolCallStarted) -> None:
+    def tool_started(self, answer: Response, event: ToolCallStarted) -> None:
         answer.tools += 1
         if self._lead_ins is not None and answer.tools == 1 and not answer.said:
             self.tasks.start_soon(self._wait, answer, event.name, self._lead_ins)
 
-    def tool_finished(self, answer: Answer, event: ToolCallFinished) -> None:
+    def tool_finished(self, answer: Response, event: ToolCallFinished) -> None:
         answer.tools -= 1
         if self._lead_ins is not None and event.outcome in ("ok", "timeout"):
             self._lead_ins.observed(event.name, event.seconds)
@@ -50,7 +50,7 @@ class Waiting:
             texts = self._lead_ins.texts(self._session.tools.values(), language)
             await self._lead_ins.phrases.prepare(texts, self._session.voice, language)
 
-    async def _wait(self, answer: Answer, name: str, lead_ins: LeadIns) -> None:
+    async def _wait(self, answer: Response, name: str, lead_ins: LeadIns) -> None:
         await self._clock.sleep_until(self._clock.now() + lead_ins.limit_s(name))
         if not self._is_silent(answer):
             return
@@ -64,12 +64,12 @@ class Waiting:
             self._last = text
             answer.said = True
             answer.playback.sent(len(samples) / OUTPUT_RATE, self._clock.now(), own=False)
-            await self._out.put(LeadInSound(answer.id, text, samples))
+            await self._out.put(LeadInAudio(answer.id, text, samples))
 
     def _language(self) -> str:
         """The session's; where it has none, the one of the script that the user writes in."""
         said = [m.text for m in self._session.history if isinstance(m, UserMessage)]
         return self._session.language or language_by_script(said[-1] if said else "")
 
-    def _is_silent(self, answer: Answer) -> bool:
+    def _is_silent(self, answer: Response) -> bool:
         return answer.tools > 0 and not answer.said and not answer.stopped

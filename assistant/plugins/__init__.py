@@ -1,7 +1,6 @@
 """Tools: what makes a function one, where they come from, and how their calls are run."""
 
-from assistant.plugins.arguments import canonical
-from assistant.plugins.calls import Approve, Caller, ToolOutcome
+from assistant.plugins.calls import Approve, Caller, CallKey, EarlierCalls, ToolOutcome
 from assistant.plugins.context import ToolContext, ToolResult, VoiceSearch
 from assistant.plugins.dispatch import Dispatcher
 from assistant.plugins.loader import LoadReport, check_tools, load_tools
@@ -11,8 +10,10 @@ from assistant.plugins.warm_up import warm_up
 
 __all__ = [
     "Approve",
+    "CallKey",
     "Caller",
     "Dispatcher",
+    "EarlierCalls",
     "LoadReport",
     "Registry",
     "SideEffect",
@@ -21,7 +22,6 @@ __all__ = [
     "ToolOutcome",
     "ToolResult",
     "VoiceSearch",
-    "canonical",
     "check_tools",
     "load_tools",
     "tool",

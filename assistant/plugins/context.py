@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from assistant.audio import Voice, VoiceMatch
+from assistant.audio.voice import Voice, VoiceMatch
 
 
 @dataclass(frozen=True, slots=True)

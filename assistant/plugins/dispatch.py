@@ -1,9 +1,6 @@
-"""Runs the calls that a model makes. Each call ends in exactly one outcome.
+"""Dispatch: runs the calls that a model makes. Each call ends in exactly one outcome.
 
-the call itself is malformed    error       the arguments do not fit    error
-no tool has the name            unknown     the approval is refused     denied
-it is not allowed here          denied      it runs                     ok, error, timeout
-the turn stops before any of these                                      cancelled
+call_policy.py decides whether a call runs, and lists every reason.
 """
 
 from __future__ import annotations
@@ -11,32 +8,34 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 import anyio
 
 from assistant.config import PluginSettings
-from assistant.errors import ToolError, did_you_mean
+from assistant.errors import ToolError
 from assistant.messages import Outcome, ToolCall, ToolSchema
-from assistant.plugins.arguments import parse_arguments
-from assistant.plugins.calls import Caller, ToolOutcome
+from assistant.plugins.call_policy import CallPolicy, Refused, Runs, RunsAtClient, Shares
+from assistant.plugins.calls import Caller, EarlierCall, ToolOutcome
 from assistant.plugins.context import ToolResult
 from assistant.plugins.execution import UNREACHABLE, Execution, OutOfTime, Sleep
-from assistant.plugins.registry import Registry, permitted
+from assistant.plugins.registry import Registry
 from assistant.plugins.results import clean, cut
 from assistant.plugins.threads import Threads
 from assistant.plugins.tool import Tool
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 THREADS_PER_TOOL = 32
+Report = Callable[[ToolOutcome], None]
 
 
 class Dispatcher:
-    """Runs calls, of any number of sessions at the same time; keeps nothing of a call.
+    """Runs calls of any number of sessions at the same time; keeps no state of a call.
 
     A tool that blocks runs in a thread, at most `threads_per_tool` at a time for each tool, so
-    that one that hangs does not starve the others. A call that finds no place free waits for one,
-    and the wait counts against its timeout. `sleep` waits between tries.
+    that a tool that hangs does not starve the others. A call that finds no free thread waits for
+    one, and the wait counts against its timeout. `sleep` waits between attempts.
     """
 
     def __init__(
@@ -49,52 +48,74 @@ class Dispatcher:
     ) -> None:
         self.registry = registry
         self.settings = settings or PluginSettings()
+        self.policy = CallPolicy(registry, self.settings)
         self._threads = Threads(threads_per_tool)
         self._sleep = sleep
 
     def schemas(
         self, allow: Collection[str] | None = None, deny: Collection[str] = ()
     ) -> tuple[ToolSchema, ...]:
-        """What the model of a session with these lists is told: the tools that it may call."""
+        """Returns the schemas of the tools that a session with these lists may call."""
         schemas = self.registry.schemas(allow, deny)
-        return tuple(schema for schema in schemas if self._permitted(schema.name))
+        return tuple(schema for schema in schemas if self.policy.permits(schema.name))
 
-    async def run(
-        self, call: ToolCall, caller: Caller, report: Callable[[ToolOutcome], None]
-    ) -> None:
-        """Runs the call and reports its outcome: exactly once, also when it is cancelled.
+    def runs_at_client(self, call: ToolCall, caller: Caller) -> bool:
+        """Returns whether the client has to run the call; `run` must not be called then."""
+        return isinstance(self.policy.decide(call, caller), RunsAtClient)
+
+    async def run(self, call: ToolCall, caller: Caller, report: Report) -> None:
+        """Runs the call and reports its outcome: exactly once, also if it is cancelled.
 
         A tool of side effect `once` that has begun is not cut short by a cancellation but waited
         for, at most until its timeout, and its real outcome is reported. Then the cancellation
-        goes on.
+        goes on. A call that shares the outcome of an earlier one reports nothing if that one was
+        cancelled.
         """
-        run = _Run(self, call, caller)
+        match self.policy.decide(call, caller):
+            case Shares(earlier):
+                await _share(call, earlier, report)
+            case Refused(outcome, text) if not caller.offers_tools:
+                report(ToolOutcome(call, outcome, text))
+            case decision:
+                assert not isinstance(decision, RunsAtClient), "the client runs it"
+                earlier = caller.earlier.add(call) if caller.earlier else EarlierCall()
+                await self._run(_Run(self, call, caller), decision, earlier, report)
+
+    async def _run(
+        self, run: _Run, decision: Refused | Runs, earlier: EarlierCall, report: Report
+    ) -> None:
         try:
+            if isinstance(decision, Runs) and decision.commit is not None:
+                await decision.commit.wait()
+                run.restart_clock()
             # In a task of its own: a CancelledError that the tool raises by itself is then told
             # from a turn that is cancelled, and the task can be waited for in both cases.
             async with anyio.create_task_group() as group:
-                group.start_soon(run.to_its_end)
-            run.end("error", _unexpected(call.name))
+                group.start_soon(run.to_its_end, decision)
+            run.end("error", _unexpected(run.call.name))
         finally:
             run.end("cancelled", "The call was stopped before it ended.")
+            earlier.outcome = run.outcome
+            earlier.done.set()
             report(run.outcome)
 
-    def may_call(self, name: str, caller: Caller) -> bool:
-        return self._permitted(name) and permitted(name, caller.allow, caller.deny)
-
-    def _permitted(self, name: str) -> bool:
-        return permitted(name, self.settings.allow, self.settings.deny)
-
-    def _execution(self, tool: Tool, call: ToolCall, caller: Caller) -> Execution:
+    def execution(self, tool: Tool, call: ToolCall, caller: Caller) -> Execution:
+        """Returns one execution of the tool: its attempts, its timeout and its thread."""
         return Execution(tool, call, caller, self.settings, self._threads, self._sleep)
+
+
+async def _share(call: ToolCall, earlier: EarlierCall, report: Report) -> None:
+    await earlier.done.wait()
+    if earlier.outcome is not None:
+        report(replace(earlier.outcome, call=call, seconds=0.0, attempts=0))
 
 
 class _Run:
     """One call on its way to its outcome. The first outcome stands."""
 
     def __init__(self, dispatcher: Dispatcher, call: ToolCall, caller: Caller) -> None:
+        self.call = call
         self._dispatcher = dispatcher
-        self._call = call
         self._caller = caller
         self._execution: Execution | None = None
         self._started = time.perf_counter()
@@ -102,14 +123,19 @@ class _Run:
 
     @property
     def outcome(self) -> ToolOutcome:
-        assert self._outcome is not None, "asked for before the end"
+        assert self._outcome is not None, "the call has not ended"
         return self._outcome
 
+    def restart_clock(self) -> None:
+        """Lets the outcome's seconds begin now."""
+        self._started = time.perf_counter()
+
     def end(self, outcome: Outcome, text: str, result: ToolResult | None = None) -> None:
+        """Sets the outcome, unless the call has one already."""
         if self._outcome is not None:
             return
         self._outcome = ToolOutcome(
-            call=self._call,
+            call=self.call,
             outcome=outcome,
             text=cut(clean(text), self._dispatcher.settings.max_result_chars),
             data=result.data if result else None,
@@ -118,69 +144,34 @@ class _Run:
             attempts=self._execution.attempts if self._execution else 0,
         )
 
-    async def to_its_end(self) -> None:
-        name = self._call.name
+    async def to_its_end(self, decision: Refused | Runs) -> None:
+        """Runs the call if it may run, and turns whatever happens into its outcome."""
+        name = self.call.name
         try:
-            await self._work()
+            await self._work(decision)
         except ToolError as error:
             self.end("error", str(error) or f"The tool {name} failed.")
         except OutOfTime as late:
             self.end("timeout", str(late))
         except UNREACHABLE as error:
-            log.warning("The tool %s: %s: %s", name, type(error).__name__, error)
+            logger.warning("The tool %s: %s: %s", name, type(error).__name__, error)
             self.end("error", f"The tool {name} could not reach what it needs.")
-        except Exception:  # the one place where a stranger's code is contained
-            log.exception("The tool %s failed", name)
+        except Exception:  # the one place that contains the code of strangers
+            logger.exception("The tool %s failed", name)
             self.end("error", _unexpected(name))
 
-    async def _work(self) -> None:
-        tool = self._admitted()
-        if tool is None:
+    async def _work(self, decision: Refused | Runs) -> None:
+        if isinstance(decision, Refused):
+            self.end(decision.outcome, decision.text)
             return
-        values = parse_arguments(tool, self._call.arguments)
-        if tool.needs_approval and not await self._approved(tool):
+        tool, dispatcher = decision.tool, self._dispatcher
+        values = await dispatcher.policy.ready(tool, self.call, self._caller)
+        if isinstance(values, Refused):
+            self.end(values.outcome, values.text)
             return
-        self._execution = self._dispatcher._execution(tool, self._call, self._caller)
+        self._execution = dispatcher.execution(tool, self.call, self._caller)
         result = await self._execution.run(values)
         self.end("ok", result.text, result)
-
-    def _admitted(self) -> Tool | None:
-        """The tool, if there is one and it may be called; else the call has its outcome."""
-        call = self._call
-        tool = self._dispatcher.registry.get(call.name)
-        if call.problem:
-            self.end("error", call.problem if call.name else f"{call.problem} {self._known()}")
-        elif tool is None:
-            hint = did_you_mean(call.name, self._names())
-            near = f"; {hint}" if hint else "."
-            self.end("unknown", f"There is no tool {call.name!r}{near} {self._known()}")
-        elif not self._dispatcher.may_call(call.name, self._caller):
-            self.end("denied", f"The tool {call.name} is not allowed in this conversation.")
-        else:
-            return tool
-        return None
-
-    def _known(self) -> str:
-        names = self._names()
-        return f"The tools are: {', '.join(names)}." if names else "There are no tools."
-
-    def _names(self) -> list[str]:
-        names = self._dispatcher.registry.names
-        return [name for name in names if self._dispatcher.may_call(name, self._caller)]
-
-    async def _approved(self, tool: Tool) -> bool:
-        name, approve = tool.name, self._caller.approve
-        if approve is None:
-            self.end("denied", f"The tool {name} needs an approval, and nobody can give one.")
-            return False
-        try:
-            approved = await approve(self._call, tool.schema) is True
-        except Exception:  # an approval that fails is none
-            log.exception("Asking for the approval of %s failed", name)
-            approved = False
-        if not approved:
-            self.end("denied", f"The call of {name} was not approved.")
-        return approved
 
 
 def _unexpected(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from assistant.audio import Pcm16
+from assistant.audio.samples import Pcm16
 from assistant.events import (
     AudioChunk,
     Event,
@@ -19,7 +19,7 @@ from assistant.events import (
     VoiceChanged,
     to_json,
 )
-from assistant.server.wire.errors import ApiError
+from assistant.server.http.errors import ApiError
 
 STEPS = (Transcript, ToolCallStarted, ToolProgress, ToolCallFinished, VoiceChanged)
 """What happens besides text and sound; clients see it in a field of ours."""

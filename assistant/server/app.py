@@ -9,24 +9,18 @@ from fastapi import FastAPI
 
 from assistant.assistant import Assistant
 from assistant.config import Settings, load_settings
-from assistant.server.handlers import install_handlers
-from assistant.server.parts import install_parts
-from assistant.server.recall import Recall
-from assistant.server.routes import (
-    chat,
-    generate,
-    health,
-    models,
-    page,
-    realtime,
-    sessions,
-    speech,
-    tools,
-    transcriptions,
-    twilio,
-    voices,
-)
-from assistant.server.text_streams import TextStreams
+from assistant.server import health, models, page, tools, voices
+from assistant.server.chat import routes as chat
+from assistant.server.chat.turn_cache import TurnCache
+from assistant.server.generate import routes as generate
+from assistant.server.generate.text_streams import TextStreams
+from assistant.server.http.handlers import install_handlers
+from assistant.server.realtime import routes as realtime
+from assistant.server.sessions import routes as sessions
+from assistant.server.speech import routes as speech
+from assistant.server.speech import transcription_routes as transcriptions
+from assistant.server.state import install_state
+from assistant.server.twilio import routes as twilio
 
 ROUTES = (
     chat,
@@ -63,10 +57,10 @@ def create_app(settings: Settings | None = None, *, assistant: Assistant | None 
     app = FastAPI(title="Voice assistant", lifespan=lifespan)
     app.state.settings = settings
     app.state.assistant = made
-    app.state.recall = Recall()
+    app.state.recall = TurnCache()
     app.state.text_streams = TextStreams()
     install_handlers(app)
-    parts = install_parts(app, settings.server)
+    parts = install_state(app, settings.server)
     for module in ROUTES:
         app.include_router(module.router)
     return app

@@ -15,7 +15,7 @@ from typing import TextIO
 
 from assistant.errors import AssistantError, ToolError
 from assistant.events import Event, ToolCallFinished, ToolCallStarted, Transcript, TurnEnded
-from assistant.server.requests import RequestIdFilter
+from assistant.server.http.request_log import RequestIdFilter
 
 logger = logging.getLogger(__name__)
 

@@ -42,11 +42,11 @@ class Metrics:
         self.tool_seconds = self._histogram("tool_seconds", "Time of a tool call.", "tool")
         self.turn_seconds = self._histogram("turn_seconds", "Time of a turn.")
         self.segments = self._histogram(
-            "turn_segment_seconds", "Parts of a turn's time; they add up to it.", "segment"
+            "turn_segment_seconds", "ServerState of a turn's time; they add up to it.", "segment"
         )
         self.first_audio = self._histogram("first_audio_seconds", "From the request to sound.")
-        self.audio_in = self._counter("audio_in_seconds", "Sound that was received.")
-        self.audio_out = self._counter("audio_out_seconds", "Sound that was spoken.")
+        self.audio_in = self._counter("audio_in_seconds", "Audio that was received.")
+        self.audio_out = self._counter("audio_out_seconds", "Audio that was spoken.")
         self.calls = self._counter("calls", "Telephone calls by what ended them.", "ended_by")
         self.call_frame_late = self._histogram(
             "call_frame_late_seconds",

@@ -14,20 +14,20 @@ import anyio
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 
 from assistant.assistant import Assistant
-from assistant.audio import DEFAULT_VOICE
+from assistant.audio.voice import DEFAULT_VOICE
 from assistant.errors import LibraryError
 from assistant.events import Event, Failed, TurnStarted
 from assistant.plugins import VoiceSearch
 from assistant.server.answers import failure
+from assistant.server.auth.access import access_of
 from assistant.server.logs import log_content
-from assistant.server.parts import the_parts
-from assistant.server.security.access import access_of
+from assistant.server.state import get_state
 from assistant.session import Session
 
 T = TypeVar("T")
 
 
-def the_assistant(connection: HTTPConnection) -> Assistant:
+def get_assistant(connection: HTTPConnection) -> Assistant:
     """The assistant of this server; for FastAPI's Depends."""
     return cast(Assistant, connection.app.state.assistant)
 
@@ -40,7 +40,7 @@ def open_session(
     `voice`: id of a clip; clients send the names of other services' voices unasked, so an unknown
     one is the server's default.
     """
-    assistant, access = the_assistant(connection), access_of(connection)
+    assistant, access = get_assistant(connection), access_of(connection)
     voices = access.voices(assistant.library)
     options["allow"] = access.tools(options.get("allow"))
     return assistant.session(voice=known_voice(voices, voice), voices=voices, **options)
@@ -60,9 +60,9 @@ async def admitted(
 ) -> AsyncGenerator[Event, None]:
     """The events of the turn, which begins when the queue has a place for it, and is counted.
 
-    Raises ApiError: 429, 503, see TurnGate.
+    Raises ApiError: 429, 503, see TurnQueue.
     """
-    parts = the_parts(connection)
+    parts = get_state(connection)
     meter = parts.metrics.turn()
     try:
         async with parts.gate.turn(access_of(connection).key), aclosing(turn):

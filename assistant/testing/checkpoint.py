@@ -133,7 +133,8 @@ def _write_voices(folder: Path) -> None:
     """The two prompt voices of a checkpoint, here a buzz of many harmonics with a slow beat."""
     import numpy as np
 
-    from assistant.audio import OUTPUT_RATE, Sound, write_wav
+    from assistant.audio.encode import write_wav
+    from assistant.audio.samples import OUTPUT_RATE, Audio
 
     folder.mkdir(exist_ok=True)
     time = np.arange(3 * OUTPUT_RATE) / OUTPUT_RATE
@@ -141,4 +142,4 @@ def _write_voices(folder: Path) -> None:
     for name, pitch in (("default_female", 210.0), ("default_male", 110.0)):
         partials = [np.sin(2 * np.pi * pitch * n * time) / n for n in range(1, 20)]
         samples = (beat * np.sum(partials, axis=0) / 2).astype(np.float32)
-        write_wav(folder / f"{name}.wav", [Sound(samples, OUTPUT_RATE).to_pcm16()])
+        write_wav(folder / f"{name}.wav", [Audio(samples, OUTPUT_RATE).to_pcm16()])

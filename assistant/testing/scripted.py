@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import numpy as np
 
-from assistant.audio import OUTPUT_RATE
+from assistant.audio.samples import OUTPUT_RATE
 from assistant.engines.base import EngineOutput, EngineRequest, Finish, Speech
 from assistant.engines.parser import ToolCallParser
 from assistant.events import TextDelta
@@ -33,6 +33,10 @@ class ScriptState:
     """Where a conversation is in the script."""
 
     step: int = 0
+
+    def copy(self) -> ScriptState:
+        """Returns the state itself: the script goes on after a dropped turn."""
+        return self
 
 
 class ScriptedEngine:
@@ -88,7 +92,7 @@ class ScriptedEngine:
     def warm_up(self) -> None:
         """Is ready."""
 
-    def heard(self, message: AssistantMessage, seconds: float) -> None:
+    def truncate(self, message: AssistantMessage, seconds: float) -> None:
         """Has no tokens to tell by."""
 
     async def aclose(self) -> None:

@@ -7,16 +7,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import chromium
 import pytest
-from chromium import Opened, Start, WebPage
-from serving import Hold, Running, running
 
 from assistant import Assistant
 from assistant.config import Settings
 from assistant.engines.base import Engine
 from assistant.plugins import Tool
 from assistant.server import create_app
+from tests.support import chromium
+from tests.support.chromium import Opened, Start, WebPage
+from tests.support.serving import Hold, Running, running
 
 
 @pytest.fixture(scope="session")

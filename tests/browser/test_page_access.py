@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
-from chromium import QUESTION, Opened, Start, WebPage
 from selenium.webdriver.common.keys import Keys
-from serving import Hold, Running, call
 
 from assistant import ToolContext, tool
 from assistant.events import Transcript
-from assistant.server.security.key_file import add_key
+from assistant.server.auth.key_file import add_key
 from assistant.testing import ScriptedEngine
+from tests.support.chromium import QUESTION, Opened, Start, WebPage
+from tests.support.serving import Hold, Running, call
 
 CONTROLS = "button, input, textarea, select, a, summary, canvas, [tabindex='0']"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import soundfile
-from chromium import EXAMPLES, QUESTION, Opened, WebPage
 
 from assistant.events import Transcript
 from assistant.testing import ScriptedEngine
+from tests.support.chromium import EXAMPLES, QUESTION, Opened, WebPage
 
 LONG = " ".join(f"This is sentence number {number}." for number in range(1, 13))  # 17 s
 SHORT = "Noon."

@@ -6,8 +6,9 @@ import itertools
 from typing import Any
 
 import pytest
-from chromium import WebPage
-from serving import Running
+
+from tests.support.chromium import WebPage
+from tests.support.serving import Running
 
 
 @pytest.fixture(scope="module")

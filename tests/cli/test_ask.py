@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from assistant.audio import read_sound
+from assistant.audio.decode import read_audio
 from assistant.library import measure
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -34,7 +34,7 @@ def dice(tmp_path: Path) -> Path:
 
 
 def pitch(path: Path) -> float:
-    return measure(read_sound(path, max_seconds=60)).pitch_hz
+    return measure(read_audio(path, max_seconds=60)).pitch_hz
 
 
 def test_a_spoken_question_gets_a_spoken_answer_made_with_a_tool(cli, tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_spoken_question_gets_a_spoken_answer_made_with_a_tool(cli, tmp_path: 
     assert (finished["name"], finished["outcome"]) == ("date_time", "ok")
     (ended,) = run.of_type("turn_ended")
     assert "Tokyo" in ended["text"]
-    sound = read_sound(tmp_path / "answer.wav", max_seconds=60)
+    sound = read_audio(tmp_path / "answer.wav", max_seconds=60)
     assert sound.sample_rate == 24_000
     assert sound.seconds == pytest.approx(ended["audio_seconds"])
     assert np.sqrt(np.mean(sound.samples**2)) > 0.01

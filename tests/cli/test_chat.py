@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from assistant.audio import read_sound
+from assistant.audio.decode import read_audio
 from assistant.testing import ScriptedEngine
 
 
@@ -32,7 +32,7 @@ def test_a_conversation_has_history_and_writes_its_answers(cli, typed, tmp_path:
     assert "not read" not in run.out
     for number in (1, 2):
         path = tmp_path / "out" / f"answer-00{number}.wav"
-        assert read_sound(path, max_seconds=60).seconds > 1
+        assert read_audio(path, max_seconds=60).seconds > 1
 
 
 def test_a_mistake_in_a_line_is_told_and_the_conversation_goes_on(cli, typed) -> None:

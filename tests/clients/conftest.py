@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from client_calls import complaints
-from serving import Running, running
 
 from assistant import Assistant
 from assistant.config import Settings
 from assistant.server import create_app
+from tests.support.client_calls import complaints
+from tests.support.serving import Running, running
 
 
 @pytest.fixture

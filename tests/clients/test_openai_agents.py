@@ -9,7 +9,8 @@ from typing import Any
 import anyio
 import numpy as np
 import pytest
-from client_calls import (
+
+from tests.support.client_calls import (
     DICE,
     DICE_TEXT,
     PATIENCE_S,
@@ -23,7 +24,7 @@ from client_calls import (
     pieces,
     seconds_of,
 )
-from serving import Running
+from tests.support.serving import Running
 
 with foreign():
     pytest.importorskip("agents.realtime", reason="needs openai-agents")

@@ -8,7 +8,8 @@ from typing import Any
 
 import anyio
 import pytest
-from client_calls import (
+
+from tests.support.client_calls import (
     DICE,
     DICE_TEXT,
     QUIET_CLIENT,
@@ -23,7 +24,7 @@ from client_calls import (
     pieces,
     seconds_of,
 )
-from serving import Running
+from tests.support.serving import Running
 
 with foreign():
     pytest.importorskip("pipecat", reason="needs pipecat-ai[openai]")

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from assistant.engines.graphs import Work
+from assistant.engines.nn.cuda_graphs import Work
 
 
 class Recorder:

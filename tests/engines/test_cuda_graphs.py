@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from assistant.engines.graphs import CudaGraphs, Recordings
+from assistant.engines.nn.cuda_graphs import CudaGraphs, Recordings
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 

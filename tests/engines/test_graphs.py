@@ -9,11 +9,11 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
-from engines.recorder import Recorder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.engines.graphs import Captured, CudaGraphs, Graphs, Recordings, power_of_two
+from assistant.engines.nn.cuda_graphs import Captured, CudaGraphs, Graphs, Recordings, power_of_two
+from tests.engines.recorder import Recorder
 
 
 def mixed(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -20,7 +20,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 class Work:
-    """Yields 0, 1, 2, ...; says what happened to it."""
+    """Yields 0, 1, 2, ...; says what wait_until to it."""
 
     def __init__(self, count: int = 3, error: Exception | None = None) -> None:
         self.count, self.error = count, error

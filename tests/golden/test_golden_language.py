@@ -13,12 +13,12 @@ pytest.importorskip("safetensors")
 
 import torch
 from safetensors.numpy import load_file
-from weights import GOLDEN_DIR, manifest, relative_error, weight
 
 from assistant.engines.step_audio_2.cache import KeyValueCache
 from assistant.engines.step_audio_2.frontend import log_mel, patch_count
 from assistant.engines.step_audio_2.model import StepAudio2Model
 from assistant.engines.step_audio_2.sizes import ModelSizes
+from tests.golden.weights import GOLDEN_DIR, manifest, relative_error, weight
 
 AUDIO_START = 151_688  # the vectors are in ids of the published vocabulary
 

@@ -15,12 +15,11 @@ load_file = pytest.importorskip("safetensors.torch").load_file
 pytest.importorskip("transformers")
 pytest.importorskip("kaldi_native_fbank")
 
-from weights import GOLDEN_DIR, manifest, weight  # noqa: E402
-
 from assistant.engines.token2wav.features import flow_mel, speaker_fbank  # noqa: E402
 from assistant.engines.token2wav.flow.model import Flow  # noqa: E402
 from assistant.engines.token2wav.flow.shape import FlowShape  # noqa: E402
 from assistant.engines.token2wav.hift.generator import Hift, HiftShape  # noqa: E402
+from tests.golden.weights import GOLDEN_DIR, manifest, weight  # noqa: E402
 
 TOLERANCE = 1e-4
 LOOK_AHEAD, CHUNK = 3, 25

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from assistant.audio import Sound, read_sound
+from assistant.audio.decode import read_audio
+from assistant.audio.samples import Audio
 from assistant.config import bundled
 from assistant.library import VoiceLibrary
 
@@ -73,8 +74,8 @@ NO_SPEECH: dict[str, Callable[[], Samples]] = {
 
 
 @pytest.fixture(params=sorted(NO_SPEECH))
-def no_speech(request: pytest.FixtureRequest) -> Sound:
-    return Sound(NO_SPEECH[request.param]().astype(np.float32), RATE)
+def no_speech(request: pytest.FixtureRequest) -> Audio:
+    return Audio(NO_SPEECH[request.param]().astype(np.float32), RATE)
 
 
 @pytest.fixture
@@ -83,9 +84,9 @@ def bundled_folder() -> Path:
 
 
 @pytest.fixture
-def clip(bundled_folder: Path) -> Callable[[str], Sound]:
+def clip(bundled_folder: Path) -> Callable[[str], Audio]:
     """A bundled clip by its id."""
-    return lambda name: read_sound(bundled_folder / f"{name}.wav", max_seconds=60.0)
+    return lambda name: read_audio(bundled_folder / f"{name}.wav", max_seconds=60.0)
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.errors import LibraryError
 from assistant.library import ClipInfo, VoiceLibrary
 
-Clip = Callable[[str], Sound]
+Clip = Callable[[str], Audio]
 Write = Callable[[str, npt.NDArray[np.floating]], Path]
 
 
@@ -47,7 +47,7 @@ def test_an_added_clip_can_be_found_and_removed(
 
 
 def test_noise_tones_and_music_are_refused(
-    empty_library: VoiceLibrary, no_speech: Sound, write: Write
+    empty_library: VoiceLibrary, no_speech: Audio, write: Write
 ) -> None:
     assert "not speech" in refusals(empty_library, write("x.wav", no_speech.samples))[0]
     assert not empty_library.folder.exists()

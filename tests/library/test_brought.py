@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.errors import LibraryError
 from assistant.library import ClipInfo, Source, VoiceLibrary, describe
 
-Clip = Callable[[str], Sound]
+Clip = Callable[[str], Audio]
 Write = Callable[[str, npt.NDArray[np.floating]], Path]
 
 

@@ -10,12 +10,12 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from assistant.audio import Float32, Sound
+from assistant.audio.samples import Audio, Float32
 from assistant.errors import AudioError
 from assistant.library import ClipInfo, Embedder, VoiceLibrary
 from assistant.library.embedding import unit_rows
 
-Clip = Callable[[str], Sound]
+Clip = Callable[[str], Audio]
 Write = Callable[[str, npt.NDArray[np.floating]], Path]
 
 
@@ -30,15 +30,15 @@ class Bands:
         self.seen = 0
         self.most_at_once = 0
 
-    def __call__(self) -> Embedder[Sound]:
+    def __call__(self) -> Embedder[Audio]:
         return self
 
-    def embed(self, items: Sequence[Sound]) -> Float32:
+    def embed(self, items: Sequence[Audio]) -> Float32:
         self.seen += len(items)
         self.most_at_once = max(self.most_at_once, len(items))
         return unit_rows(np.stack([self._bands(item) for item in items]))
 
-    def _bands(self, sound: Sound) -> Float32:
+    def _bands(self, sound: Audio) -> Float32:
         spectrum = np.abs(np.fft.rfft(sound.resampled(16_000).samples))
         parts = np.array_split(spectrum, self.dim)
         return np.array([part.sum() for part in parts], dtype=np.float32)
@@ -54,13 +54,13 @@ def folder(empty_library: VoiceLibrary, clip: Clip, write: Write) -> Path:
 
 
 def test_the_embedder_is_made_when_a_clip_is_searched_for_first(folder: Path, clip: Clip) -> None:
-    made: list[Embedder[Sound]] = []
+    made: list[Embedder[Audio]] = []
 
-    def make() -> Embedder[Sound]:
+    def make() -> Embedder[Audio]:
         made.append(Bands())
         return made[-1]
 
-    library = VoiceLibrary(folder, sound_embedder=make)
+    library = VoiceLibrary(folder, audio_embedder=make)
     library.search("a man")
     assert not made
     for _ in range(2):
@@ -70,12 +70,12 @@ def test_the_embedder_is_made_when_a_clip_is_searched_for_first(folder: Path, cl
 
 def test_a_clip_is_worked_through_once_whatever_it_is_called(folder: Path, clip: Clip) -> None:
     first = Bands()
-    found = VoiceLibrary(folder, sound_embedder=first).search_like(clip("slt"))
+    found = VoiceLibrary(folder, audio_embedder=first).search_like(clip("slt"))
     assert first.seen == 3 + 1  # the clips, and what was searched for
     manifest = folder / "voices.toml"
     manifest.write_text(manifest.read_text("utf-8").replace('"my-slt"', '"carla"'), "utf-8")
     second = Bands()
-    again = VoiceLibrary(folder, sound_embedder=second).search_like(clip("slt"))
+    again = VoiceLibrary(folder, audio_embedder=second).search_like(clip("slt"))
     assert second.seen == 1
     renamed = [match.voice.id.replace("my-slt", "carla") for match in found]
     assert [match.voice.id for match in again] == renamed
@@ -85,10 +85,10 @@ def test_going_back_and_forth_between_embedders_makes_nothing_anew(
     folder: Path, clip: Clip
 ) -> None:
     for name in ("one", "other"):
-        VoiceLibrary(folder, sound_embedder=Bands(name)).search_like(clip("slt"))
+        VoiceLibrary(folder, audio_embedder=Bands(name)).search_like(clip("slt"))
     for name in ("one", "other", "one"):
         embedder = Bands(name)
-        VoiceLibrary(folder, sound_embedder=embedder).search_like(clip("slt"))
+        VoiceLibrary(folder, audio_embedder=embedder).search_like(clip("slt"))
         assert embedder.seen == 1, name
 
 
@@ -96,7 +96,7 @@ def test_two_voices_of_one_clip_are_both_found(folder: Path, clip: Clip) -> None
     manifest = folder / "voices.toml"
     text = manifest.read_text("utf-8")
     manifest.write_text(text + '\n[[voices]]\nid = "twin"\nfile = "my-slt.wav"\n', "utf-8")
-    found = VoiceLibrary(folder, sound_embedder=Bands()).search_like(clip("slt"), limit=2)
+    found = VoiceLibrary(folder, audio_embedder=Bands()).search_like(clip("slt"), limit=2)
     assert {match.voice.id for match in found} == {"my-slt", "twin"}
     assert found[0].score == found[1].score
 
@@ -110,22 +110,22 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_done_before_an_error_is_not_done_again(folder: Path, clip: Clip) -> None:
     path = folder / "my-slt.wav"  # the last one
     content = path.read_bytes()
-    library = VoiceLibrary(folder, sound_embedder=Bands())
+    library = VoiceLibrary(folder, audio_embedder=Bands())
     path.unlink()
     with pytest.raises(AudioError, match=r"my-slt\.wav: no such file"):
         library.search_like(clip("slt"))
     path.write_bytes(content)
     embedder = Bands()
-    assert VoiceLibrary(folder, sound_embedder=embedder).search_like(clip("slt"))
+    assert VoiceLibrary(folder, audio_embedder=embedder).search_like(clip("slt"))
     assert embedder.seen == 1 + 1
 
 
 @pytest.mark.usefixtures("one_by_one")
 def test_what_was_done_before_ctrl_c_is_not_done_again(folder: Path, clip: Clip) -> None:
     with pytest.raises(KeyboardInterrupt):
-        VoiceLibrary(folder, sound_embedder=Impatient()).search_like(clip("slt"))
+        VoiceLibrary(folder, audio_embedder=Impatient()).search_like(clip("slt"))
     embedder = Bands()
-    VoiceLibrary(folder, sound_embedder=embedder).search_like(clip("slt"))
+    VoiceLibrary(folder, audio_embedder=embedder).search_like(clip("slt"))
     assert embedder.seen == 1 + 1
 
 
@@ -136,7 +136,7 @@ def test_only_a_few_clips_are_in_memory_at_the_same_time(folder: Path, clip: Cli
     sources.mkdir()
     write_pieces(sources, speech, 20)
     assert not library.add([sources]).refused
-    VoiceLibrary(folder, sound_embedder=embedder).search_like(clip("slt"))
+    VoiceLibrary(folder, audio_embedder=embedder).search_like(clip("slt"))
     assert embedder.seen == 23 + 1
     assert embedder.most_at_once == 16
 
@@ -147,7 +147,7 @@ def test_who_waits_for_many_clips_sees_how_many_are_done(
     monkeypatch.setattr("assistant.library.progress._PATIENCE_S", 0.0)
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes it for a terminal
     monkeypatch.setenv("TERM", "xterm")
-    library = VoiceLibrary(folder, sound_embedder=Bands())
+    library = VoiceLibrary(folder, audio_embedder=Bands())
     library.search_like(clip("slt"))
     assert "Indexing voices" in capsys.readouterr().err
     library.search_like(clip("slt"))
@@ -155,8 +155,8 @@ def test_who_waits_for_many_clips_sees_how_many_are_done(
 
 
 def test_a_sound_without_a_voice_in_it_is_like_no_clip(folder: Path) -> None:
-    library = VoiceLibrary(folder, sound_embedder=Bands())
-    assert library.search_like(Sound(np.zeros(16_000, np.float32), 16_000)) == []
+    library = VoiceLibrary(folder, audio_embedder=Bands())
+    assert library.search_like(Audio(np.zeros(16_000, np.float32), 16_000)) == []
 
 
 def write_pieces(folder: Path, speech: Float32, count: int) -> None:
@@ -168,7 +168,7 @@ def write_pieces(folder: Path, speech: Float32, count: int) -> None:
 class Impatient(Bands):
     """Is stopped by Ctrl-C at the third clip."""
 
-    def embed(self, items: Sequence[Sound]) -> Float32:
+    def embed(self, items: Sequence[Audio]) -> Float32:
         if self.seen == 2:
             raise KeyboardInterrupt
         return super().embed(items)

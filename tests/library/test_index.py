@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from assistant.audio import Float32, Sound
+from assistant.audio.samples import Audio, Float32
 from assistant.errors import LibraryError
 from assistant.library import ClipInfo, VoiceLibrary
 from assistant.library.embedding import LexicalEmbedder, unit_rows
@@ -19,7 +19,7 @@ from assistant.library.files import write_atomic
 from assistant.library.index import EXACT_LIMIT, VectorIndex
 from assistant.library.index_files import load_index, save_index
 
-Clip = Callable[[str], Sound]
+Clip = Callable[[str], Audio]
 Write = Callable[[str, npt.NDArray[np.floating]], Path]
 EMBEDDER = LexicalEmbedder(32)
 

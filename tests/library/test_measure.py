@@ -5,18 +5,18 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.library import describe, measure
 from assistant.library.measure import speech_problem
 
-Clip = Callable[[str], Sound]
+Clip = Callable[[str], Audio]
 RATE = 16_000
 
 
-def harmonic(hz: float, rate: int = RATE) -> Sound:
+def harmonic(hz: float, rate: int = RATE) -> Audio:
     time = np.arange(rate * 2) / rate
     wave = sum(np.sin(2 * np.pi * hz * k * time) / k for k in range(1, 12))
-    return Sound((0.2 * np.asarray(wave)).astype(np.float32), rate)
+    return Audio((0.2 * np.asarray(wave)).astype(np.float32), rate)
 
 
 @pytest.mark.parametrize("hz", [70, 95, 120, 165, 210, 300, 450])
@@ -29,18 +29,18 @@ def test_a_rumble_below_a_voice_does_not_hide_its_pitch(clip: Clip) -> None:
     sound = clip("slt")
     time = np.arange(len(sound.samples)) / sound.sample_rate
     rumble = 0.02 * np.sin(2 * np.pi * 30 * time)
-    noisy = Sound((sound.samples + rumble).astype(np.float32), sound.sample_rate)
+    noisy = Audio((sound.samples + rumble).astype(np.float32), sound.sample_rate)
     assert measure(noisy).pitch_hz == pytest.approx(measure(sound).pitch_hz, rel=0.05)
 
 
 def test_the_loudness_of_a_full_scale_sine_is_3_db_below_full_scale() -> None:
     wave = np.sin(2 * np.pi * 200 * np.arange(RATE * 2) / RATE).astype(np.float32)
-    assert measure(Sound(wave, RATE)).loudness_db == pytest.approx(-3.0, abs=0.1)
+    assert measure(Audio(wave, RATE)).loudness_db == pytest.approx(-3.0, abs=0.1)
 
 
 def test_a_softer_recording_differs_in_loudness_alone(clip: Clip) -> None:
     loud = clip("rms")
-    soft = Sound(loud.samples * np.float32(0.1), loud.sample_rate)
+    soft = Audio(loud.samples * np.float32(0.1), loud.sample_rate)
     one, other = measure(loud), measure(soft)
     assert one.loudness_db - other.loudness_db == pytest.approx(20.0, abs=0.2)
     assert other.pitch_hz == pytest.approx(one.pitch_hz, rel=0.02)
@@ -51,7 +51,7 @@ def test_played_twice_as_fast_a_voice_has_twice_the_pitch_and_about_twice_the_pa
     clip: Clip,
 ) -> None:
     slow = clip("rms")
-    fast = Sound(slow.samples[::2].copy(), slow.sample_rate)
+    fast = Audio(slow.samples[::2].copy(), slow.sample_rate)
     one, other = measure(slow), measure(fast)
     assert other.pitch_hz == pytest.approx(2 * one.pitch_hz, rel=0.03)
     assert 1.5 < other.syllables_per_s / one.syllables_per_s < 2.5
@@ -102,7 +102,7 @@ def test_every_bundled_voice_is_speech(clip: Clip, voice: str) -> None:
     assert speech_problem(clip(voice)) == ""
 
 
-def test_noise_tones_and_music_are_no_speech(no_speech: Sound) -> None:
+def test_noise_tones_and_music_are_no_speech(no_speech: Audio) -> None:
     assert speech_problem(no_speech).startswith("not speech")
 
 
@@ -110,11 +110,11 @@ def test_noise_tones_and_music_are_no_speech(no_speech: Sound) -> None:
 def test_a_recording_with_some_noise_is_still_speech(clip: Clip, voice: str) -> None:
     sound = clip(voice)
     noise = np.random.default_rng(0).normal(0.0, 0.01, len(sound.samples))  # 20 dB below
-    assert speech_problem(Sound((sound.samples + noise).astype(np.float32), RATE)) == ""
+    assert speech_problem(Audio((sound.samples + noise).astype(np.float32), RATE)) == ""
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, 700, 5_000])
 def test_the_shortest_sounds_can_be_measured(length: int) -> None:
-    sound = Sound(np.full(length, 0.1, dtype=np.float32), RATE)
+    sound = Audio(np.full(length, 0.1, dtype=np.float32), RATE)
     assert measure(sound).pitch_hz == 0.0
     assert speech_problem(sound)

@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from assistant.audio import Sound, Voice
+from assistant.audio.samples import Audio
+from assistant.audio.voice import Voice
 from assistant.config import LibrarySettings
 from assistant.errors import LibraryError
 from assistant.library import ClipInfo, VoiceLibrary
 
-Clip = Callable[[str], Sound]
+Clip = Callable[[str], Audio]
 Write = Callable[[str, npt.NDArray[np.floating]], Path]
 
 

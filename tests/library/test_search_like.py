@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assistant.audio import Sound, read_sound
+from assistant.audio.decode import read_audio
+from assistant.audio.samples import Audio
 from assistant.library import VoiceLibrary
 from assistant.library.voiceprint import Voiceprint
 
-Clip = Callable[[str], Sound]
+Clip = Callable[[str], Audio]
 SENTENCES = Path(__file__).parent / "sentences"
 VOICES = sorted(path.stem for path in SENTENCES.glob("*.ogg"))
 
@@ -22,8 +23,8 @@ VOICES = sorted(path.stem for path in SENTENCES.glob("*.ogg"))
 def test_another_sentence_finds_the_clip_of_its_voice(
     library: VoiceLibrary, name: str, gain: float, rate: int
 ) -> None:
-    sentence = read_sound(SENTENCES / f"{name}.ogg", max_seconds=60.0)
-    heard = Sound(sentence.samples * np.float32(gain), sentence.sample_rate).resampled(rate)
+    sentence = read_audio(SENTENCES / f"{name}.ogg", max_seconds=60.0)
+    heard = Audio(sentence.samples * np.float32(gain), sentence.sample_rate).resampled(rate)
     assert library.search_like(heard, limit=1)[0].voice.id == name
 
 
@@ -37,7 +38,7 @@ def test_the_clip_itself_is_a_perfect_match(library: VoiceLibrary, clip: Clip) -
 
 
 def test_vectors_have_length_one_whatever_the_sound(clip: Clip) -> None:
-    sounds = [clip("awb"), Sound(np.zeros(100, dtype=np.float32), 16_000)]
+    sounds = [clip("awb"), Audio(np.zeros(100, dtype=np.float32), 16_000)]
     lengths = np.linalg.norm(Voiceprint().embed(sounds), axis=1)
     assert lengths == pytest.approx(np.ones(2), abs=1e-5)
     assert Voiceprint().embed([]).shape == (0, 256)

@@ -18,14 +18,15 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.audio import Sound, read_sound
+from assistant.audio.decode import read_audio
+from assistant.audio.samples import Audio
 from assistant.config import bundled
 from assistant.library import ClipInfo, VoiceLibrary
 
-Clip = Callable[[str], Sound]
+Clip = Callable[[str], Audio]
 Write = Callable[[str, npt.NDArray[np.floating]], Path]
 
-SPEECH = read_sound(bundled("voices") / "awb.wav", max_seconds=60.0).samples
+SPEECH = read_audio(bundled("voices") / "awb.wav", max_seconds=60.0).samples
 
 _starts = itertools.count(0, 61)
 

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from simulated_call import OpenCall, open_call
+
+from tests.support.simulated_call import OpenCall, open_call
 
 
 @pytest.fixture

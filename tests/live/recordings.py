@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from assistant.audio import Pcm16, Sound, read_sound
+from assistant.audio.decode import read_audio
+from assistant.audio.samples import Audio, Pcm16
 from assistant.config import LiveSettings
-from assistant.live.ears import FRAME_S, Ears, Frame
+from assistant.live.vad.frames import FRAME_S, Frame, VoiceActivityDetector
 
 REPOSITORY = Path(__file__).parent.parent.parent
 BESIDE = REPOSITORY.parent / "shared" / "audio"
@@ -39,13 +40,13 @@ def recording(name: str, sample_rate: int = 16_000) -> Signal:
     """Skips the test where the recording is not there."""
     for folder in (REPOSITORY / "examples", BESIDE):
         if (folder / f"{name}.wav").is_file():
-            sound = read_sound(folder / f"{name}.wav", max_seconds=60.0).resampled(sample_rate)
+            sound = read_audio(folder / f"{name}.wav", max_seconds=60.0).resampled(sample_rate)
             return sound.samples.astype(np.float64)
     pytest.skip(f"{name}.wav is not in {BESIDE}")
 
 
 def pcm(signal: Signal) -> Pcm16:
-    return Sound(signal.astype(np.float32), 1).to_pcm16()
+    return Audio(signal.astype(np.float32), 1).to_pcm16()
 
 
 def silence(seconds: float, sample_rate: int = 16_000) -> Signal:
@@ -123,9 +124,11 @@ def babble(seconds: float, seed: int = 0) -> Signal:
     return np.asarray(noise / noise.std())
 
 
-def heard(samples: Pcm16, rate: int = 16_000, ears: Ears | None = None) -> list[Frame]:
+def heard(
+    samples: Pcm16, rate: int = 16_000, ears: VoiceActivityDetector | None = None
+) -> list[Frame]:
     """In packets of 20 ms, as a microphone or a telephone gives them."""
-    ears = ears or Ears(DEFAULTS, rate)
+    ears = ears or VoiceActivityDetector(DEFAULTS, rate)
     size = rate // 50
     packets = (samples[at : at + size] for at in range(0, len(samples), size))
     return [frame for packet in packets for frame in ears.hear(packet)]

@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
-from recordings import (
+
+from assistant.audio.samples import Pcm16
+from assistant.live.vad.frames import FRAME_S, Frame, VoiceActivityDetector
+from assistant.live.vad.gated import GatedDetector
+from assistant.live.vad.silero import Silero
+from tests.live.recordings import (
     DEFAULTS,
     NAMES,
     Signal,
@@ -23,11 +28,6 @@ from recordings import (
     turns,
     white,
 )
-
-from assistant.audio import Pcm16
-from assistant.live.detector import SpeechDetector
-from assistant.live.ears import FRAME_S, Ears, Frame
-from assistant.live.vad import Silero
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -92,7 +92,10 @@ def test_the_network_is_hardly_asked_about_noise_that_stays_the_same(
     noise: Callable[[float], Signal],
 ) -> None:
     network = CountingSilero()
-    heard(pcm(noise(60.0) * 0.01), ears=Ears(DEFAULTS, 16_000, SpeechDetector(network)))
+    heard(
+        pcm(noise(60.0) * 0.01),
+        ears=VoiceActivityDetector(DEFAULTS, 16_000, GatedDetector(network)),
+    )
     assert network.asked <= 0.06 * 60.0 / FRAME_S
 
 
@@ -102,7 +105,9 @@ def test_the_noise_floor_costs_no_speech(name: str, ratio_db: float) -> None:
     padded = np.concatenate((silence(3.2), recording(name), silence(1.0)))
     samples = pcm(noisy(pink, ratio_db)(padded) * 0.3)
     network = Silero()
-    alone = list(frames_after(heard(samples, ears=Ears(DEFAULTS, 16_000, network)), 3.2))
+    alone = list(
+        frames_after(heard(samples, ears=VoiceActivityDetector(DEFAULTS, 16_000, network)), 3.2)
+    )
     gated = list(frames_after(heard(samples), 3.2))
     assert turns(gated)[0][0] <= turns(alone)[0][0] + FRAME_S
     assert sum(f.speech for f in gated) >= 0.95 * sum(f.speech for f in alone)

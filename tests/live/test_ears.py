@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recordings import (
+
+from assistant.audio.g711 import A_LAW, MU_LAW
+from assistant.audio.samples import Pcm16
+from assistant.config import LiveSettings
+from assistant.errors import AudioError
+from assistant.live.vad.frames import FRAME_S, Frame, VoiceActivityDetector
+from tests.live.recordings import (
     DEFAULTS,
     NAMES,
     Signal,
@@ -27,12 +33,6 @@ from recordings import (
     turns,
     white,
 )
-
-from assistant.audio import Pcm16
-from assistant.config import LiveSettings
-from assistant.errors import AudioError
-from assistant.live.ears import FRAME_S, Ears, Frame
-from assistant.live.g711 import A_LAW, MU_LAW
 
 
 def scripted(probabilities: Sequence[float]) -> Callable[[Pcm16], float]:
@@ -100,8 +100,8 @@ def test_the_greatest_samples_are_heard_without_an_error() -> None:
 )
 def test_the_frames_are_the_same_however_the_sound_is_cut(rate: int, sizes: list[int]) -> None:
     samples = pcm(np.concatenate((silence(0.4, rate), recording("roll_a_dice", rate))))
-    whole = Ears(DEFAULTS, rate).hear(samples)
-    ears, at, cut = Ears(DEFAULTS, rate), 0, []
+    whole = VoiceActivityDetector(DEFAULTS, rate).hear(samples)
+    ears, at, cut = VoiceActivityDetector(DEFAULTS, rate), 0, []
     for size in itertools.chain(sizes, itertools.repeat(100_000)):
         cut += ears.hear(samples[at : at + size])
         at += size
@@ -117,14 +117,14 @@ def test_the_frames_are_the_same_however_the_sound_is_cut(rate: int, sizes: list
 def test_no_single_frame_of_speech_or_pause_comes_between(
     probabilities: list[float], threshold: float
 ) -> None:
-    ears = Ears(LiveSettings(threshold=threshold), 16_000, scripted(probabilities))
+    ears = VoiceActivityDetector(LiveSettings(threshold=threshold), 16_000, scripted(probabilities))
     frames = ears.hear(np.zeros(512 * len(probabilities), np.int16))
     between = runs(frames)[1:-1]
     assert all(round((end - begin) / FRAME_S) >= 2 for _, begin, end in between)
 
 
 def labels(probabilities: Sequence[float], ears_settings: LiveSettings = DEFAULTS) -> str:
-    ears = Ears(ears_settings, 16_000, scripted(probabilities))
+    ears = VoiceActivityDetector(ears_settings, 16_000, scripted(probabilities))
     frames = ears.hear(np.zeros(512 * len(probabilities), np.int16))
     return "".join("x" if frame.speech else "." for frame in frames)
 
@@ -134,7 +134,7 @@ def test_speech_begins_at_the_threshold_and_goes_on_a_little_below_it() -> None:
 
 
 def test_a_threshold_may_be_set_while_someone_speaks() -> None:
-    ears = Ears(DEFAULTS, 16_000, scripted([0.7] * 8))
+    ears = VoiceActivityDetector(DEFAULTS, 16_000, scripted([0.7] * 8))
     first = ears.hear(np.zeros(512 * 4, np.int16))
     ears.settings = LiveSettings(threshold=0.9)
     assert [frame.speech for frame in first] == [True] * 4
@@ -143,7 +143,7 @@ def test_a_threshold_may_be_set_while_someone_speaks() -> None:
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 24_000, 44_100, 48_000])
 def test_a_frame_says_when_its_sound_was_received_also_after_ten_minutes(rate: int) -> None:
-    ears = Ears(DEFAULTS, rate, lambda samples: 0.0)
+    ears = VoiceActivityDetector(DEFAULTS, rate, lambda samples: 0.0)
     quiet = np.zeros(rate * 10, np.int16)
     click = quiet.copy()
     click[rate * 7 + rate // 4] = 32_767
@@ -157,7 +157,7 @@ def test_a_frame_says_when_its_sound_was_received_also_after_ten_minutes(rate: i
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 24_000, 48_000])
 def test_a_frame_comes_as_soon_as_its_sound_is_there(rate: int) -> None:
-    ears = Ears(DEFAULTS, rate, lambda samples: 0.0)
+    ears = VoiceActivityDetector(DEFAULTS, rate, lambda samples: 0.0)
     step = rate // 1_000
     for number in range(1, 1_000):
         for frame in ears.hear(np.zeros(step, np.int16)):
@@ -165,7 +165,7 @@ def test_a_frame_comes_as_soon_as_its_sound_is_there(rate: int) -> None:
 
 
 def test_after_a_reset_time_goes_on_and_a_frame_that_had_begun_is_forgotten() -> None:
-    ears = Ears(DEFAULTS, 8_000, lambda samples: float(np.abs(samples).max() > 0))
+    ears = VoiceActivityDetector(DEFAULTS, 8_000, lambda samples: float(np.abs(samples).max() > 0))
     ears.hear(np.full(8_100, 9_000, np.int16))
     ears.reset(48_000)
     frames = ears.hear(np.zeros(48_000, np.int16))
@@ -179,7 +179,7 @@ def test_after_a_reset_time_goes_on_and_a_frame_that_had_begun_is_forgotten() ->
 def test_two_streams_at_once_hear_what_each_would_hear_alone() -> None:
     one, two = pcm(recording("roll_a_dice")), pcm(recording("what_time_is_it_in_tokyo"))
     length = min(len(one), len(two))
-    first, second = Ears(DEFAULTS, 16_000), Ears(DEFAULTS, 16_000)
+    first, second = VoiceActivityDetector(DEFAULTS, 16_000), VoiceActivityDetector(DEFAULTS, 16_000)
     together: tuple[list[Frame], list[Frame]] = ([], [])
     for at in range(0, length, 320):
         together[0].extend(first.hear(one[at : at + 320]))
@@ -191,7 +191,7 @@ def test_two_streams_at_once_hear_what_each_would_hear_alone() -> None:
 
 def test_a_rate_that_is_none_is_refused_in_words() -> None:
     with pytest.raises(AudioError, match="a sample rate of 0 Hz"):
-        Ears(DEFAULTS, 0)
+        VoiceActivityDetector(DEFAULTS, 0)
 
 
 def test_importing_ears_loads_no_network() -> None:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from assistant.audio import Pcm16
-from assistant.live.g711 import A_LAW, MU_LAW, Codec
+from assistant.audio.g711 import A_LAW, MU_LAW, Codec
+from assistant.audio.samples import Pcm16
 
 ALL_SAMPLES = np.arange(-32_768, 32_768).astype(np.int16)
 ALL_CODES = bytes(range(256))

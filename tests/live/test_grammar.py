@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from live.fresh_utterances import CHINESE as FRESH_CHINESE
-from live.fresh_utterances import ENGLISH as FRESH_ENGLISH
-from live.utterances import CHINESE, ENGLISH
 
 from assistant.live.grammar import is_complete, words
+from tests.live.fresh_utterances import CHINESE as FRESH_CHINESE
+from tests.live.fresh_utterances import ENGLISH as FRESH_ENGLISH
+from tests.live.utterances import CHINESE, ENGLISH
 
 WORDS = sorted(
     set().union(*(value for value in vars(words).values() if isinstance(value, frozenset)))

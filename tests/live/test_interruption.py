@@ -7,22 +7,22 @@ from typing import Any
 
 import anyio
 import pytest
-from simulated_call import OpenCall
 
 from assistant import tool
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.config import LiveSettings
 from assistant.events import ToolCallFinished
 from assistant.live.events import (
-    AnswerEnded,
-    AnswerPaused,
-    AnswerResumed,
-    AnswerStarted,
     Interrupted,
+    ResponseEnded,
+    ResponsePaused,
+    ResponseResumed,
+    ResponseStarted,
     SpeechStarted,
 )
 from assistant.messages import UserMessage
 from assistant.testing.scripted import SECONDS_A_CHARACTER
+from tests.support.simulated_call import OpenCall
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +54,7 @@ async def test_the_history_holds_what_was_heard_and_no_more(call: OpenCall) -> N
         await line.silence(1.0)
         assert line.said() == [cut.text, "Yes?"]
         users = [m for m in line.session.history if isinstance(m, UserMessage)]
-        assert isinstance(users[-1].parts[0], Sound)
+        assert isinstance(users[-1].parts[0], Audio)
 
 
 async def test_generation_stops_with_the_sound(call: OpenCall) -> None:
@@ -63,7 +63,7 @@ async def test_generation_stops_with_the_sound(call: OpenCall) -> None:
         line.live.say("Count")
         await line.silence(0.5)
         await line.speak(0.5)
-        (ended,) = line.of(AnswerEnded)
+        (ended,) = line.of(ResponseEnded)
         assert ended.reason == "interrupted"
         assert ended.ended.reason == "cancelled"
         thinking.set()
@@ -77,7 +77,7 @@ async def test_where_the_sound_can_pause_it_pauses_at_once(call: OpenCall) -> No
         await line.silence(1.0)
         onset = line.clock.now()
         await line.speak(0.2)
-        at, _ = line.timed(AnswerPaused)[0]
+        at, _ = line.timed(ResponsePaused)[0]
         assert at - onset <= 0.15
         assert line.of(SpeechStarted) == []
 
@@ -88,7 +88,7 @@ async def test_a_cough_lets_the_answer_go_on_where_it_stopped(call: OpenCall) ->
         await line.silence(1.0)
         await line.speak(0.2)
         await line.silence(0.5)
-        assert len(line.of(AnswerPaused)) == len(line.of(AnswerResumed)) == 1
+        assert len(line.of(ResponsePaused)) == len(line.of(ResponseResumed)) == 1
         assert line.of(Interrupted) == line.of(SpeechStarted) == []
         assert line.said() == [LONG]
         whole = len(LONG) * SECONDS_A_CHARACTER
@@ -108,7 +108,7 @@ async def test_a_real_interruption_of_a_paused_answer_counts_the_pause_as_unhear
         (cut,) = line.of(Interrupted)
         assert cut.seconds == pytest.approx(1.1, abs=0.08)
         assert len(line.of(SpeechStarted)) == 1
-        assert line.of(AnswerResumed) == []
+        assert line.of(ResponseResumed) == []
 
 
 async def test_speech_after_the_sound_has_ended_is_no_interruption(call: OpenCall) -> None:
@@ -117,7 +117,7 @@ async def test_speech_after_the_sound_has_ended_is_no_interruption(call: OpenCal
         await line.silence(1.0)
         await line.speak(0.8)
         await line.silence(1.2)
-        assert line.of(Interrupted) == line.of(AnswerPaused) == []
+        assert line.of(Interrupted) == line.of(ResponsePaused) == []
         assert line.said() == ["Short.", "And?"]
 
 
@@ -145,10 +145,10 @@ async def test_who_knows_better_says_what_was_heard(call: OpenCall) -> None:
     async with call([LONG]) as line:
         line.live.say("Count")
         await line.silence(3.0)
-        (started,) = line.of(AnswerStarted)
-        assert line.live.truncate(started.answer_id, 0.45) == "One two"
+        (started,) = line.of(ResponseStarted)
+        assert line.live.truncate(started.response_id, 0.45) == "One two"
         assert line.said() == ["One two"]
-        assert line.live.truncate(started.answer_id, 1.0) == "One two three four"
+        assert line.live.truncate(started.response_id, 1.0) == "One two three four"
         assert line.live.truncate("another", 1.0) is None
 
 
@@ -156,8 +156,8 @@ async def test_the_player_may_report_how_far_it_is(call: OpenCall) -> None:
     async with call([LONG], ["Yes?"]) as line:
         line.live.say("Count")
         await line.silence(2.0)
-        (started,) = line.of(AnswerStarted)
-        line.live.played(started.answer_id, 0.5)  # a slow network
+        (started,) = line.of(ResponseStarted)
+        line.live.played(started.response_id, 0.5)  # a slow network
         await line.speak(1.0)
         (cut,) = line.of(Interrupted)
         assert cut.seconds == pytest.approx(0.6, abs=0.1)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.audio import Pcm16
-from assistant.live.jitter import PacketBuffer
+from assistant.audio.jitter_buffer import JitterBuffer
+from assistant.audio.samples import Pcm16
 
 SIZE = 160  # 20 ms at 8 kHz
 
@@ -18,7 +18,7 @@ def packet(number: int) -> Pcm16:
     return np.full(SIZE, number % 30_000 + 1, np.int16)
 
 
-def played(buffer: PacketBuffer, numbers: list[int], step: int = 1) -> list[int]:
+def played(buffer: JitterBuffer, numbers: list[int], step: int = 1) -> list[int]:
     """One more than the packets' numbers, in the order in which they are heard; 0 for silence."""
     sound = [buffer.put(number, packet(number // step)) for number in numbers]
     heard = np.concatenate([*sound, buffer.flush()])
@@ -29,37 +29,37 @@ def played(buffer: PacketBuffer, numbers: list[int], step: int = 1) -> list[int]
 
 
 def test_packets_in_order_come_out_at_once() -> None:
-    buffer = PacketBuffer(SIZE)
+    buffer = JitterBuffer(SIZE)
     for number in range(5, 100):
         assert np.array_equal(buffer.put(number, packet(number)), packet(number))
     assert buffer.counts.lost == buffer.counts.dropped == buffer.counts.restarts == 0
 
 
 def test_packets_that_overtook_one_another_come_out_in_order() -> None:
-    assert played(PacketBuffer(SIZE), [0, 2, 1, 3, 5, 6, 4, 7]) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert played(JitterBuffer(SIZE), [0, 2, 1, 3, 5, 6, 4, 7]) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_a_lost_packet_is_waited_for_and_then_is_silence() -> None:
-    buffer = PacketBuffer(SIZE)
+    buffer = JitterBuffer(SIZE)
     lengths = [len(buffer.put(number, packet(number))) // SIZE for number in (0, 1, 3, 4, 5, 6)]
     assert lengths == [1, 1, 0, 0, 4, 1]  # three newer ones, 60 ms: the gap and all three
     assert buffer.counts.lost == 1
 
 
 def test_a_packet_whose_place_has_gone_by_is_dropped() -> None:
-    buffer = PacketBuffer(SIZE)
+    buffer = JitterBuffer(SIZE)
     assert played(buffer, [0, 2, 3, 4, 1, 5]) == [1, 0, 3, 4, 5, 6]
     assert (buffer.counts.lost, buffer.counts.dropped) == (1, 1)
 
 
 def test_a_packet_that_comes_twice_is_heard_once() -> None:
-    buffer = PacketBuffer(SIZE)
+    buffer = JitterBuffer(SIZE)
     assert played(buffer, [0, 0, 1, 3, 3, 1, 2, 4]) == [1, 2, 3, 4, 5]
     assert buffer.counts.dropped == 3
 
 
 def test_the_end_of_the_stream_gives_what_was_waiting() -> None:
-    buffer = PacketBuffer(SIZE)
+    buffer = JitterBuffer(SIZE)
     buffer.put(0, packet(0))
     assert len(buffer.put(2, packet(2))) == 0
     assert np.array_equal(buffer.flush(), np.concatenate((np.zeros(SIZE, np.int16), packet(2))))
@@ -67,7 +67,7 @@ def test_the_end_of_the_stream_gives_what_was_waiting() -> None:
 
 
 def test_timestamps_count_as_numbers_also_when_they_are_a_little_off() -> None:
-    buffer = PacketBuffer(SIZE, step=20)
+    buffer = JitterBuffer(SIZE, step=20)
     assert played(buffer, [20, 40, 61, 79, 120, 100, 160, 180, 201], step=20) == [
         2,
         3,
@@ -83,7 +83,7 @@ def test_timestamps_count_as_numbers_also_when_they_are_a_little_off() -> None:
 
 
 def test_timestamps_that_drift_from_the_step_lose_nothing() -> None:
-    buffer = PacketBuffer(SIZE, step=20)
+    buffer = JitterBuffer(SIZE, step=20)
     played(buffer, [round(number * 21.4) for number in range(2_000)], step=20)
     assert (buffer.counts.lost, buffer.counts.dropped, buffer.counts.restarts) == (0, 0, 0)
 
@@ -91,27 +91,27 @@ def test_timestamps_that_drift_from_the_step_lose_nothing() -> None:
 @pytest.mark.parametrize("last", [2**16 - 1, 2**32 - 1])
 def test_numbers_that_wrap_around_lose_no_sound(last: int) -> None:
     numbers = [last - 2, last - 1, last, 0, 1, 2]
-    buffer = PacketBuffer(SIZE)
+    buffer = JitterBuffer(SIZE)
     assert played(buffer, numbers) == [number % 30_000 + 1 for number in numbers]
     assert buffer.counts.lost == 0
 
 
 def test_a_sender_that_counts_from_the_beginning_again_is_heard_again() -> None:
-    buffer = PacketBuffer(SIZE)
+    buffer = JitterBuffer(SIZE)
     heard = played(buffer, [*range(30), *range(100)])
     assert heard[-80:] == list(range(21, 101))
     assert buffer.counts.restarts == 1
 
 
 def test_one_number_that_is_nonsense_costs_no_sound() -> None:
-    buffer = PacketBuffer(SIZE)
+    buffer = JitterBuffer(SIZE)
     assert played(buffer, [0, 1, 10**30, 2, 3, -(10**30), 4]) == [
         1, 2, 10**30 % 30_000 + 1, 3, 4, -(10**30) % 30_000 + 1, 5,
     ]  # fmt: skip
 
 
 def test_a_gap_as_long_as_the_hostile_like_makes_a_second_of_silence_at_most() -> None:
-    buffer = PacketBuffer(SIZE)
+    buffer = JitterBuffer(SIZE)
     buffer.put(0, packet(0))
     for number in (10**18, 2 * 10**18, 51, 102, 10**300):
         assert len(buffer.put(number, packet(0))) <= (50 + 3) * SIZE
@@ -124,7 +124,7 @@ NUMBERS = st.one_of(st.integers(0, 60), st.integers(-(10**6), 10**6), st.integer
 def test_whatever_comes_the_memory_is_bounded_and_every_packet_is_accounted_for(
     numbers: list[int], step: int
 ) -> None:
-    buffer = PacketBuffer(SIZE, step=step)
+    buffer = JitterBuffer(SIZE, step=step)
     heard = 0
     for number in numbers:
         ready = buffer.put(number, np.ones(SIZE, np.int16))
@@ -140,7 +140,7 @@ def test_whatever_comes_the_memory_is_bounded_and_every_packet_is_accounted_for(
 def test_sound_is_never_out_of_order_while_numbers_are_near(
     order: list[int], lost: set[int]
 ) -> None:
-    buffer = PacketBuffer(SIZE)
+    buffer = JitterBuffer(SIZE)
     numbers = [0, *(number for number in order if number and number not in lost)]
     heard = [number for number in played(buffer, numbers) if number]
     if buffer.counts.restarts == 0:

@@ -9,15 +9,11 @@ from random import Random
 import pytest
 
 from assistant import Assistant
-from assistant.audio import OUTPUT_RATE, Voice
+from assistant.audio.samples import OUTPUT_RATE
+from assistant.audio.voice import Voice
 from assistant.config import Settings
-from assistant.live.lead_in import (
-    EARLY_S,
-    PATIENCE_S,
-    LeadIns,
-    language_by_script,
-)
-from assistant.live.phrases import Phrases
+from assistant.live.lead_ins import EARLY_S, PATIENCE_S, LeadIns, language_by_script
+from assistant.live.phrase_cache import PhraseCache
 from assistant.messages import ToolSchema
 from assistant.phrasebook import lead_ins as phrasebook
 
@@ -26,12 +22,12 @@ WEATHER = ToolSchema("weather", "The weather.", {"type": "object"}, (), "Let me 
 
 
 @pytest.fixture
-def phrases(settings: Settings) -> Phrases:
-    return Phrases(Assistant(settings))
+def phrases(settings: Settings) -> PhraseCache:
+    return PhraseCache(Assistant(settings))
 
 
 @pytest.fixture
-def lead_ins(phrases: Phrases) -> LeadIns:
+def lead_ins(phrases: PhraseCache) -> LeadIns:
     return LeadIns(phrases)
 
 
@@ -148,7 +144,7 @@ class TestWhat:
             assert text != last[number]
             last[number] = text
 
-    def test_the_same_seed_says_the_same(self, phrases: Phrases) -> None:
+    def test_the_same_seed_says_the_same(self, phrases: PhraseCache) -> None:
         def said(seed: int) -> list[str]:
             lead_ins, texts = LeadIns(phrases, seed), [""]
             for _ in range(30):
@@ -168,7 +164,7 @@ class TestWhat:
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_each_phrase_is_spoken_in_a_second_or_so(settings: Settings, language: str) -> None:
     async with Assistant(settings) as assistant:
-        lead_ins = LeadIns(Phrases(assistant))
+        lead_ins = LeadIns(PhraseCache(assistant))
         for text in lead_ins.texts([], language):
             samples = await lead_ins.phrases.sound(text, Voice(), language)
             assert 0.3 < len(samples) / OUTPUT_RATE < 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assistant.config import LiveSettings
-from assistant.live.machine import FRAME_MS, Action, State, TurnMachine
+from assistant.live.turn_detector import FRAME_MS, Action, State, TurnDetector
 
 SETTINGS = LiveSettings(
     min_speech_ms=120,
@@ -18,7 +18,7 @@ SETTINGS = LiveSettings(
 )
 
 
-def fed(machine: TurnMachine, script: str) -> list[Action]:
+def fed(machine: TurnDetector, script: str) -> list[Action]:
     """What the machine says to `script`: +300 is 300 ms of speech, -300 of silence."""
     actions = []
     for word in script.split():
@@ -43,14 +43,14 @@ def fed(machine: TurnMachine, script: str) -> list[Action]:
     ],
 )
 def test_a_turn(script: str, actions: list[Action], state: State) -> None:
-    machine = TurnMachine(SETTINGS)
+    machine = TurnDetector(SETTINGS)
     assert fed(machine, script) == actions
     assert machine.state is state
 
 
 @pytest.mark.parametrize(("complete", "silence"), [(True, "-416"), (False, "-800"), (None, "-608")])
 def test_a_complete_sentence_ends_sooner(complete: bool | None, silence: str) -> None:
-    machine = TurnMachine(SETTINGS)
+    machine = TurnDetector(SETTINGS)
     fed(machine, "+1000 -224")
     machine.complete = complete
     rest = f"-{int(silence[1:]) - 224}"
@@ -58,7 +58,7 @@ def test_a_complete_sentence_ends_sooner(complete: bool | None, silence: str) ->
 
 
 def test_what_was_complete_is_asked_anew_after_the_user_went_on() -> None:
-    machine = TurnMachine(SETTINGS)
+    machine = TurnDetector(SETTINGS)
     fed(machine, "+1000 -224")
     machine.complete = True
     fed(machine, "+320 -224")
@@ -79,14 +79,14 @@ def test_what_was_complete_is_asked_anew_after_the_user_went_on() -> None:
 def test_speech_over_the_answer(
     pausable: bool, script: str, actions: list[Action], state: State
 ) -> None:
-    machine = TurnMachine(SETTINGS, pausable=pausable)
+    machine = TurnDetector(SETTINGS, pausable=pausable)
     machine.answer_began()
     assert fed(machine, script) == actions
     assert machine.state is state
 
 
 def test_an_answer_that_ends_under_the_first_syllable_makes_it_a_turn() -> None:
-    machine = TurnMachine(SETTINGS, pausable=True)
+    machine = TurnDetector(SETTINGS, pausable=True)
     machine.answer_began()
     fed(machine, "+96")
     machine.answer_over()

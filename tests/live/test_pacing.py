@@ -1,4 +1,4 @@
-"""Sound goes out in frames, in time, with a lead that has a limit."""
+"""Audio goes out in frames, in time, with a lead that has a limit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from assistant.live.pacing import Pacer
+from assistant.live.pacer import Pacer
 from assistant.testing.clock import ManualClock
 
 pytestmark = pytest.mark.anyio

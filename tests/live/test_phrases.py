@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from assistant import Assistant
-from assistant.audio import OUTPUT_RATE, Pcm16, Voice, VoiceTraits
+from assistant.audio.samples import OUTPUT_RATE, Pcm16
+from assistant.audio.voice import Voice, VoiceTraits
 from assistant.config import Settings
 from assistant.engines.base import EngineRequest, Speech
 from assistant.errors import AssistantError, EngineError
-from assistant.live.phrases import MAX_CHARS, RENDERINGS_AT_ONCE, Phrases, trimmed
+from assistant.live.phrase_cache import MAX_CHARS, RENDERINGS_AT_ONCE, PhraseCache, trimmed
 from assistant.messages import UserMessage
 from assistant.testing import ScriptedEngine
 from assistant.testing.scripted import Act
@@ -35,10 +36,10 @@ async def scripted(
     *acts: Act,
     make: Callable[[EngineRequest], Iterable[Act]] | None = None,
     budget_bytes: int = 32 << 20,
-) -> AsyncGenerator[tuple[Phrases, ScriptedEngine], None]:
+) -> AsyncGenerator[tuple[PhraseCache, ScriptedEngine], None]:
     engine = ScriptedEngine(make or acts)
     async with Assistant(settings, engine=engine) as assistant:
-        yield Phrases(assistant, budget_bytes), engine
+        yield PhraseCache(assistant, budget_bytes), engine
 
 
 def said(request: EngineRequest) -> str:
@@ -64,11 +65,11 @@ async def until(condition: Callable[[], bool]) -> None:
 
 class TestWithTheEmbeddedEngine:
     @pytest.fixture
-    async def phrases(self, settings: Settings) -> AsyncGenerator[Phrases, None]:
+    async def phrases(self, settings: Settings) -> AsyncGenerator[PhraseCache, None]:
         async with Assistant(settings) as assistant:
-            yield Phrases(assistant)
+            yield PhraseCache(assistant)
 
-    async def test_a_phrase_starts_and_ends_with_speech(self, phrases: Phrases) -> None:
+    async def test_a_phrase_starts_and_ends_with_speech(self, phrases: PhraseCache) -> None:
         for text, language in (("Let me check.", "en"), ("请稍等。", "zh"), ("Un instant.", "fr")):
             samples = await phrases.sound(text, Voice(), language)
             assert 0.4 < len(samples) / OUTPUT_RATE < 1.6
@@ -77,7 +78,7 @@ class TestWithTheEmbeddedEngine:
             assert np.abs(first).max() > loudest / 100
             assert np.abs(last).max() > loudest / 200
 
-    async def test_it_is_there_at_once_the_second_time(self, phrases: Phrases) -> None:
+    async def test_it_is_there_at_once_the_second_time(self, phrases: PhraseCache) -> None:
         assert phrases.ready("One moment.", Voice(), "en") is None
         samples = await phrases.sound("One moment.", Voice(), "en")
         assert phrases.ready("One moment.", Voice(), "en") is samples
@@ -85,20 +86,22 @@ class TestWithTheEmbeddedEngine:
         with pytest.raises(ValueError, match="read-only"):
             samples[0] = 1
 
-    async def test_each_voice_and_language_has_a_sound_of_its_own(self, phrases: Phrases) -> None:
+    async def test_each_voice_and_language_has_a_sound_of_its_own(
+        self, phrases: PhraseCache
+    ) -> None:
         normal = await phrases.sound("Moment.", Voice(), "en")
         deep = await phrases.sound("Moment.", DEEP, "en")
         german = await phrases.sound("Moment.", Voice(), "de")
         assert not np.array_equal(normal, deep)
         assert not np.array_equal(normal, german)
 
-    async def test_phrases_are_prepared_in_the_background(self, phrases: Phrases) -> None:
+    async def test_phrases_are_prepared_in_the_background(self, phrases: PhraseCache) -> None:
         texts = ["One moment.", "Let me see.", "One moment."]
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(phrases.prepare, texts, DEEP, "en")
         assert all(phrases.ready(text, DEEP, "en") is not None for text in texts)
 
-    async def test_a_text_without_words_is_refused(self, phrases: Phrases) -> None:
+    async def test_a_text_without_words_is_refused(self, phrases: PhraseCache) -> None:
         with pytest.raises(AssistantError, match="the engine gave no sound"):
             await phrases.sound("...", Voice(), "en")
 
@@ -243,7 +246,7 @@ async def test_a_text_that_is_no_phrase_is_refused(settings: Settings) -> None:
 async def test_closing_the_assistant_frees_who_waits(settings: Settings) -> None:
     problems = []
 
-    async def ask(phrases: Phrases) -> None:
+    async def ask(phrases: PhraseCache) -> None:
         try:
             await phrases.sound("One moment.", Voice(), "en")
         except AssistantError as error:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.audio import Pcm16
+from assistant.audio.resample import Resampler
+from assistant.audio.samples import Pcm16
 from assistant.errors import AudioError
-from assistant.live.resample import Resampler
 
 RATES = [8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 44_101, 48_000, 96_000]
 

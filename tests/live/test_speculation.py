@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from simulated_call import OpenCall, refusing_once
 
 from assistant import AssistantError, ToolResult, tool
 from assistant.config import LiveSettings
 from assistant.events import Failed, ToolCallFinished, Transcript
-from assistant.live.events import AnswerEnded, AnswerStarted, SpeculationDropped, UserTurn
+from assistant.live.events import ResponseEnded, ResponseStarted, SpeculationDropped, UserTurn
+from tests.support.simulated_call import OpenCall, refusing_once
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ async def test_the_answer_is_ready_when_the_turn_is_over(call: OpenCall) -> None
         assert len(line.engine.requests) == 1
         assert line.kinds() == ["SpeechStarted"]
         await line.silence(0.6)
-        (started,) = line.of(AnswerStarted)
+        (started,) = line.of(ResponseStarted)
         assert started.speculated
         assert started.saved == pytest.approx(0.4, abs=0.1)
         assert len(line.engine.requests) == 1
@@ -37,7 +37,7 @@ async def test_without_speculation_it_is_made_after_the_turn(call: OpenCall) -> 
         assert line.engine.requests == []
         await line.silence(0.3)
         assert line.text() == "Hello."
-        assert not line.of(AnswerStarted)[0].speculated
+        assert not line.of(ResponseStarted)[0].speculated
 
 
 async def test_an_answer_to_half_a_question_is_thrown_away(call: OpenCall) -> None:
@@ -68,7 +68,7 @@ async def test_a_finished_sentence_takes_the_short_silence(
     async with call([Transcript(words), "Hello."]) as line:
         await line.speak(1.0)
         await line.silence(1.5)
-        assert line.of(AnswerStarted)[0].waited == pytest.approx(waits_s, abs=0.08)
+        assert line.of(ResponseStarted)[0].waited == pytest.approx(waits_s, abs=0.08)
 
 
 async def test_tools_that_only_look_run_before_the_turn_is_over(call: OpenCall) -> None:
@@ -160,7 +160,7 @@ async def test_where_the_queue_is_full_at_the_pause_the_answer_is_made_later(
         await line.speak(1.0)
         await line.silence(1.0)
         assert line.text() == "Hello."
-        assert [ended.reason for ended in line.of(AnswerEnded)] == ["completed"]
+        assert [ended.reason for ended in line.of(ResponseEnded)] == ["completed"]
 
 
 async def test_where_the_queue_is_full_at_the_end_the_caller_reads_why(call: OpenCall) -> None:
@@ -169,7 +169,7 @@ async def test_where_the_queue_is_full_at_the_end_the_caller_reads_why(call: Ope
         line.live.say("Hi")
         await line.settle()
         assert line.of(Failed)[0].message == "too many turns are waiting already"
-        assert [ended.reason for ended in line.of(AnswerEnded)] == ["failed"]
+        assert [ended.reason for ended in line.of(ResponseEnded)] == ["failed"]
         line.live.say("Hi")
         await line.settle()
         assert line.text() == "Hello."

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from simulated_call import OpenCall
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.config import LiveSettings
 from assistant.events import TurnEnded
-from assistant.live.events import AnswerEnded, AnswerStarted, SpeechStarted, SpeechStopped, UserTurn
+from assistant.live.events import (
+    ResponseEnded,
+    ResponseStarted,
+    SpeechStarted,
+    SpeechStopped,
+    UserTurn,
+)
 from assistant.messages import AssistantMessage, ToolSchema
+from tests.support.simulated_call import OpenCall
 
 pytestmark = pytest.mark.anyio
 
@@ -17,10 +23,10 @@ ONE_TURN = [
     "SpeechStarted",
     "SpeechStopped",
     "UserTurn",
-    "AnswerStarted",
+    "ResponseStarted",
     "TurnStarted",
     "TurnEnded",
-    "AnswerEnded",
+    "ResponseEnded",
 ]
 
 
@@ -41,7 +47,7 @@ async def test_the_turns_sound_begins_before_the_speech_and_ends_after_it(call: 
         await line.silence(1.0)
         (turn,) = line.of(UserTurn)
         (sound,) = turn.parts
-        assert isinstance(sound, Sound)
+        assert isinstance(sound, Audio)
         assert 0.6 <= turn.start <= 0.8  # 300 ms before
         assert 2.1 <= turn.end <= 2.4
         assert sound.seconds == pytest.approx(turn.end - turn.start, abs=0.05)
@@ -146,7 +152,7 @@ async def test_the_answers_wait_is_counted_from_the_end_of_speech(call: OpenCall
     async with call(["Hello."]) as line:
         await line.speak(0.8)
         await line.silence(1.5)
-        (started,) = line.of(AnswerStarted)
+        (started,) = line.of(ResponseStarted)
         assert started.waited == pytest.approx(0.6, abs=0.1)  # no transcript: half-way
 
 
@@ -176,5 +182,5 @@ async def test_an_answers_messages_are_its_own_whatever_was_open_before(call: Op
         await line.settle()
         line.live.say("Well?")  # and no result
         await line.settle()
-        _, second = line.of(AnswerEnded)
+        _, second = line.of(ResponseEnded)
         assert [type(message) for message in second.messages] == [AssistantMessage]

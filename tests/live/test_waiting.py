@@ -7,14 +7,14 @@ from typing import Any
 
 import anyio
 import pytest
-from simulated_call import OpenCall
 
 from assistant import tool
 from assistant.config import LiveSettings
 from assistant.engines.base import EngineRequest
 from assistant.events import AudioChunk
-from assistant.live.events import Interrupted, LeadInSound
+from assistant.live.events import Interrupted, LeadInAudio
 from assistant.messages import UserMessage
+from tests.support.simulated_call import OpenCall
 
 pytestmark = pytest.mark.anyio
 
@@ -51,14 +51,14 @@ async def test_a_slow_tool_is_bridged_by_a_phrase(call: OpenCall) -> None:
     async with call(called, ["Done."], tools=[work], lead_ins=True) as line:
         line.live.say("Work")
         await line.silence(0.3)
-        assert line.of(LeadInSound) == []
+        assert line.of(LeadInAudio) == []
         await line.silence(3.0)
-        (phrase,) = line.of(LeadInSound)
+        (phrase,) = line.of(LeadInAudio)
         assert phrase.text == "I am working on it."
         assert len(phrase.samples) > 0
         let_go.set()
         await line.silence(0.5)
-        assert len(line.of(LeadInSound)) == 1
+        assert len(line.of(LeadInAudio)) == 1
         assert len(line.of(AudioChunk)) == 1
 
 
@@ -68,7 +68,7 @@ async def test_a_quick_tool_is_not(call: OpenCall) -> None:
     async with call(called, ["Done."], tools=[work], lead_ins=True) as line:
         line.live.say("Work")
         await line.silence(4.0)
-        assert line.of(LeadInSound) == []
+        assert line.of(LeadInAudio) == []
 
 
 async def test_a_model_that_said_something_itself_is_not_talked_over(call: OpenCall) -> None:
@@ -76,7 +76,7 @@ async def test_a_model_that_said_something_itself_is_not_talked_over(call: OpenC
     async with call(["One moment. ", CALL], ["Done."], tools=[work], lead_ins=True) as line:
         line.live.say("Work")
         await line.silence(4.0)
-        assert line.of(LeadInSound) == []
+        assert line.of(LeadInAudio) == []
         let_go.set()
         await line.settle()
         assert line.text() == "One moment. Done."
@@ -88,7 +88,7 @@ async def test_phrases_can_be_turned_off(call: OpenCall) -> None:
     async with call(called, ["Done."], tools=[work], lead_ins=True, live=quiet) as line:
         line.live.say("Work")
         await line.silence(4.0)
-        assert line.of(LeadInSound) == []
+        assert line.of(LeadInAudio) == []
 
 
 async def test_the_same_phrase_is_never_said_twice_in_a_row(call: OpenCall) -> None:
@@ -97,7 +97,7 @@ async def test_the_same_phrase_is_never_said_twice_in_a_row(call: OpenCall) -> N
         for _ in range(4):
             line.live.say("Work")
             await line.silence(4.0)
-        said = [phrase.text for phrase in line.of(LeadInSound)]
+        said = [phrase.text for phrase in line.of(LeadInAudio)]
         assert len(said) == 4
         assert all(one != other for one, other in itertools.pairwise(said))
 
@@ -108,7 +108,7 @@ async def test_the_phrase_does_not_count_as_heard_of_the_answer(call: OpenCall) 
     async with call(called, [answer], tools=[work], lead_ins=True) as line:
         line.live.say("Work")
         await line.silence(2.0)
-        (phrase,) = line.of(LeadInSound)
+        (phrase,) = line.of(LeadInAudio)
         let_go.set()
         played = len(phrase.samples) / 24_000
         await line.silence(played)  # most of what has been heard by now is the phrase

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from assistant.messages import ToolCall
-from assistant.plugins import ToolOutcome, canonical, tool
+from assistant.plugins import ToolOutcome, tool
+from assistant.plugins.arguments import canonical
 from assistant.testing import call_tool
 
 DEEP = "[" * 100_000 + "]" * 100_000

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from serving import Hold, Running, Serve, running
 
 from assistant import Assistant
 from assistant.config import Settings
@@ -15,6 +14,7 @@ from assistant.engines.base import Engine
 from assistant.plugins import Tool
 from assistant.server import create_app
 from assistant.testing import ScriptedEngine
+from tests.support.serving import Hold, Running, Serve, running
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import schemathesis
 from hypothesis import given
 from hypothesis import settings as bounded
 from schemathesis import checks
-from serving import Serve
 
 from assistant.testing import ScriptedEngine
+from tests.support.serving import Serve
 
 CHECKS = [
     checks.not_a_server_error,

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Hold, Serve, call, events_of, new_session
 
 from assistant import ToolResult, tool
 from assistant.config import ServerSettings
 from assistant.errors import SettingsError
-from assistant.server.security.bind import check_address
-from assistant.server.security.key_file import KeyFile, add_key, read_keys
-from assistant.server.security.keys import SCOPES, ApiKey
-from assistant.server.security.rates import RateLimits
-from assistant.server.wire.errors import ApiError
+from assistant.server.auth.bind import check_address
+from assistant.server.auth.key_file import KeyFile, add_key, read_keys
+from assistant.server.auth.keys import SCOPES, ApiKey
+from assistant.server.auth.rate_limits import RateLimits
+from assistant.server.http.errors import ApiError
 from assistant.testing import ScriptedEngine
+from tests.support.serving import Hold, Serve, call, events_of, new_session
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import soundfile
-from serving import Running, Serve, call, wav
 
 from assistant.config import Sampling
 from assistant.engines.base import EngineRequest, Speech
@@ -17,6 +16,7 @@ from assistant.events import TextDelta
 from assistant.messages import AssistantMessage, ToolMessage, UserMessage
 from assistant.testing import ScriptedEngine
 from assistant.testing.scripted import speech_of
+from tests.support.serving import Running, Serve, call, wav
 
 URL = "/v1/chat/completions"
 OPENING = {"role": "assistant", "content": "<tts_start>"}

@@ -6,9 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from serving import Serve
-
 from assistant.testing import ScriptedEngine
+from tests.support.serving import Serve
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "customer_service.py"
 

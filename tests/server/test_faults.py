@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from serving import Hold, Running, Serve, call, events_of, new_session, process
 
 from assistant import tool
 from assistant.engines.base import Speech
 from assistant.errors import EngineError
 from assistant.testing import ScriptedEngine
+from tests.support.serving import Hold, Running, Serve, call, events_of, new_session, process
 
 
 def ask(server: Running, session: str, text: str = "go") -> list[dict[str, Any]]:

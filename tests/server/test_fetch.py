@@ -1,4 +1,4 @@
-"""Sound from a URL: only from the public internet, checked where it counts."""
+"""Audio from a URL: only from the public internet, checked where it counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ipaddress import ip_address
 import pytest
 
 from assistant.errors import AudioError
-from assistant.server.fetch import Address, FetchLimits, fetch_audio, is_public
+from assistant.server.audio.fetch import Address, FetchLimits, fetch_audio, is_public
 
 pytestmark = pytest.mark.anyio
 

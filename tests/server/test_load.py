@@ -6,11 +6,11 @@ import threading
 
 import httpx
 import pytest
-from serving import Hold, Running, Serve, call, events_of, new_session
 
 from assistant import tool
 from assistant.server.metrics import Metrics
 from assistant.testing import ScriptedEngine
+from tests.support.serving import Hold, Running, Serve, call, events_of, new_session
 
 
 def ask(server: Running, session: str) -> httpx.Response:

@@ -8,9 +8,9 @@ from typing import Any
 
 import anyio
 import pytest
-from serving import Running, Serve
 
 from assistant.testing import ScriptedEngine
+from tests.support.serving import Running, Serve
 
 
 class Endless:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as bounded
 from hypothesis import strategies as st
-from serving import Serve
 
 from assistant.testing import ScriptedEngine
+from tests.support.serving import Serve
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -12,16 +12,16 @@ import numpy as np
 import openai
 import pytest
 import soundfile
-from serving import Running, Serve, call, wav
 
 from assistant import tool
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.config import Sampling
 from assistant.engines.base import EngineRequest, Finish
 from assistant.errors import AudioError, EngineError, UnsupportedError
 from assistant.events import TextDelta, Transcript
 from assistant.messages import AssistantMessage, SystemMessage, ToolMessage, UserMessage
 from assistant.testing import ScriptedEngine
+from tests.support.serving import Running, Serve, call, wav
 
 DOOR = {
     "type": "function",
@@ -492,7 +492,7 @@ def test_a_transcription_in_every_format(serve: Serve, connect: Connect) -> None
     assert create(model="m", file=file, response_format="vtt").startswith("WEBVTT\n\n00:00:00.000")
     assert {request.task for request in engine.requests} == {"transcribe"}
     (sound,) = engine.requests[0].messages[-1].parts
-    assert isinstance(sound, Sound)
+    assert isinstance(sound, Audio)
     assert (sound.seconds, sound.sample_rate) == (0.5, 16_000)
 
 

@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from serving import Serve
 
-from assistant.server.routes.page import FOLDER, static_files
-from assistant.server.security.key_file import add_key
+from assistant.server.auth.key_file import add_key
+from assistant.server.page import FOLDER, static_files
+from tests.support.serving import Serve
 
 MODULES = sorted(FOLDER.glob("*.js"))
 FILES = sorted(path for path in FOLDER.iterdir() if path.is_file())

@@ -13,12 +13,12 @@ import soundfile
 from hypothesis import given
 from hypothesis import settings as bounded
 from hypothesis import strategies as st
-from serving import Serve, new_session, wav
 
 from assistant.errors import AudioError
-from assistant.server.security.bodies import MAX_MARKS, check_json
-from assistant.server.security.sound import decode_sound
-from assistant.server.wire.errors import ApiError
+from assistant.server.audio.decode import decode_audio
+from assistant.server.http.body_limits import MAX_MARKS, check_json
+from assistant.server.http.errors import ApiError
+from tests.support.serving import Serve, new_session, wav
 
 JSON = {"Content-Type": "application/json"}
 
@@ -125,8 +125,8 @@ async def test_a_decode_bomb_is_refused_by_what_it_would_become() -> None:
     data = flac_bomb()  # 20 seconds
     assert len(data) < 300_000
     with pytest.raises(AudioError, match="limit is 30 seconds"):
-        await decode_sound(data, max_seconds=30)
-    assert (await decode_sound(data, max_seconds=600)).seconds == pytest.approx(20)
+        await decode_audio(data, max_seconds=30)
+    assert (await decode_audio(data, max_seconds=600)).seconds == pytest.approx(20)
 
 
 @pytest.mark.anyio
@@ -136,7 +136,7 @@ async def test_a_decode_bomb_is_refused_by_what_it_would_become() -> None:
 )
 async def test_what_is_no_sound_is_an_error_of_one_line(data: bytes) -> None:
     with pytest.raises(AudioError) as caught:
-        await decode_sound(data, max_seconds=10)
+        await decode_audio(data, max_seconds=10)
     assert "\n" not in str(caught.value)
 
 
@@ -146,7 +146,7 @@ async def test_what_is_no_sound_is_an_error_of_one_line(data: bytes) -> None:
 async def test_a_damaged_file_is_read_or_refused(data: bytes, at: int) -> None:
     good = wav(0.05)
     try:
-        sound = await decode_sound(good[:at] + data + good[at:], max_seconds=1)
+        sound = await decode_audio(good[:at] + data + good[at:], max_seconds=1)
     except AudioError:
         return
     assert np.abs(sound.samples).max() <= 1.0

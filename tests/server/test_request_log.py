@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from serving import Serve, call, events_of, new_session
 from websockets.sync.client import connect
 
 from assistant import tool
 from assistant.events import Transcript
 from assistant.server.logs import install_logs
 from assistant.testing import ScriptedEngine
+from tests.support.serving import Serve, call, events_of, new_session
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from serving import Serve
 
 from assistant.testing import ScriptedEngine
+from tests.support.serving import Serve
 
 DOCS = (Path(__file__).parents[2] / "docs" / "server.md").read_text("utf-8")
 ROOT = "http://127.0.0.1:8000"

@@ -11,12 +11,12 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from serving import Hold, Serve, call, events_of, new_session, wav
 
 from assistant import ToolResult, tool
 from assistant.events import Transcript
 from assistant.messages import UserMessage
 from assistant.testing import ScriptedEngine
+from tests.support.serving import Hold, Serve, call, events_of, new_session, wav
 
 
 def test_a_turn_is_a_stream_of_the_events_of_the_loop(serve: Serve) -> None:

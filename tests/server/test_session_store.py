@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as bounded
 from hypothesis import strategies as st
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.config import SessionSettings
 from assistant.errors import SettingsError
 from assistant.messages import (
@@ -25,7 +25,7 @@ from assistant.messages import (
     ToolMessage,
     UserMessage,
 )
-from assistant.server.sessions.serialise import NOT_KEPT, decode, encode, to_flac
+from assistant.server.sessions.serialize import NOT_KEPT, decode, encode, to_flac
 from assistant.server.sessions.sqlite import SqliteStore
 from assistant.server.sessions.store import SessionRecord, StoredMessage, StoreError
 
@@ -52,8 +52,8 @@ def open_store(path: Path, **settings: int) -> SqliteStore:
     return store
 
 
-def tone(rate: int = 24_000) -> Sound:
-    return Sound((0.5 * np.sin(np.arange(rate) * 0.05)).astype(np.float32), rate)
+def tone(rate: int = 24_000) -> Audio:
+    return Audio((0.5 * np.sin(np.arange(rate) * 0.05)).astype(np.float32), rate)
 
 
 @given(messages=st.lists(MESSAGES, max_size=6))

@@ -13,11 +13,11 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from serving import Hold, Running, Serve, wav
 
 from assistant.errors import EngineError
 from assistant.messages import UserMessage
 from assistant.testing import ScriptedEngine
+from tests.support.serving import Hold, Running, Serve, wav
 
 SPEECH = "/v1/audio/speech"
 HEADER = 44

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Serve, wav
 
 from assistant.config import bundled
-from assistant.server.security.key_file import add_key
+from assistant.server.auth.key_file import add_key
+from tests.support.serving import Serve, wav
 
 CLIPS = bundled("voices")
 CONSENT = {"consent": "The speaker signed the form of 3 March."}

@@ -9,8 +9,8 @@ from hypothesis import settings as bounded
 from hypothesis import strategies as st
 
 from assistant.messages import AssistantMessage
-from assistant.server.recall import Recall
-from assistant.server.wire.text import SpecialTokenFilter, without_special_tokens
+from assistant.server.chat.turn_cache import TurnCache
+from assistant.server.special_tokens import SpecialTokenFilter, without_special_tokens
 
 SPECIAL = st.sampled_from(
     [
@@ -44,7 +44,7 @@ def test_what_only_looks_like_a_token_is_kept() -> None:
 
 def test_turns_are_remembered_by_id_until_they_are_too_old_or_too_many() -> None:
     now = [1_000.0]
-    recall = Recall(limit=2, ttl_s=60.0, now=lambda: now[0])
+    recall = TurnCache(limit=2, ttl_s=60.0, now=lambda: now[0])
     turn = (AssistantMessage("Hello."),)
     assert recall.keep("a", turn) == 1_060
     assert recall.find("a") == turn

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import openai
 import soundfile
-from serving import Serve
 
 from assistant.config import Settings
 from assistant.engines import create_engine
+from tests.support.serving import Serve
 
 QUESTION = Path(__file__).parents[2] / "examples" / "what_time_is_it_in_tokyo.wav"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from assistant.audio import Voice, VoiceMatch
+from assistant.audio.voice import Voice, VoiceMatch
 from assistant.config import PluginSettings
 from assistant.errors import PluginError, SettingsError, ToolError
 from assistant.plugins import ToolContext, ToolResult, tool

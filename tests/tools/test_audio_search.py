@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from assistant import ToolContext, ToolError, ToolResult
-from assistant.audio import Voice, VoiceMatch
+from assistant.audio.voice import Voice, VoiceMatch
 from assistant.config import PluginSettings, Settings, bundled
 from assistant.errors import LibraryError, SettingsError
 from assistant.library import VoiceLibrary

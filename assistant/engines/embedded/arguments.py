@@ -21,8 +21,8 @@ from assistant.engines.embedded.parameters import (
     kind_of,
     takes_words,
 )
-from assistant.engines.embedded.recognisers import Found, days, languages, numbers
 from assistant.engines.embedded.spans import free_spans, whole
+from assistant.engines.embedded.value_extractors import Found, days, languages, numbers
 from assistant.engines.embedded.words import Token, tokens
 
 _YES, _NO = word_class("yes"), word_class("no")

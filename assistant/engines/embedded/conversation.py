@@ -7,12 +7,12 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.engines.base import EngineOutput, EngineRequest, Finish
 from assistant.engines.embedded import answers
 from assistant.engines.embedded.arguments import fill_answer
+from assistant.engines.embedded.asr import Heard, Hearing
 from assistant.engines.embedded.follow_up import follow_up
-from assistant.engines.embedded.hearing import Heard, Hearing
 from assistant.engines.embedded.languages import detect
 from assistant.engines.embedded.phrases import lead_in, phrase, small_talk
 from assistant.engines.embedded.planner import Request, best_guess, plan
@@ -238,5 +238,5 @@ def _typed(user: UserMessage) -> str:
     return " ".join(part for part in user.parts if isinstance(part, str))
 
 
-def _sounds(user: UserMessage) -> list[Sound]:
-    return [part for part in user.parts if isinstance(part, Sound)]
+def _sounds(user: UserMessage) -> list[Audio]:
+    return [part for part in user.parts if isinstance(part, Audio)]

@@ -14,8 +14,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from assistant.engines.base import EngineOutput, EngineRequest, Finish
+from assistant.engines.embedded.asr import Hearing
 from assistant.engines.embedded.conversation import Outputs, State, answer, hear, last_user
-from assistant.engines.embedded.hearing import Hearing
 from assistant.engines.embedded.speaking import speak
 from assistant.engines.threads import WorkerThreads
 from assistant.errors import AudioError, UnsupportedError
@@ -62,7 +62,7 @@ class EmbeddedEngine:
         for _ in self._outputs(request, self.new_state(), threading.Event()):
             pass
 
-    def heard(self, message: AssistantMessage, seconds: float) -> None:
+    def truncate(self, message: AssistantMessage, seconds: float) -> None:
         """Makes its sound of text; time tells as well."""
 
     async def aclose(self) -> None:

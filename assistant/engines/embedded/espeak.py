@@ -16,7 +16,7 @@ from typing import Any
 import espeakng_loader
 import numpy as np
 
-from assistant.audio import Pcm16
+from assistant.audio.samples import Pcm16
 from assistant.errors import EngineError
 
 _SYNCHRONOUS, _DONT_EXIT = 2, 0x8000  # output mode and option of espeak_Initialize

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from assistant.toml import parse as parse_toml
+from assistant.config.toml import parse as parse_toml
 
 
 @cache

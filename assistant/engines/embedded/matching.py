@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from assistant.engines.embedded.parameters import kind_of, spelt, stems
 from assistant.engines.embedded.profiles import GLUE, ONCE, QUESTION, Anchor, Profile
-from assistant.engines.embedded.recognisers import numbers
+from assistant.engines.embedded.value_extractors import numbers
 from assistant.engines.embedded.words import COURTESY, QUESTION_WORDS, Token, is_cjk, similar
 
 _FILLS = 0.1  # weight of a word that an argument can take in

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from assistant.engines.embedded.lexicon import word_class
 from assistant.engines.embedded.matching import Match
 from assistant.engines.embedded.profiles import CJK, OFTEN
-from assistant.engines.embedded.recognisers import days
+from assistant.engines.embedded.value_extractors import days
 from assistant.engines.embedded.words import COURTESY, Token, is_cjk
 
 _LONGEST = 6  # words of a name that no preposition announces

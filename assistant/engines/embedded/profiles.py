@@ -24,7 +24,7 @@ from assistant.engines.embedded.parameters import (
     spelt,
     stems,
 )
-from assistant.engines.embedded.recognisers import numbers
+from assistant.engines.embedded.value_extractors import numbers
 from assistant.engines.embedded.words import (
     COURTESY,
     PREPOSITIONS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assistant.engines.embedded.hearing import Heard
+from assistant.engines.embedded.asr import Heard
 from assistant.engines.embedded.phrases import small_talk
 from assistant.engines.embedded.planner import Request, plan
 from assistant.messages import ToolSchema

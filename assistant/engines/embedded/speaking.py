@@ -9,13 +9,14 @@ from functools import lru_cache
 import numpy as np
 import soxr
 
-from assistant.audio import OUTPUT_RATE, Pcm16, Voice
+from assistant.audio.samples import OUTPUT_RATE, Pcm16
+from assistant.audio.voice import Voice
 from assistant.engines.base import Speech
 from assistant.engines.embedded import espeak
 from assistant.engines.embedded.languages import runs, speech_language
 from assistant.engines.embedded.sentences import sentences
+from assistant.engines.embedded.text_normalizer import speakable
 from assistant.engines.embedded.timbre import timbre_of
-from assistant.engines.embedded.wording import speakable
 from assistant.events import TextDelta
 
 

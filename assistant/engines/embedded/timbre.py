@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from assistant.audio import Voice, VoiceTraits
+from assistant.audio.voice import Voice, VoiceTraits
 from assistant.engines.embedded.espeak import Timbre
 
 NORMAL = Timbre(variant="f2", pitch=45)

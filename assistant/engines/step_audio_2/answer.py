@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from queue import Empty
 
-from assistant.audio import Pcm16
+from assistant.audio.samples import Pcm16
 from assistant.engines.base import EngineOutput, Speech
-from assistant.engines.step_audio_2.generation import End, Generation
 from assistant.engines.step_audio_2.parser import OutputParser, Piece, SpeechToken
+from assistant.engines.step_audio_2.sequence import End, Generation
 from assistant.engines.step_audio_2.vocoder import SpeechStream
 from assistant.errors import EngineError
 from assistant.events import TextDelta

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.messages import (
     AssistantMessage,
     Message,
@@ -41,7 +41,7 @@ class Plan:
         return len(messages) >= self.compacted and messages[self.compacted - 1] == self.anchor
 
     def apply(
-        self, messages: Sequence[Message], transcript: Callable[[Sound], str]
+        self, messages: Sequence[Message], transcript: Callable[[Audio], str]
     ) -> list[Message]:
         told: list[Message] = []
         for index, message in enumerate(messages):
@@ -73,17 +73,17 @@ def _plan(messages: Sequence[Message], *, dropped: int, compacted: int) -> Plan:
     return Plan(dropped, compacted, anchor=messages[compacted - 1] if compacted else None)
 
 
-def sounds_in(messages: Sequence[Message]) -> list[Sound]:
+def audio_in(messages: Sequence[Message]) -> list[Audio]:
     return [
         part
         for message in messages
         if isinstance(message, UserMessage)
         for part in message.parts
-        if isinstance(part, Sound)
+        if isinstance(part, Audio)
     ]
 
 
-def _short(message: Message, transcript: Callable[[Sound], str]) -> Message:
+def _short(message: Message, transcript: Callable[[Audio], str]) -> Message:
     if isinstance(message, AssistantMessage):
         return replace(message, tokens=())
     if isinstance(message, ToolMessage) and len(message.text) > RESULT_CHARS:
@@ -94,8 +94,8 @@ def _short(message: Message, transcript: Callable[[Sound], str]) -> Message:
     return message
 
 
-def _words(message: UserMessage, part: str | Sound, transcript: Callable[[Sound], str]) -> str:
+def _words(message: UserMessage, part: str | Audio, transcript: Callable[[Audio], str]) -> str:
     if isinstance(part, str):
         return part
-    alone = len(sounds_in([message])) == 1
+    alone = len(audio_in([message])) == 1
     return message.transcript if alone and message.transcript else transcript(part)

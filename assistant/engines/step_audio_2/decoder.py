@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from assistant.engines.graphs import CudaGraphs, Graphs, Recordings, Work, power_of_two
+from assistant.engines.nn.cuda_graphs import CudaGraphs, Graphs, Recordings, Work, power_of_two
 from assistant.engines.step_audio_2.cache import KeyValueCache
 from assistant.engines.step_audio_2.language import LanguageModel
 

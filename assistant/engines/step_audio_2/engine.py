@@ -14,15 +14,15 @@ import anyio.to_thread
 
 from assistant.config import Sampling, StepAudio2Settings
 from assistant.engines.base import EngineOutput, EngineRequest, Finish
-from assistant.engines.step_audio_2 import heard, tasks
+from assistant.engines.step_audio_2 import tasks, truncation
 from assistant.engines.step_audio_2.answer import outputs, text_of
 from assistant.engines.step_audio_2.checkpoint import Checkpoint
-from assistant.engines.step_audio_2.generation import Conversation, Generation, Steer
 from assistant.engines.step_audio_2.parser import THINK_CLOSE, OutputParser
 from assistant.engines.step_audio_2.prompt import Prompt, Text
-from assistant.engines.step_audio_2.prompting import CALL_START, Prompter
+from assistant.engines.step_audio_2.prompt_builder import CALL_START, Prompter
 from assistant.engines.step_audio_2.sampling import Sampler
 from assistant.engines.step_audio_2.scheduler import Scheduler
+from assistant.engines.step_audio_2.sequence import Conversation, Generation, Steer
 from assistant.engines.step_audio_2.state import State
 from assistant.engines.step_audio_2.template import TTS_START
 from assistant.engines.step_audio_2.thinking import THINK_OPENING, closed_thought
@@ -81,8 +81,8 @@ class StepAudio2Engine:
     def warm_up(self) -> None:
         """Nothing: the weights are loaded."""
 
-    def heard(self, message: AssistantMessage, seconds: float) -> AssistantMessage | None:
-        return heard.cut(message, seconds, self._tokenizer)
+    def truncate(self, message: AssistantMessage, seconds: float) -> AssistantMessage | None:
+        return truncation.cut(message, seconds, self._tokenizer)
 
     async def aclose(self) -> None:
         with anyio.CancelScope(shield=True):

@@ -1,4 +1,4 @@
-"""Sound to log-mel spectrogram, as Step-Audio 2 hears it.
+"""Audio to log-mel spectrogram, as Step-Audio 2 hears it.
 
 The recipe is that of Whisper's large models (Radford et al., 2022): 16 kHz, windows of 25 ms every
 10 ms, 128 mel bands on Slaney's scale, logarithm, eight decades of range.
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from assistant.audio import Float32
+from assistant.audio.samples import Float32
 
 SAMPLE_RATE = 16_000
 PIECE_S = 25
@@ -23,7 +23,7 @@ _END_PADDING = 479  # zeros after the sound
 
 
 def pieces(samples: Float32) -> list[Float32]:
-    """Sound of shape (n,) in pieces of 25 s; the last is shorter."""
+    """Audio of shape (n,) in pieces of 25 s; the last is shorter."""
     length = PIECE_S * SAMPLE_RATE
     return [samples[start : start + length] for start in range(0, len(samples), length)]
 

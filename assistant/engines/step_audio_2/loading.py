@@ -11,9 +11,9 @@ from assistant.config import StepAudio2Settings
 from assistant.engines.step_audio_2.cache import KeyValueCache
 from assistant.engines.step_audio_2.checkpoint import load_checkpoint
 from assistant.engines.step_audio_2.engine import StepAudio2Engine, Variant
-from assistant.engines.step_audio_2.generation import Steer
 from assistant.engines.step_audio_2.model import StepAudio2Model
-from assistant.engines.step_audio_2.speech import load_vocoder
+from assistant.engines.step_audio_2.sequence import Steer
+from assistant.engines.step_audio_2.token2wav_vocoder import load_vocoder
 from assistant.engines.step_audio_2.vocoder import Vocoder
 from assistant.errors import EngineError
 

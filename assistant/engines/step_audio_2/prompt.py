@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from assistant.audio import Float32, Sound
+from assistant.audio.samples import Audio, Float32
 from assistant.engines.step_audio_2.frontend import SAMPLE_RATE, patch_count, pieces
 from assistant.engines.step_audio_2.sizes import AudioSizes
 from assistant.engines.step_audio_2.tokens import Mark, Tokenizer
@@ -16,7 +16,7 @@ from assistant.errors import AudioError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SoundPiece:
+class AudioPiece:
     """At most 25 s of sound at 16 kHz, and how many positions it takes."""
 
     samples: Float32
@@ -33,7 +33,7 @@ class Prompt:
 
     ids: list[int] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
-    sounds: list[tuple[int, SoundPiece]] = field(default_factory=list)
+    sounds: list[tuple[int, AudioPiece]] = field(default_factory=list)
     """Each with its first position."""
 
     def __len__(self) -> int:
@@ -47,7 +47,7 @@ class Prompt:
         """A copy that goes on with these ids."""
         return Prompt([*self.ids, *ids], [*self.keys, *ids], self.sounds)
 
-    def add_piece(self, piece: SoundPiece, patch: int) -> None:
+    def add_piece(self, piece: AudioPiece, patch: int) -> None:
         if piece.patches:
             self.sounds.append((len(self.ids), piece))
         self.ids += [patch] * piece.patches
@@ -56,7 +56,7 @@ class Prompt:
 
 Text = str | Mark
 """Text of anybody, or a mark of ours."""
-Part = Text | Sound | tuple[int, ...]
+Part = Text | Audio | tuple[int, ...]
 """The same, or a sound, or ids that the model generated."""
 
 
@@ -64,24 +64,24 @@ class Ear:
     """Prepares the sounds of one conversation, each of them once."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Sound, list[SoundPiece]]] = {}
+        self._known: dict[int, tuple[Audio, list[AudioPiece]]] = {}
 
-    def pieces(self, sound: Sound, sizes: AudioSizes) -> list[SoundPiece]:
+    def pieces(self, sound: Audio, sizes: AudioSizes) -> list[AudioPiece]:
         """Raises AudioError: too short to be heard, samples that are no numbers."""
         if id(sound) not in self._known:
             self._known[id(sound)] = (sound, _pieces(sound, sizes))
         return self._known[id(sound)][1]
 
-    def forget_all_but(self, sounds: Sequence[Sound]) -> None:
+    def forget_all_but(self, sounds: Sequence[Audio]) -> None:
         kept = {id(sound) for sound in sounds}
         self._known = {key: value for key, value in self._known.items() if key in kept}
 
 
-def _pieces(sound: Sound, sizes: AudioSizes) -> list[SoundPiece]:
+def _pieces(sound: Audio, sizes: AudioSizes) -> list[AudioPiece]:
     if not np.isfinite(sound.samples).all():
         raise AudioError("the recording has samples that are no numbers (NaN or infinite)")
     made = [
-        SoundPiece(samples, _patches(len(samples), sizes), _key(samples))
+        AudioPiece(samples, _patches(len(samples), sizes), _key(samples))
         for samples in pieces(sound.resampled(SAMPLE_RATE).samples)
     ]
     if not sum(piece.patches for piece in made):
@@ -122,7 +122,7 @@ class PromptWriter:
                 continue
             self._write_text(run)
             run = []
-            if isinstance(part, Sound):
+            if isinstance(part, Audio):
                 self._write_sound(part)
             else:
                 self.prompt.add_ids(part)
@@ -131,7 +131,7 @@ class PromptWriter:
     def _write_text(self, run: Sequence[Text]) -> None:
         self.prompt.add_ids(self._tokenizer.encode(*run))
 
-    def _write_sound(self, sound: Sound) -> None:
+    def _write_sound(self, sound: Audio) -> None:
         special = self._tokenizer.special
         for piece in self._ear.pieces(sound, self._sizes):
             self.prompt.add_ids([special.audio_start])

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from assistant.engines.step_audio_2.cache import KeyValueCache
 from assistant.engines.step_audio_2.decoder import Decoder
-from assistant.engines.step_audio_2.generation import EndReason, Generation, Steer
 from assistant.engines.step_audio_2.model import StepAudio2Model
+from assistant.engines.step_audio_2.prefix_cache import Slots
 from assistant.engines.step_audio_2.sampling import pick
-from assistant.engines.step_audio_2.slots import Slots
+from assistant.engines.step_audio_2.sequence import EndReason, Generation, Steer
 from assistant.errors import EngineError
 
 _log = logging.getLogger(__name__)

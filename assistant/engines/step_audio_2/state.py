@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.engines.step_audio_2.compaction import Plan
-from assistant.engines.step_audio_2.generation import Conversation, Generation
 from assistant.engines.step_audio_2.prompt import Ear
+from assistant.engines.step_audio_2.sequence import Conversation, Generation
 from assistant.messages import ToolSchema
 
 
@@ -20,27 +20,31 @@ class State:
         self.plan = Plan()
         self.tools: tuple[ToolSchema, ...] = ()
         """Those of the last prompt."""
-        self._transcripts: dict[int, tuple[Sound, str]] = {}
-        self._pending: dict[int, tuple[Sound, Generation]] = {}
+        self._transcripts: dict[int, tuple[Audio, str]] = {}
+        self._pending: dict[int, tuple[Audio, Generation]] = {}
 
-    def transcript(self, sound: Sound) -> str | None:
+    def copy(self) -> State:
+        """Returns the state itself: every call compares it with the history and rebuilds it."""
+        return self
+
+    def transcript(self, sound: Audio) -> str | None:
         """What was said in it, if that is known."""
         known = self._transcripts.get(id(sound))
         return known[1] if known else None
 
-    def pending(self, sound: Sound) -> Generation | None:
+    def pending(self, sound: Audio) -> Generation | None:
         """The transcription that is under way in idle time."""
         waiting = self._pending.get(id(sound))
         return waiting[1] if waiting else None
 
-    def expect(self, sound: Sound, generation: Generation) -> None:
+    def expect(self, sound: Audio, generation: Generation) -> None:
         self._pending[id(sound)] = (sound, generation)
 
-    def set_transcript(self, sound: Sound, text: str) -> None:
+    def set_transcript(self, sound: Audio, text: str) -> None:
         self._pending.pop(id(sound), None)
         self._transcripts[id(sound)] = (sound, text)
 
-    def forget_all_but(self, sounds: Sequence[Sound]) -> None:
+    def forget_all_but(self, sounds: Sequence[Audio]) -> None:
         """Sounds that are in the history no more."""
         kept = {id(sound) for sound in sounds}
         self.ear.forget_all_but(sounds)

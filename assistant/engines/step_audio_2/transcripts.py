@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.config import Sampling
 from assistant.engines.step_audio_2.answer import text_of
-from assistant.engines.step_audio_2.compaction import sounds_in
-from assistant.engines.step_audio_2.generation import Conversation, Generation
+from assistant.engines.step_audio_2.compaction import audio_in
 from assistant.engines.step_audio_2.parser import OutputParser
-from assistant.engines.step_audio_2.prompting import Prompter
+from assistant.engines.step_audio_2.prompt_builder import Prompter
 from assistant.engines.step_audio_2.sampling import Sampler
 from assistant.engines.step_audio_2.scheduler import Scheduler
+from assistant.engines.step_audio_2.sequence import Conversation, Generation
 from assistant.engines.step_audio_2.state import State
 from assistant.engines.step_audio_2.tasks import sampling_for
 from assistant.engines.step_audio_2.tokens import Tokenizer
@@ -27,7 +27,7 @@ class Transcripts:
     def __init__(self, tokenizer: Tokenizer, prompter: Prompter, scheduler: Scheduler) -> None:
         self._tokenizer, self._prompter, self._scheduler = tokenizer, prompter, scheduler
 
-    def of(self, sound: Sound, state: State, stop: threading.Event) -> str:
+    def of(self, sound: Audio, state: State, stop: threading.Event) -> str:
         """Made at once, if it was not made in idle time before. Blocks."""
         known = state.transcript(sound)
         if known is not None:
@@ -46,14 +46,14 @@ class Transcripts:
 
     def prepare(self, messages: Sequence[Message], state: State) -> None:
         """Asks for those that are missing, to be made while nobody waits."""
-        for sound in sounds_in(messages):
+        for sound in audio_in(messages):
             if state.transcript(sound) is None and state.pending(sound) is None:
                 job = self._job(sound, idle=True)
                 state.expect(sound, job)
                 self._scheduler.submit(job)
 
     def _job(
-        self, sound: Sound, *, stop: threading.Event | None = None, idle: bool = False
+        self, sound: Audio, *, stop: threading.Event | None = None, idle: bool = False
     ) -> Generation:
         sampling = sampling_for("transcribe", Sampling(max_tokens=_MAX_TOKENS))
         return Generation(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from assistant.audio import Pcm16, Voice
+from assistant.audio.samples import Pcm16
+from assistant.audio.voice import Voice
 
 
 class SpeechStream(Protocol):

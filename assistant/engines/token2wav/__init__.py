@@ -14,8 +14,8 @@ from assistant.engines.token2wav.prompt import PromptMaker
 from assistant.engines.token2wav.settings import Token2WavSettings
 from assistant.engines.token2wav.stream import Token2WavStream
 from assistant.engines.token2wav.token2wav import Token2Wav
-from assistant.engines.token2wav.voice import VoicePrompt
-from assistant.engines.token2wav.voices import PreparedVoices, default_clips
+from assistant.engines.token2wav.voice_cache import PreparedVoices, default_clips
+from assistant.engines.token2wav.voice_prompt import VoicePrompt
 
 __all__ = [
     "FlowPrompt",

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from assistant.audio import Float32
+from assistant.audio.samples import Float32
 
 FLOW_RATE = 24_000
 SPEECH_RATE = 16_000

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from assistant.audio import Float32, Sound
+from assistant.audio.samples import Audio, Float32
 from assistant.engines.token2wav.features import (
     FLOW_RATE,
     SPEECH_RATE,
@@ -18,7 +18,7 @@ from assistant.engines.token2wav.features import (
 )
 from assistant.engines.token2wav.onnx_model import OnnxModel
 from assistant.engines.token2wav.speech_tokens import SpeechTokenizer, Tokens
-from assistant.engines.token2wav.voice import VoicePrompt
+from assistant.engines.token2wav.voice_prompt import VoicePrompt
 from assistant.errors import AudioError
 
 SPEECH_TOKENIZER = "speech_tokenizer_v2_25hz.onnx"
@@ -49,7 +49,7 @@ class PromptMaker:
         self.fingerprint = _fingerprint(folder, max_seconds)
         """Differs where the same clip would become another prompt."""
 
-    def make(self, clip: Sound, name: str = "the clip") -> VoicePrompt:
+    def make(self, clip: Audio, name: str = "the clip") -> VoicePrompt:
         """Raises AudioError (too short, silent, no numbers) and EngineError (a model failed)."""
         clip = self._checked(clip, name)
         speech = clip.resampled(SPEECH_RATE).samples
@@ -68,7 +68,7 @@ class PromptMaker:
         tokens = self._tokenizer(speech_log_mel(speech).numpy())
         return tokens[(tokens >= 0) & (tokens < self._vocabulary)]
 
-    def _checked(self, clip: Sound, name: str) -> Sound:
+    def _checked(self, clip: Audio, name: str) -> Audio:
         if not np.isfinite(clip.samples).all():
             raise AudioError(f"{name}: samples that are no numbers (NaN or infinite)")
         if clip.seconds < _SHORTEST_S:
@@ -79,7 +79,7 @@ class PromptMaker:
         samples = clip.samples[: int(self._max_seconds * clip.sample_rate)]
         if np.abs(samples).max() < _SILENCE:
             raise AudioError(f"{name}: silent", hint="3 to 10 seconds of clear speech are best")
-        return Sound(np.ascontiguousarray(samples, dtype=np.float32), clip.sample_rate)
+        return Audio(np.ascontiguousarray(samples, dtype=np.float32), clip.sample_rate)
 
 
 def _fitted(mel: Float32, tokens: int) -> Float32:

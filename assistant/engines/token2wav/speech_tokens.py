@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from assistant.audio import Float32
+from assistant.audio.samples import Float32
 from assistant.engines.token2wav.onnx_model import OnnxModel
 
 Tokens = npt.NDArray[np.int64]

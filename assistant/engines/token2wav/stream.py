@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from assistant.audio import Pcm16
+from assistant.audio.samples import Pcm16
 from assistant.engines.token2wav.flow.model import FlowPrompt, FlowState
 from assistant.engines.token2wav.token2wav import ChunkJob, Token2Wav
 from assistant.engines.token2wav.vocoder import VocoderState
@@ -18,7 +18,7 @@ class Token2WavStream:
     """Push tokens as the language model makes them; get sound as soon as there is enough.
 
     Not for several threads at once; different streams may run in different threads, and then
-    share passes. Sound is 24 kHz mono int16; joined, the pieces are the utterance without gaps.
+    share passes. Audio is 24 kHz mono int16; joined, the pieces are the utterance without gaps.
     """
 
     def __init__(self, token2wav: Token2Wav, voice: FlowPrompt) -> None:

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from assistant.audio import Pcm16
-from assistant.engines.graphs import CudaGraphs, Graphs
+from assistant.audio.samples import Pcm16
+from assistant.engines.nn.cuda_graphs import CudaGraphs, Graphs
+from assistant.engines.token2wav.batcher import Batcher
 from assistant.engines.token2wav.checkpoint import load_flow, load_hift
 from assistant.engines.token2wav.flow.model import Flow, FlowPrompt, FlowState
 from assistant.engines.token2wav.hift.generator import Hift
 from assistant.engines.token2wav.settings import TOKENS_A_SECOND, Token2WavSettings
-from assistant.engines.token2wav.turnstile import Turnstile
 from assistant.engines.token2wav.vocoder import VocoderState, vocode
-from assistant.engines.token2wav.voice import VoicePrompt
+from assistant.engines.token2wav.voice_prompt import VoicePrompt
 from assistant.errors import EngineError
 
 _LONGEST_PIECE = 4 * TOKENS_A_SECOND
@@ -45,7 +45,7 @@ class Token2Wav:
     def __init__(self, flow: Flow, hift: Hift, settings: Token2WavSettings) -> None:
         self.flow, self.hift, self.settings = flow, hift, settings
         self.device = flow.noise.device
-        self._turnstile: Turnstile[ChunkJob, Pcm16] = Turnstile(self._run)
+        self._turnstile: Batcher[ChunkJob, Pcm16] = Batcher(self._run)
         if settings.cuda_graphs and self.device.type == "cuda":
             self.record(CudaGraphs(self.device))
 

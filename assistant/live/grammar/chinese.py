@@ -9,7 +9,7 @@ _NOT_SAID = re.compile(r"[^\u3400-\u9fffA-Za-z0-9]+")
 _WHOLE = re.compile(
     "[好是对行]的?|可以的?|不要?|不[用是对]|没有|没事|有|要|会|能|谢谢|喂|为什么|怎么样|怎么办|当然|哦|啊"
 )
-"""Answers that are whole by themselves, though their last character hangs elsewhere."""
+"""ResponseRunner that are whole by themselves, though their last character hangs elsewhere."""
 
 _PARTICLES = "吗呢吧呀啦么嘛哈嘞了"
 """A sentence may end with them, and mostly does."""

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import anyio.lowlevel
 
-from assistant.audio import Sound
-from assistant.messages import Message
-from assistant.server.realtime import history, making
+from assistant.audio.samples import Audio
+from assistant.history import History
+from assistant.server.http.errors import ApiError
+from assistant.server.realtime import client_events as client
+from assistant.server.realtime import client_items
+from assistant.server.realtime import server_events as wire
+from assistant.server.realtime.audio import DELTA_S, AudioDecoder
+from assistant.server.realtime.item_schema import ClientItem, FunctionOutputItem, ItemReference
 from assistant.server.realtime.items import Item
-from assistant.server.realtime.sound import DELTA_S, SoundIn
-from assistant.server.realtime.wish import Wish
-from assistant.server.wire import realtime_client as client
-from assistant.server.wire import realtime_server as wire
-from assistant.server.wire.errors import ApiError
-from assistant.server.wire.realtime_items import ClientItem, FunctionOutputItem, ItemReference
+from assistant.server.realtime.response_options import ResponseOptions
 
 if TYPE_CHECKING:
     from assistant.server.realtime.connection import Connection
@@ -32,7 +32,7 @@ class Commands:
         self._session = connection.conversation.session
         self._live = connection.live
         self._emit = connection.emit
-        self._ears = SoundIn(connection.conversation.config.audio.input.format)
+        self._ears = AudioDecoder(connection.conversation.config.audio.input.format)
         self._held_s = 0.0  # sound that waits for a commit
 
     async def do(self, event: client.ClientEvent) -> None:
@@ -53,8 +53,8 @@ class Commands:
             case client.ResponseCancel():
                 self._cancel(event.response_id)
             case client.PlaybackPosition():
-                answer_id = self._connection.narrator.answer_of(event.response_id)
-                self._live.played(answer_id, event.played_ms / 1000)
+                live_id = self._connection.narrator.answer_of(event.response_id)
+                self._live.played(live_id, event.played_ms / 1000)
             case _:
                 self._edit(event)
 
@@ -70,7 +70,7 @@ class Commands:
             case client.ItemTruncate():
                 self._truncate(event)
 
-    # Sound.
+    # Audio.
 
     async def _append(self, text: str) -> None:
         samples = self._ears.decode(text)
@@ -97,11 +97,11 @@ class Commands:
             message = "the input audio buffer is empty: nothing to commit"
             raise ApiError(message, code="input_audio_buffer_commit_empty")
 
-    def _hear(self, text: str) -> Sound:
+    def _hear(self, text: str) -> Audio:
         """The sound inside of an item."""
-        ears = SoundIn(self._ears.form)
+        ears = AudioDecoder(self._ears.form)
         samples = ears.decode(text)
-        sound = Sound.from_pcm16(samples, ears.rate)
+        sound = Audio.from_pcm16(samples, ears.rate)
         limit = self._connection.settings.max_audio_s
         if not len(samples) or sound.seconds > limit:
             message = f"audio: it has to be between 0 and {limit:g} seconds long"
@@ -115,7 +115,7 @@ class Commands:
         self._conversation.update(event.session)
         form = self._conversation.config.audio.input.format
         if form != self._ears.form:
-            self._ears = SoundIn(form)
+            self._ears = AudioDecoder(form)
         self._connection.configure()
         self._connection.tell_session()
 
@@ -125,7 +125,7 @@ class Commands:
         if self._items.full:
             raise ApiError("the conversation is full: nothing more can be added", code="full")
         shape = event.item
-        item = making.made(shape, self._hear)
+        item = client_items.item_from_client(shape, self._hear)
         if isinstance(shape, FunctionOutputItem) and self._items.call(shape.call_id) is None:
             message = f"no call {shape.call_id!r} stands before its output"
             raise ApiError(message, param="item.call_id", code="invalid_tool_call_id")
@@ -133,24 +133,38 @@ class Commands:
         self._emit(wire.item_added(item.shown, before))
         self._emit(wire.item_done(item.shown, before))
         if isinstance(shape, FunctionOutputItem):
-            change = partial(history.answer_call, self._messages, shape.call_id, shape.output)
+            self._live.edit(partial(self._answer_call, shape.call_id, shape.output))
         else:
-            change = partial(self._insert, item)
-        self._live.edit(change)
+            self._live.edit(partial(self._insert, item))
 
-    @property
-    def _messages(self) -> list[Message]:
-        return self._session.history
+    def _answer_call(self, call_id: str, text: str) -> None:
+        self._session.history.answer_call(call_id, text)
 
     def _insert(self, item: Item) -> None:
-        if item.id in self._items:  # not deleted meanwhile
-            history.insert(self._messages, item, tuple(self._items))
+        history = self._session.history
+        if item.id not in self._items:  # deleted meanwhile
+            return
+        if item is self._items.last:
+            history.close_open_calls()
+            history.extend(item.messages)
+        else:
+            history.insert_after(self._items.message_ids_before(item), item.messages)
 
     def _delete(self, item: Item) -> None:
-        before = tuple(self._items)
+        call_ids = self._items.call_ids
         self._items.remove(item)
         self._emit(wire.item_deleted(item.id))
-        self._live.edit(partial(history.remove, self._messages, item, before))
+        self._live.edit(partial(self._drop, item, call_ids))
+
+    def _drop(self, item: Item, call_ids: frozenset[str]) -> None:
+        """Removes the item's messages; calls that are items of their own stay."""
+        history = self._session.history
+        if item.kind == "function_call_output":
+            history.forget_result(item.call_id)
+        elif item.kind == "function_call":
+            history.drop_call(item.call_id)
+        else:
+            history.drop(item.message_ids, keep_calls=call_ids)
 
     def _truncate(self, event: client.ItemTruncate) -> None:
         item = self._items.get(event.item_id, "truncate")
@@ -159,10 +173,10 @@ class Commands:
             code = "item_truncate_invalid_item_id"
             raise ApiError(message, param="item_id", code=code)
         end_ms = min(max(0, event.audio_end_ms), round(item.sound_s * 1000))
-        runs = item.answer_id in self._connection.narrator.running
+        runs = item.live_id in self._connection.narrator.running
         if runs:
-            self._connection.stop()  # whoever cuts it off does not want the rest
-        text = self._live.truncate(item.answer_id, end_ms / 1000)
+            self._live.stop()  # whoever cuts it off does not want the rest
+        text = self._live.truncate(item.live_id, end_ms / 1000)
         if text is not None and not runs:
             item.set_text(text)
         self._emit(wire.item_truncated(item.id, event.content_index, end_ms))
@@ -175,7 +189,7 @@ class Commands:
             raise ApiError("a transcription session has no responses", code="invalid_value")
         name = asked.audio.output.voice if asked.audio and asked.audio.output else None
         voice = conversation.voice_named(name) if name else None
-        wish = Wish.of(conversation.config, asked, voice)
+        wish = ResponseOptions.of(conversation.config, asked, voice)
         if not wish.apart:
             self._connection.check_free()
         if asked.input is not None:
@@ -185,15 +199,15 @@ class Commands:
         else:
             self._connection.respond(wish)
 
-    def _input(self, shapes: list[ItemReference | ClientItem]) -> list[Message]:
-        messages: list[Message] = []
+    def _input(self, shapes: list[ItemReference | ClientItem]) -> History:
+        messages = History()
         for shape in shapes:
             if isinstance(shape, ItemReference):
                 messages.extend(self._items.get(shape.id, "retrieve").messages)
             elif isinstance(shape, FunctionOutputItem):
-                history.answer_call(messages, shape.call_id, shape.output)
+                messages.answer_call(shape.call_id, shape.output)
             else:
-                messages.extend(making.made(shape, self._hear).messages)
+                messages.extend(client_items.item_from_client(shape, self._hear).messages)
         return messages
 
     def _cancel(self, response_id: str | None) -> None:
@@ -202,7 +216,7 @@ class Commands:
         narrator = self._connection.narrator
         ids = {running.response.id for running in narrator.running.values()}
         is_it = narrator.busy and (not response_id or not ids or response_id in ids)
-        if not (is_it and self._connection.stop()):
+        if not (is_it and self._live.stop()):
             raise ApiError(
                 "Cancellation failed: no active response found",
                 code="response_cancel_not_active",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import anyio
@@ -15,30 +15,28 @@ from pydantic import TypeAdapter
 from starlette.websockets import WebSocket
 
 from assistant.errors import AssistantError
-from assistant.events import Event
 from assistant.live.conversation import LiveConversation
 from assistant.live.events import UserTurn
 from assistant.messages import Message
-from assistant.server.live_figures import LiveMeter
-from assistant.server.parts import the_parts
-from assistant.server.realtime.apart import Apart
+from assistant.server.http.body_limits import check_json
+from assistant.server.http.errors import ApiError, describe_invalid
+from assistant.server.http.websockets import ANSWERS, GOING_AWAY, REFUSED, Socket
+from assistant.server.live_metrics import LiveMeter
+from assistant.server.realtime import extensions as ours
+from assistant.server.realtime import server_events as wire
+from assistant.server.realtime.client_events import ClientEvent
 from assistant.server.realtime.commands import Commands
-from assistant.server.realtime.conversation import Conversation
+from assistant.server.realtime.event_writer import ServerEventWriter
 from assistant.server.realtime.ids import new_id
-from assistant.server.realtime.narrator import Narrator
+from assistant.server.realtime.out_of_band import OutOfBandResponses
+from assistant.server.realtime.response_options import ResponseOptions
+from assistant.server.realtime.session import RealtimeSession
+from assistant.server.realtime.session_config import RATES
 from assistant.server.realtime.transcripts import Transcripts
-from assistant.server.realtime.wish import Wish
-from assistant.server.security.bodies import check_json
-from assistant.server.sockets import ANSWERS, GOING_AWAY, REFUSED, Socket
-from assistant.server.turns import admitted, the_assistant
-from assistant.server.wire import realtime_extensions as ours
-from assistant.server.wire import realtime_server as wire
-from assistant.server.wire.errors import ApiError, describe_invalid
-from assistant.server.wire.realtime_client import ClientEvent
-from assistant.server.wire.realtime_session import RATES
+from assistant.server.state import get_state
+from assistant.server.turns import admitted, get_assistant
 
 Json = dict[str, Any]
-Turn = AsyncGenerator[Event, None]
 
 MAX_BAD = 20
 """Messages in a row that are no events; then the client is sent away."""
@@ -54,29 +52,28 @@ class Connection:
         self,
         websocket: WebSocket,
         socket: Socket,
-        conversation: Conversation,
+        conversation: RealtimeSession,
         meter: LiveMeter,
         *,
         extensions: bool,
     ) -> None:
         self.conversation = conversation
-        self.settings = the_assistant(websocket).settings
-        self.narrator: Narrator
-        self.apart: Apart
+        self.settings = get_assistant(websocket).settings
+        self.narrator: ServerEventWriter
+        self.apart: OutOfBandResponses
         self._websocket = websocket
         self._socket = socket
         self._meter = meter
-        self._parts = the_parts(websocket)
+        self._parts = get_state(websocket)
         self._extensions = extensions
         self._expires_at = int(time.time() + self.settings.server.sockets.session_s)
         self._bad = 0
-        self._wish: Wish | None = None  # of the next turn
         self._changed = anyio.Event()
         self.live = LiveConversation(
             conversation.session,
             conversation.live_settings,
             pausable=extensions,
-            admit=self._admit,
+            admit=partial(admitted, websocket),
             lead_ins=self._parts.lead_ins,
         )
         self._commands = Commands(self)
@@ -97,10 +94,10 @@ class Connection:
 
     def _start(self, tasks: TaskGroup) -> None:
         transcripts = Transcripts(self._websocket, self.conversation, self.emit, tasks)
-        self.apart = Apart(
+        self.apart = OutOfBandResponses(
             self._websocket, self.conversation, self.emit, tasks, self._settled, self._joined
         )
-        self.narrator = Narrator(
+        self.narrator = ServerEventWriter(
             self.conversation,
             self.emit,
             transcripts,
@@ -140,7 +137,7 @@ class Connection:
         if self.conversation.transcribes:
             self.live.edit(self.conversation.session.history.clear)
         elif self._answers and not self._plain and not self.narrator.busy:
-            self.respond(Wish.of(self.conversation.config))
+            self.respond(ResponseOptions.of(self.conversation.config))
 
     def _notify(self) -> None:
         self._changed.set()
@@ -212,37 +209,14 @@ class Connection:
             message = "the conversation has an active response already: wait, or cancel it"
             raise ApiError(message, code="conversation_already_has_active_response")
 
-    def respond(self, wish: Wish) -> None:
+    def respond(self, wish: ResponseOptions) -> None:
         """Raises ApiError."""
         self.check_free()
-        self._wish = wish
-        sampling = wish.sampling(self.settings.sampling)
-        if not self.live.respond(sampling=sampling, tool_choice=wish.choice):
-            self._wish = None
+        options = wish.turn_options(self.settings.sampling)
+        if not self.live.respond(context=wish, **options):
             message = "the conversation has an active response already"
             raise ApiError(message, code="conversation_already_has_active_response")
-        self.narrator.wishes[self.live.answer_id] = wish
-
-    def stop(self) -> bool:
-        """As that of the conversation."""
-        self._wish = None  # of a turn that has not begun, and never will
-        return self.live.stop()
-
-    def _admit(self, turn: Turn) -> Turn:
-        wish, self._wish = self._wish, None
-        return self._admitted(turn, wish)
-
-    async def _admitted(self, turn: Turn, wish: Wish | None) -> Turn:
-        """In its place in the queue, and as the client wishes."""
-        session = self.conversation.session
-        async with aclosing(admitted(self._websocket, turn)) as events:
-            if wish is None:
-                async for event in events:
-                    yield event
-                return
-            with wish.applied(session):
-                async for event in events:
-                    yield event
+        self.narrator.expected.add(self.live.response_id)
 
     async def _settled(self) -> None:
         """Until the changes asked for so far are made, unless they wait for a turn to end."""

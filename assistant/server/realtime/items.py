@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from assistant.audio import Sound
-from assistant.live.forgetting import in_words
+from assistant.audio.samples import Audio
+from assistant.history import without_audio
 from assistant.messages import Message, UserMessage
-from assistant.server.wire.errors import ApiError
+from assistant.server.http.errors import ApiError
 
 Json = dict[str, Any]
 
@@ -27,12 +27,12 @@ ROOT = "root"
 class Item:
     """`shown`: as clients read it. `messages`: what it stands for in the history, as that came in.
 
-    `answer_id`, `sound_s`: of an answer's item, which answer it is, and how much sound was sent.
+    `live_id`, `sound_s`: of an answer's item, which answer it is, and how much sound was sent.
     """
 
     shown: Json
     messages: tuple[Message, ...] = ()
-    answer_id: str = ""
+    live_id: str = ""
     sound_s: float = 0.0
     speaks: bool = False
     transcribing: bool = field(default=False)
@@ -49,8 +49,13 @@ class Item:
     def size(self) -> int:
         """Bytes, about: of texts, and of sound as the history holds it."""
         parts = [part for m in self.messages if isinstance(m, UserMessage) for part in m.parts]
-        sounds = sum(part.samples.nbytes for part in parts if isinstance(part, Sound))
+        sounds = sum(part.samples.nbytes for part in parts if isinstance(part, Audio))
         return sounds + len(str(self.shown))
+
+    @property
+    def message_ids(self) -> frozenset[str]:
+        """The ids of the item's messages in the history."""
+        return frozenset(message.id for message in self.messages)
 
     @property
     def call_id(self) -> str:
@@ -72,7 +77,7 @@ class Item:
     def forget_sound(self) -> None:
         """Where the text is known, it stands for the sound."""
         self.messages = tuple(
-            in_words(m) if isinstance(m, UserMessage) else m for m in self.messages
+            without_audio(m) if isinstance(m, UserMessage) else m for m in self.messages
         )
 
     def set_text(self, text: str) -> None:
@@ -99,8 +104,14 @@ class Items:
         return item_id in self._by_id
 
     @property
-    def last_id(self) -> str | None:
-        return self._items[-1].id if self._items else None
+    def last(self) -> Item | None:
+        """The last item, or None."""
+        return self._items[-1] if self._items else None
+
+    @property
+    def call_ids(self) -> frozenset[str]:
+        """The ids of the calls that are items of their own."""
+        return frozenset(item.call_id for item in self._items if item.kind == "function_call")
 
     def find(self, item_id: str) -> Item | None:
         return self._by_id.get(item_id)
@@ -138,6 +149,11 @@ class Items:
         if len(self._items) > MAX_ITEMS:
             self.remove(self._items[0] if place else self._items[1])
         return before
+
+    def message_ids_before(self, item: Item) -> frozenset[str]:
+        """Returns the ids of the messages of all items before that one."""
+        before = self._items[: self._items.index(item)]
+        return frozenset(message.id for one in before for message in one.messages)
 
     def _place(self, previous_id: str | None) -> int:
         if previous_id is None:

@@ -7,22 +7,24 @@ out of the conversation. An engine reads better when it is given the task than w
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from assistant.messages import UserMessage
-from assistant.server.realtime.wish import Wish
-from assistant.session import Session
+from assistant.messages import Message, UserMessage
+from assistant.server.realtime.response_options import ResponseOptions
 
 _ASKED = re.compile(r"\b(aloud|out loud|verbatim|word for word|exactly as)\b", re.IGNORECASE)
 
 
-def text_to_read(session: Session, wish: Wish) -> str | None:
-    """The one typed message of the session, where its instructions ask to read it out.
+def text_to_read(
+    wish: ResponseOptions, system_prompt: str, messages: Sequence[Message]
+) -> str | None:
+    """Returns the only message if it is typed and the instructions ask to read it aloud.
 
     Only where no tool may be called: whoever wants an answer leaves that to the model.
     """
-    if not (wish.apart and wish.choice == "none" and _ASKED.search(session.system_prompt)):
+    if not (wish.apart and wish.choice == "none" and _ASKED.search(system_prompt)):
         return None
-    match session.history:
+    match messages:
         case [UserMessage(parts=[str(text)])]:
             return text
     return None

@@ -13,17 +13,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from assistant.audio import OUTPUT_RATE, Pcm16
+from assistant.audio.samples import OUTPUT_RATE, Pcm16
 from assistant.events import TurnEnded, Usage
 from assistant.messages import Message, ToolCall
+from assistant.server.realtime import item_schema as shapes
+from assistant.server.realtime import server_events as wire
+from assistant.server.realtime.audio import AudioEncoder
 from assistant.server.realtime.ids import new_id
+from assistant.server.realtime.item_schema import Status
 from assistant.server.realtime.items import Item, Items
-from assistant.server.realtime.sound import SoundOut
-from assistant.server.realtime.wish import Wish
-from assistant.server.wire import realtime_items as shapes
-from assistant.server.wire import realtime_server as wire
-from assistant.server.wire.realtime_items import Status
-from assistant.server.wire.text import SpecialTokenFilter
+from assistant.server.realtime.response_options import ResponseOptions
+from assistant.server.special_tokens import SpecialTokenFilter
 
 Json = dict[str, Any]
 Emit = Callable[[Json], None]
@@ -38,15 +38,15 @@ class Response:
     def __init__(
         self,
         emit: Emit,
-        wish: Wish,
+        wish: ResponseOptions,
         *,
         voice: str,
         conversation_id: str,
         items: Items | None = None,
-        answer_id: str = "",
+        live_id: str = "",
     ) -> None:
         self.id = new_id("resp")
-        self.answer_id = answer_id
+        self.live_id = live_id
         self.item: Item | None = None
         """What is said."""
         self.problem = ""
@@ -61,7 +61,7 @@ class Response:
         self._before: dict[str, str | None] = {}  # the item before, by item
         self._text = ""
         self._clean = SpecialTokenFilter()
-        self._sound = SoundOut(wish.form)
+        self._sound = AudioEncoder(wish.form)
 
     def start(self) -> None:
         self._emit(wire.response("created", self._shown("in_progress")))
@@ -95,7 +95,7 @@ class Response:
         return self.item
 
     def _begin(self, shown: Json) -> Item:
-        item = Item(shown, answer_id=self.answer_id, speaks=self._wish.speaks)
+        item = Item(shown, live_id=self.live_id, speaks=self._wish.speaks)
         self._emit(wire.output_item("added", self.id, len(self._output), dict(shown)))
         if self._items is not None:
             self._before[item.id] = before = self._items.add(item)

@@ -15,20 +15,20 @@ import anyio
 from anyio.abc import TaskGroup
 from starlette.requests import HTTPConnection
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.errors import AssistantError
 from assistant.events import Failed, TextDelta
-from assistant.server.realtime.conversation import Conversation
+from assistant.server.http.errors import ApiError
+from assistant.server.realtime import server_events as wire
 from assistant.server.realtime.items import Item
+from assistant.server.realtime.session import RealtimeSession
+from assistant.server.special_tokens import SpecialTokenFilter, without_special_tokens
 from assistant.server.turns import admitted, open_session
-from assistant.server.wire import realtime_server as wire
-from assistant.server.wire.errors import ApiError
-from assistant.server.wire.text import SpecialTokenFilter, without_special_tokens
 
 logger = logging.getLogger(__name__)
 
 MAX_WAITING_S = 600.0
-"""Sound that waits to be written down; a further recording fails."""
+"""Audio that waits to be written down; a further recording fails."""
 GRACE_S = 0.25
 """For a client that commits, and asks for the answer next."""
 
@@ -39,7 +39,7 @@ class Transcripts:
     def __init__(
         self,
         connection: HTTPConnection,
-        conversation: Conversation,
+        conversation: RealtimeSession,
         emit: Callable[[dict[str, Any]], None],
         tasks: TaskGroup,
     ) -> None:
@@ -57,7 +57,7 @@ class Transcripts:
         asked = self._conversation.config.audio.input.transcription is not None
         return asked or self._conversation.transcribes
 
-    def turn(self, item: Item, sound: Sound, *, answered: bool) -> None:
+    def turn(self, item: Item, sound: Audio, *, answered: bool) -> None:
         """The user has said something. `answered`: an answer follows by itself."""
         self._answered = anyio.Event()
         if self._wanted and not answered:
@@ -77,19 +77,19 @@ class Transcripts:
                 self._emit(wire.transcription_delta(item.id, text))
                 self._emit(wire.transcription_completed(item.id, text, seconds))
 
-    def missed(self, item: Item, sound: Sound) -> None:
+    def missed(self, item: Item, sound: Audio) -> None:
         """The answer is on its way, and the engine made no text of the question."""
         if self._wanted and not item.transcribing:
             self._start(item, sound)
 
-    async def _unless_answered(self, item: Item, sound: Sound, grace_s: float) -> None:
+    async def _unless_answered(self, item: Item, sound: Audio, grace_s: float) -> None:
         with anyio.move_on_after(grace_s):
             await self._answered.wait()
             return
         if not item.transcribing:
             self._start(item, sound)
 
-    def _start(self, item: Item, sound: Sound) -> None:
+    def _start(self, item: Item, sound: Audio) -> None:
         item.transcribing = True
         if self._waiting_s and self._waiting_s + sound.seconds > MAX_WAITING_S:
             self._emit(wire.transcription_failed(item.id, "too much waits already"))
@@ -97,7 +97,7 @@ class Transcripts:
         self._waiting_s += sound.seconds
         self._tasks.start_soon(self._write_down, item, sound)
 
-    async def _write_down(self, item: Item, sound: Sound) -> None:
+    async def _write_down(self, item: Item, sound: Audio) -> None:
         try:
             async with self._one_at_a_time:
                 text = await self._transcribe(item, sound)
@@ -109,7 +109,7 @@ class Transcripts:
         finally:
             self._waiting_s -= sound.seconds
 
-    async def _transcribe(self, item: Item, sound: Sound) -> str:
+    async def _transcribe(self, item: Item, sound: Audio) -> str:
         """Raises ApiError, AssistantError."""
         asked = self._conversation.config.audio.input.transcription
         session = open_session(

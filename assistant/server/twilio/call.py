@@ -1,6 +1,6 @@
 """One telephone call.
 
-    media, dtmf --> Listening --> live.hear, live.say
+    media, dtmf --> InboundAudio --> live.hear, live.say
                                         |
     media, mark, clear <-- Playout <-- live events
 
@@ -19,31 +19,31 @@ from typing import Protocol
 import anyio
 from anyio.abc import TaskGroup
 
-from assistant.audio import Pcm16
+from assistant.audio.samples import Pcm16
 from assistant.config import TwilioSettings
 from assistant.errors import AssistantError
 from assistant.events import AudioChunk
-from assistant.heard import first_words
 from assistant.live.clock import Clock
 from assistant.live.conversation import LiveConversation
 from assistant.live.events import (
-    AnswerEnded,
-    AnswerEvent,
-    AnswerPaused,
-    AnswerResumed,
     Interrupted,
-    LeadInSound,
+    LeadInAudio,
     LiveEvent,
+    ResponseEnded,
+    ResponseEvent,
+    ResponsePaused,
+    ResponseResumed,
     SpeechStarted,
     UserTurn,
 )
-from assistant.live.phrases import Phrases
+from assistant.live.phrase_cache import PhraseCache
 from assistant.messages import AssistantMessage
-from assistant.server.sockets import NORMAL
+from assistant.server.http.websockets import NORMAL
 from assistant.server.twilio.digits import Digits
 from assistant.server.twilio.frames import Start, Wire
-from assistant.server.twilio.hanging_up import HANG_UP, RESULT, hang_up
+from assistant.server.twilio.hang_up import HANG_UP, RESULT, hang_up
 from assistant.server.twilio.playout import Playout
+from assistant.turn.truncation import first_words
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Call:
         line: Line,
         start: Start,
         live: LiveConversation,
-        phrases: Phrases,
+        phrases: PhraseCache,
         settings: TwilioSettings,
         clock: Clock,
         *,
@@ -139,21 +139,21 @@ class Call:
         match event:
             case SpeechStarted() | UserTurn():
                 self._cut_greeting()
-            case AnswerEvent(answer_id, AudioChunk(samples=samples)):
-                self._play(answer_id, samples)
-            case LeadInSound(answer_id, _, samples):
-                self._play(answer_id, samples)
-            case AnswerPaused():
+            case ResponseEvent(response_id, AudioChunk(samples=samples)):
+                self._play(response_id, samples)
+            case LeadInAudio(response_id, _, samples):
+                self._play(response_id, samples)
+            case ResponsePaused():
                 self.playout.pause()
-            case AnswerResumed():
+            case ResponseResumed():
                 self.playout.resume()
-            case AnswerEnded():
+            case ResponseEnded():
                 self._answered(event)
             case Interrupted():
                 self.playout.drop()
 
-    def _play(self, answer_id: str, samples: Pcm16) -> None:
-        if not self.playout.put(answer_id, samples):
+    def _play(self, response_id: str, samples: Pcm16) -> None:
+        if not self.playout.put(response_id, samples):
             logger.warning("An answer is too long for a call, and is cut")
 
     def _cut_greeting(self) -> None:
@@ -162,12 +162,11 @@ class Call:
         share = self.playout.share(OWN)
         if share < 1.0:
             self.playout.drop()
-            if greeting is not None and self._session.history[:1] == [greeting]:
-                heard = first_words(greeting.text, share)
-                self._session.history[0] = AssistantMessage(heard)
+            if greeting is not None:
+                self._session.history.truncate(greeting.id, first_words(greeting.text, share))
 
-    def _answered(self, event: AnswerEnded) -> None:
-        self.playout.end(event.answer_id)
+    def _answered(self, event: ResponseEnded) -> None:
+        self.playout.end(event.response_id)
         if self._last_answer:
             self._leave("assistant")
         elif event.reason == "failed":
@@ -175,7 +174,7 @@ class Call:
         elif event.reason == "completed":
             self._hang_up_if_asked(event)
 
-    def _hang_up_if_asked(self, event: AnswerEnded) -> None:
+    def _hang_up_if_asked(self, event: ResponseEnded) -> None:
         for call in event.ended.calls:
             if call.name == HANG_UP.name:
                 try:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio
 
 from assistant.live.clock import Clock
-from assistant.live.race import happened
+from assistant.live.race import wait_until
 
 MOST = 64
 
@@ -37,7 +37,9 @@ class Digits:
             self._pressed = anyio.Event()
             if not self._typed:
                 await self._pressed.wait()
-            elif not await happened(self._pressed, self._clock, self._clock.now() + self._pause_s):
+            elif not await wait_until(
+                self._pressed, self._clock, self._clock.now() + self._pause_s
+            ):
                 self._flush()
 
     def _flush(self) -> None:

@@ -15,11 +15,11 @@ import anyio
 import numpy as np
 import soxr
 
-from assistant.audio import OUTPUT_RATE, Pcm16
+from assistant.audio.g711 import MU_LAW
+from assistant.audio.samples import OUTPUT_RATE, Pcm16
 from assistant.live.clock import Clock
-from assistant.live.g711 import MU_LAW
-from assistant.live.pacing import Pacer
-from assistant.live.race import happened
+from assistant.live.pacer import Pacer
+from assistant.live.race import wait_until
 from assistant.server.twilio.frames import SAMPLE_RATE, Wire
 
 MARK_S = 0.5
@@ -49,7 +49,7 @@ class Outlet(Protocol):
 class _Piece:
     """The sound of one answer, or of the door itself (no id)."""
 
-    answer_id: str
+    response_id: str
     start_s: float  # where it begins, as the pacer counts
     made_s: float = 0.0
     over: bool = False
@@ -91,13 +91,13 @@ class Playout:
                 self._mark()
             await self._outlet.room()
 
-    def put(self, answer_id: str, samples: Pcm16) -> bool:
+    def put(self, response_id: str, samples: Pcm16) -> bool:
         """The next sound of an answer, 24 kHz. False: too much waits already, and it is dropped."""
-        return self._pacer.put(self._piece(answer_id).encode(samples))
+        return self._pacer.put(self._piece(response_id).encode(samples))
 
-    def end(self, answer_id: str) -> None:
+    def end(self, response_id: str) -> None:
         """No more of this answer follows."""
-        if self._pieces and self._pieces[-1].answer_id == answer_id:
+        if self._pieces and self._pieces[-1].response_id == response_id:
             self._finish(self._pieces[-1])
 
     def pause(self) -> None:
@@ -129,16 +129,16 @@ class Playout:
         position_s = self._pacer.played_s
         while self._pieces:
             piece = self._pieces[0]
-            yield piece.answer_id, piece.played_s(position_s)
+            yield piece.response_id, piece.played_s(position_s)
             if not piece.over or piece.played_s(position_s) < piece.made_s:
                 return
             self._pieces.pop(0)
 
-    def share(self, answer_id: str) -> float:
+    def share(self, response_id: str) -> float:
         """How much of it has been heard, from 0 to 1; 1 too where it is none of what plays."""
         position_s = self._pacer.played_s
         for piece in self._pieces:
-            if piece.answer_id == answer_id and piece.made_s:
+            if piece.response_id == response_id and piece.made_s:
                 return piece.played_s(position_s) / piece.made_s
         return 1.0
 
@@ -151,14 +151,18 @@ class Playout:
         self._heard_all = anyio.Event()
         left_s = self._pacer.put_s - self._pacer.played_s
         if left_s > 0.0:
-            await happened(self._heard_all, self._clock, self._clock.now() + left_s + GRACE_S)
+            await wait_until(self._heard_all, self._clock, self._clock.now() + left_s + GRACE_S)
 
-    def _piece(self, answer_id: str) -> _Piece:
-        if self._pieces and self._pieces[-1].answer_id == answer_id and not self._pieces[-1].over:
+    def _piece(self, response_id: str) -> _Piece:
+        if (
+            self._pieces
+            and self._pieces[-1].response_id == response_id
+            and not self._pieces[-1].over
+        ):
             return self._pieces[-1]
         if self._pieces:
             self._finish(self._pieces[-1])
-        self._pieces.append(_Piece(answer_id, self._pacer.put_s))
+        self._pieces.append(_Piece(response_id, self._pacer.put_s))
         return self._pieces[-1]
 
     def _finish(self, piece: _Piece) -> None:

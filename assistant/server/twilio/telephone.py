@@ -13,15 +13,15 @@ from assistant.assistant import Assistant
 from assistant.config import ServerSettings
 from assistant.live.clock import Clock, SystemClock
 from assistant.live.conversation import LiveConversation
-from assistant.live.phrases import Phrases
-from assistant.server.live_figures import LiveFigures, LiveMeter
+from assistant.live.phrase_cache import PhraseCache
+from assistant.server.http.problems import forbidden, not_found
+from assistant.server.http.websockets import GOING_AWAY, REFUSED
+from assistant.server.live_metrics import LiveMeter, LiveMetrics
 from assistant.server.metrics import Metrics
-from assistant.server.problems import forbidden, not_found
-from assistant.server.sockets import GOING_AWAY, REFUSED
-from assistant.server.twilio.announced import AnnouncedCalls
 from assistant.server.twilio.call import Call, Line
 from assistant.server.twilio.frames import Start
-from assistant.server.twilio.listening import Listening, first_start
+from assistant.server.twilio.inbound import InboundAudio, first_start
+from assistant.server.twilio.pending_calls import PendingCalls
 from assistant.server.twilio.signature import HEADER, Fields, is_signed
 
 logger = logging.getLogger(__name__)
@@ -52,17 +52,17 @@ class Telephone:
     ) -> None:
         self.settings = settings.twilio
         self.clock = clock or SystemClock()
-        self.announced = AnnouncedCalls(self.clock)
+        self.announced = PendingCalls(self.clock)
         self.running = 0
         self._token = settings.twilio.auth_token.get_secret_value()
         self._open = settings.insecure and settings.keys is None
         self._draining = draining
-        self._phrases: Phrases | None = None
+        self._phrases: PhraseCache | None = None
         metrics.gauge("calls_running", "Telephone calls.", lambda: self.running)
         self._ended = metrics.calls
         self._late = metrics.call_frame_late
 
-    def start(self, assistant: Assistant, phrases: Phrases) -> None:
+    def start(self, assistant: Assistant, phrases: PhraseCache) -> None:
         """Begins to render what every caller hears. Raises LibraryError: the voice is not known."""
         self._phrases = phrases
         if not (self._token or self._open):
@@ -98,7 +98,7 @@ class Telephone:
         return base + path
 
     async def take(
-        self, line: Line, open_live: Callable[[], LiveConversation], figures: LiveFigures
+        self, line: Line, open_live: Callable[[], LiveConversation], figures: LiveMetrics
     ) -> None:
         """A call, from the first message of the socket to its end."""
         start = await first_start(line, self.clock)
@@ -146,7 +146,7 @@ class Telephone:
             late=self._late.observe,
             seen=meter.see,
         )
-        listening = Listening(line, start, call, self.clock)
+        listening = InboundAudio(line, start, call, self.clock)
         try:
             async with live, anyio.create_task_group() as tasks:
                 tasks.start_soon(call.run)
@@ -156,7 +156,7 @@ class Telephone:
         finally:
             self._ended.labels(call.ended_by or "lost").inc()
 
-    async def _watch(self, line: Line, call: Call, listening: Listening) -> None:
+    async def _watch(self, line: Line, call: Call, listening: InboundAudio) -> None:
         """Ends a call that is dead, too long, or in the way of a server that stops."""
         began = left_at = self.clock.now()
         while True:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,6 @@ import pytest
 from assistant.config import Settings
 from assistant.engines import create_engine
 from assistant.engines.base import Engine
-
-sys.path.insert(0, str(Path(__file__).parent))  # for toolbox and utterances
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toolbox import TOOLS
 
-from assistant.audio import Sound, Voice
+from assistant.audio.samples import Audio
+from assistant.audio.voice import Voice
 from assistant.engines.base import (
     Engine,
     EngineOutput,
@@ -30,6 +30,7 @@ from assistant.messages import (
     ToolSchema,
     UserMessage,
 )
+from tests.engines.embedded.toolbox import TOOLS
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Conversation:
         self.messages.append(AssistantMessage(said(outputs), calls))
         return outputs
 
-    async def ask(self, *parts: str | Sound, **options: Any) -> list[EngineOutput]:
+    async def ask(self, *parts: str | Audio, **options: Any) -> list[EngineOutput]:
         self.messages.append(UserMessage(parts))
         return await self.step(**options)
 
@@ -89,9 +90,9 @@ def called(outputs: Sequence[EngineOutput]) -> list[tuple[str, dict[str, object]
     return [(call.name, json.loads(call.arguments)) for call in calls]
 
 
-def speech(outputs: Sequence[EngineOutput]) -> Sound:
+def speech(outputs: Sequence[EngineOutput]) -> Audio:
     pieces = [output.samples for output in outputs if isinstance(output, Speech)]
-    return Sound.from_pcm16(np.concatenate(pieces)) if pieces else Sound(np.zeros(0, np.float32), 1)
+    return Audio.from_pcm16(np.concatenate(pieces)) if pieces else Audio(np.zeros(0, np.float32), 1)
 
 
 def shape(outputs: Sequence[EngineOutput]) -> list[str]:

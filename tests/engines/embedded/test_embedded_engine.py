@@ -8,8 +8,6 @@ import sys
 
 import anyio
 import pytest
-from conversations import Conversation, called, on_both_loops, said, shape, speech
-from toolbox import ORDER_STATUS, ROLL_DICE, TOOLS, schema
 
 from assistant.engines.base import (
     Engine,
@@ -19,6 +17,15 @@ from assistant.events import TextDelta
 from assistant.messages import (
     UserMessage,
 )
+from tests.engines.embedded.conversations import (
+    Conversation,
+    called,
+    on_both_loops,
+    said,
+    shape,
+    speech,
+)
+from tests.engines.embedded.toolbox import ORDER_STATUS, ROLL_DICE, TOOLS, schema
 
 pytestmark = pytest.mark.anyio
 

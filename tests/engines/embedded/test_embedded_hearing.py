@@ -7,9 +7,10 @@ from pathlib import Path
 import anyio
 import numpy as np
 import pytest
-from conversations import Conversation, called, on_both_loops, said, shape, speech
 
-from assistant.audio import Sound, Voice, VoiceTraits, read_sound
+from assistant.audio.decode import read_audio
+from assistant.audio.samples import Audio
+from assistant.audio.voice import Voice, VoiceTraits
 from assistant.engines.base import (
     Engine,
     EngineOutput,
@@ -19,6 +20,14 @@ from assistant.errors import AudioError, EngineError
 from assistant.events import Transcript
 from assistant.messages import (
     UserMessage,
+)
+from tests.engines.embedded.conversations import (
+    Conversation,
+    called,
+    on_both_loops,
+    said,
+    shape,
+    speech,
 )
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +52,7 @@ FOUND = [folder / GREAT_WALL for folder in Path(__file__).resolve().parents
 async def test_the_spoken_examples_are_heard_and_call_their_tools(
     engine: Engine, examples: Path, file: str, transcript: str, calls: object
 ) -> None:
-    outputs = await Conversation(engine).ask(read_sound(examples / file, max_seconds=60))
+    outputs = await Conversation(engine).ask(read_audio(examples / file, max_seconds=60))
     assert outputs[0] == Transcript(transcript)
     assert shape(outputs)[1:3] == ["TextDelta", "Speech"]
     assert called(outputs) == calls
@@ -51,7 +60,7 @@ async def test_the_spoken_examples_are_heard_and_call_their_tools(
 
 @pytest.mark.skipif(not FOUND, reason=f"no {GREAT_WALL} beside this checkout")
 async def test_a_person_asking_for_the_great_wall_gets_a_web_search(engine: Engine) -> None:
-    outputs = await Conversation(engine).ask(read_sound(FOUND[0], max_seconds=60))
+    outputs = await Conversation(engine).ask(read_audio(FOUND[0], max_seconds=60))
     assert outputs[0] == Transcript("give me a brief introduction to the great wall")
     ((name, arguments),) = called(outputs)
     assert name == "web_search"
@@ -59,8 +68,8 @@ async def test_a_person_asking_for_the_great_wall_gets_a_web_search(engine: Engi
 
 
 async def test_sound_at_any_rate_and_level_is_heard(engine: Engine, examples: Path) -> None:
-    sound = read_sound(examples / "what_time_is_it_in_tokyo.wav", max_seconds=60)
-    quiet = Sound(sound.samples * 0.01, sound.sample_rate).resampled(48_000)
+    sound = read_audio(examples / "what_time_is_it_in_tokyo.wav", max_seconds=60)
+    quiet = Audio(sound.samples * 0.01, sound.sample_rate).resampled(48_000)
     outputs = await Conversation(engine).ask(quiet)
     assert outputs[0] == Transcript("what time is it in tokyo")
 
@@ -68,7 +77,7 @@ async def test_sound_at_any_rate_and_level_is_heard(engine: Engine, examples: Pa
 async def test_noise_and_silence_have_no_words(engine: Engine) -> None:
     noise = np.random.default_rng(1).normal(0, 0.1, 32_000).astype(np.float32)
     for samples in (np.zeros(32_000, np.float32), noise, np.zeros(0, np.float32)):
-        outputs = await Conversation(engine).ask(Sound(samples, 16_000))
+        outputs = await Conversation(engine).ask(Audio(samples, 16_000))
         assert outputs[0] == Transcript("")
         assert said(outputs).startswith("I didn't catch that")
 
@@ -100,7 +109,7 @@ async def test_reading_aloud_says_the_text_as_it_stands(engine: Engine) -> None:
 
 async def test_transcribing_gives_the_words(engine: Engine, examples: Path) -> None:
     talk = Conversation(engine)
-    sound = read_sound(examples / "what_time_is_it_in_tokyo.wav", max_seconds=60)
+    sound = read_audio(examples / "what_time_is_it_in_tokyo.wav", max_seconds=60)
     talk.messages.append(UserMessage((sound,)))
     outputs = await talk.step(task="transcribe")
     assert said(outputs) == "what time is it in tokyo"
@@ -128,8 +137,8 @@ async def test_what_only_a_model_can_do_says_which_engine_can(engine: Engine, ta
 
 @on_both_loops
 async def test_a_cancelled_turn_leaves_no_thread_behind(engine: Engine, examples: Path) -> None:
-    sound = read_sound(examples / "speak_in_a_deep_male_voice.wav", max_seconds=60)
-    long = Sound(np.tile(sound.samples, 20), sound.sample_rate)
+    sound = read_audio(examples / "speak_in_a_deep_male_voice.wav", max_seconds=60)
+    long = Audio(np.tile(sound.samples, 20), sound.sample_rate)
     talk = Conversation(engine)
     talk.messages.append(UserMessage((long,)))
     heard: list[EngineOutput] = []
@@ -146,7 +155,7 @@ async def test_a_cancelled_turn_leaves_no_thread_behind(engine: Engine, examples
 
 
 async def test_several_people_are_heard_at_the_same_time(engine: Engine, examples: Path) -> None:
-    sound = read_sound(examples / "what_time_is_it_in_tokyo.wav", max_seconds=60)
+    sound = read_audio(examples / "what_time_is_it_in_tokyo.wav", max_seconds=60)
     transcripts: list[EngineOutput] = []
 
     async def run() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conversations import Conversation, called
 
 from assistant.engines.base import Engine
 from assistant.messages import ToolSchema
+from tests.engines.embedded.conversations import Conversation, called
 
 pytestmark = pytest.mark.anyio
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toolbox import TOOLS, schema, text
-from utterances import UTTERANCES, Calls
 
 from assistant.engines.embedded.arguments import fill_answer
 from assistant.engines.embedded.parameters import parameters_of
 from assistant.engines.embedded.planner import plan
 from assistant.messages import ToolSchema
+from tests.engines.embedded.toolbox import TOOLS, schema, text
+from tests.engines.embedded.utterances import UTTERANCES, Calls
 
 
 def calls(utterance: str, tools: tuple[ToolSchema, ...] = TOOLS) -> Calls:

@@ -11,20 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from assistant.audio import Sound, read_sound
-from assistant.engines.embedded.hearing import Hearing
-from assistant.engines.embedded.recogniser import Recogniser, RecogniserError
+from assistant.audio.decode import read_audio
+from assistant.audio.samples import Audio
+from assistant.engines.embedded.asr import Hearing
+from assistant.engines.embedded.asr_worker import Recogniser, RecogniserError
 from assistant.errors import EngineError
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 @pytest.fixture(scope="module")
-def question() -> Sound:
-    return read_sound(EXAMPLES / "what_time_is_it_in_tokyo.wav", max_seconds=60)
+def question() -> Audio:
+    return read_audio(EXAMPLES / "what_time_is_it_in_tokyo.wav", max_seconds=60)
 
 
-def test_other_threads_go_on_while_it_listens(question: Sound) -> None:
+def test_other_threads_go_on_while_it_listens(question: Audio) -> None:
     hearing = Hearing(1)
     hearing.hear(question, threading.Event())  # starts the process
     over = threading.Event()
@@ -48,7 +49,7 @@ def test_other_threads_go_on_while_it_listens(question: Sound) -> None:
 
 
 def test_a_process_that_was_killed_is_one_clear_line_and_another_takes_its_place(
-    question: Sound,
+    question: Audio,
 ) -> None:
     hearing = Hearing(1)
     hearing.hear(question, threading.Event())
@@ -60,7 +61,7 @@ def test_a_process_that_was_killed_is_one_clear_line_and_another_takes_its_place
     assert hearing.hear(question, threading.Event()).text == "what time is it in tokyo"
 
 
-def test_the_process_ends_with_its_owner(question: Sound) -> None:
+def test_the_process_ends_with_its_owner(question: Audio) -> None:
     recogniser = Recogniser()
     pid = recogniser.pid
     assert recogniser.hear(b"") == ([], 0.0)

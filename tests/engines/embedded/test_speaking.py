@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.audio import OUTPUT_RATE, Pcm16, Voice, VoiceTraits
+from assistant.audio.samples import OUTPUT_RATE, Pcm16
+from assistant.audio.voice import Voice, VoiceTraits
 from assistant.engines.base import Speech
 from assistant.engines.embedded import espeak
 from assistant.engines.embedded.languages import detect, runs, speech_language
 from assistant.engines.embedded.sentences import sentences
 from assistant.engines.embedded.speaking import speak
-from assistant.engines.embedded.wording import speakable
+from assistant.engines.embedded.text_normalizer import speakable
 from assistant.events import TextDelta
 
 SENTENCE = "It is ten past nine in the evening, and the weather will be sunny tomorrow."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.config import StepAudio2Settings
-
-sys.path.insert(0, str(Path(__file__).parent))  # for tiny_engine, whatever the import mode
 
 
 @pytest.fixture
@@ -53,11 +50,11 @@ async def make_engine(folder: Path) -> AsyncIterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def noise() -> Callable[..., Sound]:
+def noise() -> Callable[..., Audio]:
     generator = np.random.default_rng(7)
 
-    def make(seconds: float = 0.5, sample_rate: int = 16_000) -> Sound:
+    def make(seconds: float = 0.5, sample_rate: int = 16_000) -> Audio:
         count = int(seconds * sample_rate)
-        return Sound(generator.uniform(-0.3, 0.3, count).astype(np.float32), sample_rate)
+        return Audio(generator.uniform(-0.3, 0.3, count).astype(np.float32), sample_rate)
 
     return make

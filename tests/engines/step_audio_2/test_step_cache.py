@@ -10,11 +10,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tiny_engine import GREEDY, Chat, ToneVocoder, Watcher, recomputed
-
 from assistant.config import Sampling
 from assistant.engines.base import EngineRequest
 from assistant.messages import AssistantMessage, ToolCall, ToolMessage, UserMessage
+from tests.engines.step_audio_2.tiny_engine import GREEDY, Chat, ToneVocoder, Watcher, recomputed
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,6 @@ pytest.importorskip("torch")
 
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_engine import Chat
 
 from assistant.config import StepAudio2Settings
 from assistant.engines.step_audio_2.checkpoint import (
@@ -28,6 +27,7 @@ from assistant.engines.step_audio_2.model import StepAudio2Model
 from assistant.engines.step_audio_2.sizes import AudioSizes, ModelSizes, TextSizes
 from assistant.errors import EngineError
 from assistant.testing.checkpoint import tiny_checkpoint
+from tests.engines.step_audio_2.tiny_engine import Chat
 
 CPU = torch.device("cpu")
 MINI = ModelSizes(

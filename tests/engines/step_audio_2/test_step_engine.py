@@ -12,18 +12,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tiny_engine import (
-    GREEDY,
-    Chat,
-    ToneVocoder,
-    Watcher,
-    call_text,
-    recomputed,
-    spoken,
-    text_of,
-)
-
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.config import Sampling, Settings
 from assistant.engines import create_engine
 from assistant.engines.base import EngineRequest, Finish, Speech
@@ -38,6 +27,16 @@ from assistant.messages import (
     UserMessage,
 )
 from assistant.testing.checkpoint import tiny_checkpoint
+from tests.engines.step_audio_2.tiny_engine import (
+    GREEDY,
+    Chat,
+    ToneVocoder,
+    Watcher,
+    call_text,
+    recomputed,
+    spoken,
+    text_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -173,7 +172,7 @@ async def test_sound_that_is_too_short_is_an_error_that_says_so(
     make_engine: Any, samples: int, what: str
 ) -> None:
     with pytest.raises(AudioError, match=what):
-        await Chat(make_engine()).say(Sound(np.zeros(samples, dtype=np.float32), 16_000))
+        await Chat(make_engine()).say(Audio(np.zeros(samples, dtype=np.float32), 16_000))
 
 
 async def test_sound_that_is_not_finite_is_an_error(make_engine: Any, noise: Any) -> None:

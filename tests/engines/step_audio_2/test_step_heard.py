@@ -10,10 +10,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tiny_engine import Chat, ToneVocoder, Watcher, call_text, recomputed
-
 from assistant.config import Sampling
 from assistant.messages import AssistantMessage, ToolCall, ToolMessage, ToolSchema
+from tests.engines.step_audio_2.tiny_engine import Chat, ToneVocoder, Watcher, call_text, recomputed
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +41,7 @@ async def test_25_speech_tokens_are_a_second(
 ) -> None:
     text = "one two three"
     message = AssistantMessage(text, tokens=interleaved(tokenizer, text, 100))
-    heard = make_engine().heard(message, seconds)
+    heard = make_engine().truncate(message, seconds)
     assert speech_tokens(heard, tokenizer) == kept
     assert text.startswith(heard.text)
     if kept:
@@ -52,7 +51,7 @@ async def test_25_speech_tokens_are_a_second(
 
 async def test_all_of_it_heard_is_the_message_as_it_was(make_engine: Any, tokenizer: Any) -> None:
     message = AssistantMessage("one two", tokens=interleaved(tokenizer, "one two", 50))
-    assert make_engine().heard(message, 60.0) is message
+    assert make_engine().truncate(message, 60.0) is message
 
 
 async def test_words_are_spread_over_the_sound_once_the_text_has_run_out(
@@ -61,7 +60,7 @@ async def test_words_are_spread_over_the_sound_once_the_text_has_run_out(
     text = " ".join(["word"] * 10)
     message = AssistantMessage(text, tokens=interleaved(tokenizer, text, 1000))
     for share in (0.2, 0.5, 0.8):
-        heard = make_engine().heard(message, 40 * share)
+        heard = make_engine().truncate(message, 40 * share)
         assert len(heard.text) == pytest.approx(len(text) * share, abs=6)
         assert set(heard.text.split()) <= {"word"}
 
@@ -71,7 +70,7 @@ async def test_characters_of_several_tokens_are_whole(make_engine: Any, tokenize
     message = AssistantMessage(text, tokens=interleaved(tokenizer, text, 400))
     engine = make_engine()
     for tenth in range(160):
-        heard = engine.heard(message, tenth / 10)
+        heard = engine.truncate(message, tenth / 10)
         assert text.startswith(heard.text), heard.text
 
 
@@ -81,7 +80,7 @@ async def test_a_latin_word_inside_chinese_is_heard_whole_or_not_at_all(
     text = "我喜欢Python和你"
     message = AssistantMessage(text, tokens=interleaved(tokenizer, text, 400))
     engine = make_engine()
-    heard = {engine.heard(message, tenth / 10).text for tenth in range(161)}
+    heard = {engine.truncate(message, tenth / 10).text for tenth in range(161)}
     beginnings = {text[:end] for end in range(len(text) + 1)}
     assert heard <= beginnings - {text[:end] for end in range(4, 9)}
     assert {"我喜欢", "我喜欢Python", text} <= heard
@@ -94,7 +93,7 @@ async def test_a_model_that_writes_its_text_first_is_heard_as_it_speaks(
     special, text = tokenizer.special, " ".join(["word"] * 10)
     speech = [special.speech + number for number in range(1000)]
     tokens = (special.tts_start, *tokenizer.encode(text), *speech, special.tts_end)
-    heard = make_engine().heard(AssistantMessage(text, tokens=tokens), 20.0)
+    heard = make_engine().truncate(AssistantMessage(text, tokens=tokens), 20.0)
     assert len(heard.text) == pytest.approx(len(text) / 2, abs=6)
     assert speech_tokens(heard, tokenizer) == 500
 
@@ -104,7 +103,7 @@ async def test_no_time_at_all_is_nothing_heard(
     make_engine: Any, tokenizer: Any, seconds: float
 ) -> None:
     message = AssistantMessage("one two", tokens=interleaved(tokenizer, "one two", 50))
-    heard = make_engine().heard(message, seconds)
+    heard = make_engine().truncate(message, seconds)
     assert (heard.text, heard.tokens) == ("", ())
 
 
@@ -115,14 +114,14 @@ async def test_a_lead_in_that_was_cut_is_followed_by_its_calls_as_they_were_made
     written = call_text(tokenizer, "look", json.dumps({"where": "everywhere " * 20}))
     call = ToolCall("1", "look", "{}")
     message = AssistantMessage("let me see what there is", (call,), (*lead_in, *written))
-    heard = make_engine().heard(message, 2.0)
+    heard = make_engine().truncate(message, 2.0)
     assert heard.calls == (call,)
     spoken_tokens = len(heard.tokens) - len(written) - 1
     assert heard.tokens[:spoken_tokens] == lead_in[:spoken_tokens]
     assert heard.tokens[spoken_tokens:] == (tokenizer.special.tts_end, *written)
     assert speech_tokens(heard, tokenizer) == 50
     # What is written after the end of speech is not part of what is spoken.
-    assert heard.text == make_engine().heard(replace(message, tokens=lead_in), 2.0).text
+    assert heard.text == make_engine().truncate(replace(message, tokens=lead_in), 2.0).text
     assert len(heard.text) == pytest.approx(len(message.text) / 2, abs=6)
 
 
@@ -131,7 +130,7 @@ async def test_of_a_lead_in_that_nobody_heard_the_calls_stay(
 ) -> None:
     call = ToolCall("1", "look", "{}")
     tokens = (*interleaved(tokenizer, "let me see", 60), *call_text(tokenizer, "look", "{}"))
-    heard = make_engine().heard(AssistantMessage("let me see", (call,), tokens), 0.0)
+    heard = make_engine().truncate(AssistantMessage("let me see", (call,), tokens), 0.0)
     assert heard == AssistantMessage("", (call,))
 
 
@@ -140,15 +139,15 @@ async def test_calls_that_are_not_in_the_tokens_are_written_anew(
 ) -> None:
     call = ToolCall("1", "look", "{}")
     message = AssistantMessage("let me see", (call,), interleaved(tokenizer, "let me see", 60))
-    heard = make_engine().heard(message, 1.0)
+    heard = make_engine().truncate(message, 1.0)
     assert (heard.calls, heard.tokens) == ((call,), ())
 
 
 async def test_without_speech_the_tokens_tell_nothing(make_engine: Any, tokenizer: Any) -> None:
     engine = make_engine()
-    assert engine.heard(AssistantMessage("hello"), 1.0) is None
+    assert engine.truncate(AssistantMessage("hello"), 1.0) is None
     written = AssistantMessage("hello", tokens=tuple(tokenizer.encode("hello")))
-    assert engine.heard(written, 1.0) is None
+    assert engine.truncate(written, 1.0) is None
 
 
 async def test_the_cache_is_used_up_to_the_cut(make_engine: Any, tokenizer: Any) -> None:
@@ -159,7 +158,7 @@ async def test_the_cache_is_used_up_to_the_cut(make_engine: Any, tokenizer: Any)
     chat = Chat(engine)
     await chat.say("Count", sampling=Sampling(max_tokens=400))
     message = chat.history[-1]
-    cut = engine.heard(message, 2.0)
+    cut = engine.truncate(message, 2.0)
     assert len(cut.tokens) < len(message.tokens) - 50
     chat.history[-1] = cut
     await chat.say("Stop")
@@ -182,7 +181,7 @@ async def test_the_cache_is_used_up_to_the_cut_of_a_lead_in(
     chat = Chat(engine, tools=(ToolSchema("look", "Looks.", {"type": "object"}),))
     outputs = await chat.say("Look", sampling=Sampling(max_tokens=400))
     (call,) = [output for output in outputs if isinstance(output, ToolCall)]
-    cut = engine.heard(chat.history[-1], 1.0)
+    cut = engine.truncate(chat.history[-1], 1.0)
     chat.history[-1] = cut
     await chat.go_on(ToolMessage(call, "ok", "nothing"))
     first, second = watcher.jobs

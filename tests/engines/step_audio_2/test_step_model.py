@@ -12,11 +12,9 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
-from engines.recorder import GPU, Inspector, Recorder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from tiny_engine import GREEDY
 
 from assistant.config import Sampling
 from assistant.engines.step_audio_2.cache import KeyValueCache
@@ -25,6 +23,8 @@ from assistant.engines.step_audio_2.decoder import Decoder
 from assistant.engines.step_audio_2.frontend import frame_count, log_mel, patch_count, pieces
 from assistant.engines.step_audio_2.language import LanguageModel
 from assistant.engines.step_audio_2.sampling import Sampler, pick
+from tests.engines.recorder import GPU, Inspector, Recorder
+from tests.engines.step_audio_2.tiny_engine import GREEDY
 
 CPU = torch.device("cpu")
 VOCABULARY = 3000
@@ -152,7 +152,7 @@ def test_decoding_goes_on_unrecorded_where_recording_fails(
     assert [record.message.split(":")[0] for record in caplog.records] == ["language model"]
 
 
-# Sound
+# Audio
 
 
 @given(count=st.integers(0, 500_000))

@@ -13,13 +13,13 @@ pytest.importorskip("torch")
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_engine import Watcher  # noqa: F401 - sets the number of threads
 
 from assistant.engines.parser import CLOSE, OPEN
 from assistant.engines.step_audio_2.parser import OutputParser, SpeechToken
 from assistant.engines.step_audio_2.tokens import Mark
 from assistant.events import TextDelta
 from assistant.messages import ToolCall
+from tests.engines.step_audio_2.tiny_engine import Watcher  # noqa: F401 - sets the number of threads
 
 GOOD = f'{OPEN}function\nweather\n{{"city": "Łódź"}}{CLOSE}'
 FRAGMENTS = (

@@ -16,14 +16,13 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("kaldi_native_fbank")
 
-from tiny_engine import Watcher, call_text, spoken
-
 from assistant import Assistant, AudioChunk, Settings, ToolResult, tool
 from assistant.config import StepAudio2Settings
 from assistant.engines import create_engine
 from assistant.engines.step_audio_2.loading import load_engine
 from assistant.errors import EngineError
 from assistant.testing import tiny_checkpoint
+from tests.engines.step_audio_2.tiny_engine import Watcher, call_text, spoken
 
 pytestmark = pytest.mark.anyio
 

@@ -12,11 +12,11 @@ pytest.importorskip("torch")
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_engine import Chat, Watcher
 
 from assistant.engines.step_audio_2.tokens import SPEECH_TOKENS, Mark, Tokenizer
 from assistant.errors import EngineError
 from assistant.messages import AssistantMessage, ToolCall, ToolMessage, ToolSchema
+from tests.engines.step_audio_2.tiny_engine import Chat, Watcher
 
 MARKS = ("<|EOT|>", "<|BOT|>", "<tool_call>", "</tool_call>", "<audio_5>", "<audio_patch>",
          "<tts_start>", "<think>", "<|endoftext|>", "<audio_start>", "<tts_end>")  # fmt: skip

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from assistant.audio import Pcm16, Sound, Voice
+from assistant.audio.samples import Audio, Pcm16
+from assistant.audio.voice import Voice
 from assistant.config import Sampling
 from assistant.engines.base import EngineRequest, Finish
 from assistant.engines.step_audio_2.cache import KeyValueCache
@@ -84,7 +85,7 @@ class Chat:
     state: Any = None
     tools: tuple[Any, ...] = ()
 
-    async def say(self, *parts: str | Sound, **request: Any) -> list[Any]:
+    async def say(self, *parts: str | Audio, **request: Any) -> list[Any]:
         return await self.go_on(UserMessage(parts), **request)
 
     async def go_on(self, *messages: Message, **request: Any) -> list[Any]:

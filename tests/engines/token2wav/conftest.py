@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 
 collect_ignore_glob: list[str] = []
 try:
@@ -22,16 +22,16 @@ except ImportError:
     collect_ignore_glob = ["test_*.py"]
 
 
-def make_clip(seconds: float = 2.0, rate: int = 24_000, pitch: float = 150.0) -> Sound:
+def make_clip(seconds: float = 2.0, rate: int = 24_000, pitch: float = 150.0) -> Audio:
     """A gliding tone with harmonics, loud and soft in turn: enough of a voice for the models."""
     time = np.arange(int(seconds * rate)) / rate
     phase = 2 * np.pi * np.cumsum(pitch * (1 + 0.3 * np.sin(3 * time))) / rate
     wave = sum(np.sin(phase * k) / k for k in range(1, 6)) * (0.2 + 0.1 * np.sin(9 * time))
-    return Sound(np.asarray(wave, dtype=np.float32), rate)
+    return Audio(np.asarray(wave, dtype=np.float32), rate)
 
 
 @pytest.fixture(scope="session")
-def voice_clip() -> Callable[..., Sound]:
+def voice_clip() -> Callable[..., Audio]:
     return make_clip
 
 

@@ -13,7 +13,8 @@ import soundfile
 from typer.testing import CliRunner
 
 from assistant import Assistant, AudioChunk, Settings
-from assistant.audio import Sound, read_sound
+from assistant.audio.decode import read_audio
+from assistant.audio.samples import Audio
 from assistant.cli import app
 from assistant.config import LibrarySettings, StepAudio2Settings, bundled
 from assistant.library import ClipInfo, VoiceLibrary
@@ -41,8 +42,8 @@ def with_checkpoint(tmp_path: Path, checkpoint: Path) -> Settings:
     return Settings(engine="step-audio-2", step_audio_2=model, library=place)
 
 
-def clip_of(checkpoint: Path, name: str) -> Sound:
-    return read_sound(checkpoint / "assets" / f"{name}.wav", max_seconds=60.0)
+def clip_of(checkpoint: Path, name: str) -> Audio:
+    return read_audio(checkpoint / "assets" / f"{name}.wav", max_seconds=60.0)
 
 
 def indices(settings: Settings) -> list[str]:
@@ -125,12 +126,12 @@ def search_in_another_process(preparation: str, settings: Settings, clip: Path) 
         "import logging, sys\n"
         f"{preparation}\n"
         "from pathlib import Path\n"
-        "from assistant.audio import read_sound\n"
+        "from assistant.audio import read_audio\n"
         "from assistant.config import Settings\n"
         "from assistant.opening import open_library\n"
         "logging.basicConfig(stream=sys.stdout, format='%(message)s')\n"
         "library = open_library(Settings.model_validate_json(sys.argv[1]))\n"
-        "sound = read_sound(Path(sys.argv[2]), max_seconds=60)\n"
+        "sound = read_audio(Path(sys.argv[2]), max_seconds=60)\n"
         "print(library.search_like(sound)[0].voice.id)\n"
     )
     run = [sys.executable, "-c", code, settings.model_dump_json(), str(clip)]

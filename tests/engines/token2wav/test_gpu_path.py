@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from engines.recorder import GPU, Inspector
 
 from assistant.engines.token2wav.flow.model import Flow
 from assistant.engines.token2wav.hift.generator import Hift
 from assistant.testing.checkpoint_token2wav import TINY_FLOW, TINY_HIFT
+from tests.engines.recorder import GPU, Inspector
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from engines.recorder import Recorder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from assistant.engines.token2wav import Token2Wav, Token2WavSettings, Token2WavS
 from assistant.engines.token2wav.flow.memory import EstimatorMemory
 from assistant.engines.token2wav.flow.shape import FlowShape
 from assistant.engines.token2wav.token2wav import ChunkJob
+from tests.engines.recorder import Recorder
 
 SIZES: dict[str, Any] = {"first_chunks": (5, 8), "chunk": 10, "history_s": 1.0}
 ROUNDING = 2  # of 32767: sums are in another order

@@ -9,12 +9,12 @@ import numpy as np
 import onnx
 import pytest
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.engines.token2wav import PromptMaker
-from assistant.engines.token2wav.speakers import SpeakerEmbedder
+from assistant.engines.token2wav.speaker_embedder import SpeakerEmbedder
 from assistant.errors import EngineError
 
-MakeClip = Callable[..., Sound]
+MakeClip = Callable[..., Audio]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_a_long_clip_counts_as_far_as_it_would_be_spoken_from(
     embedder: SpeakerEmbedder, voice_clip: MakeClip
 ) -> None:
     long = voice_clip(15.0)
-    cut = Sound(long.samples[: 10 * long.sample_rate], long.sample_rate)
+    cut = Audio(long.samples[: 10 * long.sample_rate], long.sample_rate)
     both = embedder.embed([long, cut])
     assert np.array_equal(both[0], both[1])
 
@@ -56,7 +56,7 @@ def test_a_long_clip_counts_as_far_as_it_would_be_spoken_from(
 def test_what_has_no_voice_in_it_gives_zeros(
     embedder: SpeakerEmbedder, samples: np.ndarray
 ) -> None:
-    assert not embedder.embed([Sound(samples.astype(np.float32), 24_000)]).any()
+    assert not embedder.embed([Audio(samples.astype(np.float32), 24_000)]).any()
 
 
 def test_no_sounds_give_no_rows(embedder: SpeakerEmbedder) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.engines.token2wav import PromptMaker
 from assistant.engines.token2wav.prompt import SPEECH_TOKENIZER
 from assistant.errors import EngineError
@@ -79,7 +79,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 
 def test_on_a_gpu_the_package_makes_the_tokens_of_every_clip(
-    folder: Path, install: Callable[[str], None], voice_clip: Callable[..., Sound]
+    folder: Path, install: Callable[[str], None], voice_clip: Callable[..., Audio]
 ) -> None:
     install(PACKAGE)
     maker = PromptMaker(folder, device=CUDA)
@@ -97,7 +97,7 @@ def test_without_a_gpu_the_package_is_not_even_imported(
     folder: Path,
     install: Callable[[str], None],
     maker: PromptMaker,
-    voice_clip: Callable[..., Sound],
+    voice_clip: Callable[..., Audio],
     device: torch.device | None,
 ) -> None:
     install("raise AssertionError('imported')")
@@ -111,7 +111,7 @@ def test_a_package_is_done_without_and_the_log_says_so_once(
     folder: Path,
     install: Callable[[str], None],
     maker: PromptMaker,
-    voice_clip: Callable[..., Sound],
+    voice_clip: Callable[..., Audio],
     caplog: pytest.LogCaptureFixture,
     code: str | None,
 ) -> None:

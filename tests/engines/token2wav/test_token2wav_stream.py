@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.audio import OUTPUT_RATE
+from assistant.audio.samples import OUTPUT_RATE
 from assistant.engines.token2wav import Token2Wav, Token2WavSettings, Token2WavStream
 from assistant.engines.token2wav.token2wav import ChunkJob
 from assistant.engines.token2wav.vocoder import CONTEXT, FADE

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from assistant.audio import Sound
+from assistant.audio.samples import Audio
 from assistant.engines.token2wav import (
     PreparedVoices,
     PromptMaker,
@@ -24,7 +24,7 @@ from assistant.errors import AudioError, EngineError
 
 
 @pytest.fixture
-def clip(tmp_path: Path, voice_clip: Callable[..., Sound]) -> Path:
+def clip(tmp_path: Path, voice_clip: Callable[..., Audio]) -> Path:
     path = tmp_path / "clip.wav"
     sound = voice_clip()
     soundfile.write(path, sound.samples, sound.sample_rate)
@@ -32,7 +32,7 @@ def clip(tmp_path: Path, voice_clip: Callable[..., Sound]) -> Path:
 
 
 def test_a_clip_becomes_25_tokens_a_second_and_two_frames_a_token(
-    maker: PromptMaker, voice_clip: Callable[..., Sound]
+    maker: PromptMaker, voice_clip: Callable[..., Audio]
 ) -> None:
     prompt = maker.make(voice_clip(2.0))
     assert prompt.tokens.shape == (50,)
@@ -43,7 +43,7 @@ def test_a_clip_becomes_25_tokens_a_second_and_two_frames_a_token(
 
 @pytest.mark.parametrize("seconds", [0.5, 0.51, 0.777, 1.234, 2.999])
 def test_tokens_and_frames_fit_whatever_the_length(
-    maker: PromptMaker, voice_clip: Callable[..., Sound], seconds: float
+    maker: PromptMaker, voice_clip: Callable[..., Audio], seconds: float
 ) -> None:
     prompt = maker.make(voice_clip(seconds))
     assert len(prompt.mel) == 2 * len(prompt.tokens)
@@ -52,7 +52,7 @@ def test_tokens_and_frames_fit_whatever_the_length(
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100, 48_000, 96_000])
 def test_a_clip_at_any_rate_becomes_nearly_the_same_voice(
-    maker: PromptMaker, voice_clip: Callable[..., Sound], rate: int
+    maker: PromptMaker, voice_clip: Callable[..., Audio], rate: int
 ) -> None:
     at_24k, other = maker.make(voice_clip()), maker.make(voice_clip(rate=rate))
     assert len(other.tokens) == len(at_24k.tokens)
@@ -60,7 +60,7 @@ def test_a_clip_at_any_rate_becomes_nearly_the_same_voice(
     assert np.abs(other.mel[4:-4, low] - at_24k.mel[4:-4, low]).mean() < 0.2
 
 
-def test_a_long_clip_is_cut(folder: Path, voice_clip: Callable[..., Sound]) -> None:
+def test_a_long_clip_is_cut(folder: Path, voice_clip: Callable[..., Audio]) -> None:
     prompt = PromptMaker(folder, max_seconds=3.0).make(voice_clip(5.0))
     assert prompt.seconds == 3.0
 
@@ -79,7 +79,7 @@ def test_a_clip_that_is_no_voice_is_refused_in_one_line(
     maker: PromptMaker, samples: Any, said: str
 ) -> None:
     with pytest.raises(AudioError, match=said) as caught:
-        maker.make(Sound(samples, 24_000), "kim.wav")
+        maker.make(Audio(samples, 24_000), "kim.wav")
     assert str(caught.value).startswith("kim.wav: ")
     assert "\n" not in str(caught.value)
 
@@ -90,7 +90,7 @@ def test_files_of_any_depth_and_channels_become_voices(
     token2wav: Token2Wav,
     maker: PromptMaker,
     tmp_path: Path,
-    voice_clip: Callable[..., Sound],
+    voice_clip: Callable[..., Audio],
     subtype: str,
     channels: int,
 ) -> None:
@@ -120,7 +120,7 @@ def test_a_voice_is_prepared_once_and_kept(
 
 
 def test_a_clip_that_is_replaced_is_prepared_anew(
-    token2wav: Token2Wav, maker: PromptMaker, clip: Path, voice_clip: Callable[..., Sound]
+    token2wav: Token2Wav, maker: PromptMaker, clip: Path, voice_clip: Callable[..., Audio]
 ) -> None:
     voices = PreparedVoices(token2wav, maker, None)
     before = voices.get(clip)
@@ -142,7 +142,7 @@ def test_what_is_on_disk_is_used_by_the_next_process(
 
 
 class NoMaker(PromptMaker):
-    def make(self, clip: Sound, name: str = "the clip") -> VoicePrompt:
+    def make(self, clip: Audio, name: str = "the clip") -> VoicePrompt:
         raise AssertionError("nothing had to be made")
 
 
@@ -181,7 +181,7 @@ def test_the_oldest_voices_leave_memory_beyond_the_budget(
     maker: PromptMaker,
     token2wav: Token2Wav,
     tmp_path: Path,
-    voice_clip: Callable[..., Sound],
+    voice_clip: Callable[..., Audio],
 ) -> None:
     clips = []
     for index in range(4):
@@ -220,13 +220,13 @@ def test_threads_that_want_one_voice_prepare_it_once(
 class CountingMaker(PromptMaker):
     made = 0
 
-    def make(self, clip: Sound, name: str = "the clip") -> VoicePrompt:
+    def make(self, clip: Audio, name: str = "the clip") -> VoicePrompt:
         self.made += 1
         return super().make(clip, name)
 
 
 def test_after_a_clip_failed_the_next_try_is_a_new_one(
-    token2wav: Token2Wav, maker: PromptMaker, clip: Path, voice_clip: Callable[..., Sound]
+    token2wav: Token2Wav, maker: PromptMaker, clip: Path, voice_clip: Callable[..., Audio]
 ) -> None:
     voices = PreparedVoices(token2wav, maker, None)
     soundfile.write(clip, np.zeros(24_000, np.float32), 24_000)
@@ -238,7 +238,7 @@ def test_after_a_clip_failed_the_next_try_is_a_new_one(
 
 
 def test_a_model_that_fails_on_a_clip_is_an_engine_error(
-    folder: Path, tmp_path: Path, voice_clip: Callable[..., Sound]
+    folder: Path, tmp_path: Path, voice_clip: Callable[..., Audio]
 ) -> None:
     import onnx
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from assistant.engines.token2wav.turnstile import Turnstile
+from assistant.engines.token2wav.batcher import Batcher
 
 
 @dataclass(frozen=True)
@@ -32,25 +32,25 @@ class Worker:
 
 def test_jobs_of_one_shape_are_done_in_one_batch() -> None:
     worker = Worker()
-    assert Turnstile(worker).run_all([Double(1), Double(2), Double(3)]) == [2, 4, 6]
+    assert Batcher(worker).run_all([Double(1), Double(2), Double(3)]) == [2, 4, 6]
     assert worker.batches == [[1, 2, 3]]
 
 
 def test_jobs_of_other_shapes_are_done_after_them_and_results_keep_their_order() -> None:
     worker = Worker()
     jobs = [Double(1), Double(2, "b"), Double(3), Double(4, "b")]
-    assert Turnstile(worker).run_all(jobs) == [2, 4, 6, 8]
+    assert Batcher(worker).run_all(jobs) == [2, 4, 6, 8]
     assert worker.batches == [[1, 3], [2, 4]]
 
 
 def test_a_batch_is_never_larger_than_allowed() -> None:
     worker = Worker()
-    Turnstile(worker, at_most=2).run_all([Double(n) for n in range(5)])
+    Batcher(worker, at_most=2).run_all([Double(n) for n in range(5)])
     assert worker.batches == [[0, 1], [2, 3], [4]]
 
 
 def test_an_error_reaches_whoever_asked_and_the_next_job_is_done() -> None:
-    turnstile = Turnstile(Worker())
+    turnstile = Batcher(Worker())
     with pytest.raises(ValueError, match="negative"):
         turnstile.run_all([Double(1), Double(-1)])
     assert turnstile.run(Double(4)) == 8
@@ -64,7 +64,7 @@ def test_a_job_that_waits_while_another_is_at_work_is_done_after_it() -> None:
         assert go_on.wait(30)
         return [2 * job.value for job in jobs]
 
-    turnstile = Turnstile(work)
+    turnstile = Batcher(work)
 
     def ask(value: int) -> None:
         results[value] = turnstile.run(Double(value))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from assistant.audio import OUTPUT_RATE
+from assistant.audio.samples import OUTPUT_RATE
 from assistant.engines.token2wav import Token2Wav
 from assistant.engines.token2wav.hift.source import Source
 from assistant.engines.token2wav.vocoder import VocoderState, vocode

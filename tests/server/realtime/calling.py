@@ -15,11 +15,11 @@ import soundfile
 import soxr
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
-from serving import Running
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from assistant.live.g711 import A_LAW, MU_LAW
+from assistant.audio.g711 import A_LAW, MU_LAW
+from tests.support.serving import Running
 
 Event = dict[str, Any]
 EXAMPLES = Path(__file__).parents[3] / "examples"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import itertools
 
-from calling import calling, speech
-from serving import Hold, Serve
-
 from assistant.testing import ScriptedEngine
+from tests.server.realtime.calling import calling, speech
+from tests.support.serving import Hold, Serve
 
 STORY = "Once upon a time there was a very long story that nobody ever heard to its end. "
 

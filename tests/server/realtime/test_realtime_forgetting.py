@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 import numpy as np
 
-from assistant.audio import Sound
-from assistant.live.forgetting import forget_sounds
+from assistant.audio.samples import Audio
+from assistant.history import History
 from assistant.messages import AssistantMessage, Message, UserMessage
-from assistant.server.realtime import history
+from assistant.server.realtime import item_schema as shapes
 from assistant.server.realtime.items import RECENT, Item, Items
-from assistant.server.wire import realtime_items as shapes
 
 TURNS = 3 * RECENT
 
 
-def talked() -> tuple[Items, list[Message]]:
+def talked() -> tuple[Items, History]:
     """Spoken turns, each with its transcript and its answer, as a connection keeps them."""
-    items, messages = Items(), list[Message]()
+    items, messages = Items(), History()
     for turn in range(TURNS):
-        asked = UserMessage((Sound(np.zeros(16_000, np.float32), 16_000),))
+        asked = UserMessage((Audio(np.zeros(16_000, np.float32), 16_000),))
         question = Item(shapes.message(f"q{turn}", "user", [shapes.heard()]), (asked,))
         items.add(question)
         question.heard(f"question {turn}")
+        asked = replace(asked, transcript=f"question {turn}")
         answer = AssistantMessage(f"answer {turn}")
         items.add(Item(shapes.message(f"a{turn}", "assistant", []), (answer,)))
-        messages += [UserMessage(asked.parts, f"question {turn}"), answer]
-        forget_sounds(messages)
+        messages.extend([asked, answer])
+        messages.forget_audio()
     return items, messages
 
 
-def sounds(messages: list[Message]) -> int:
+def sounds(messages: Iterable[Message]) -> int:
     users = [message for message in messages if isinstance(message, UserMessage)]
-    return sum(isinstance(part, Sound) for user in users for part in user.parts)
+    return sum(isinstance(part, Audio) for user in users for part in user.parts)
 
 
 def test_only_the_last_recordings_are_kept() -> None:
@@ -44,10 +47,9 @@ def test_only_the_last_recordings_are_kept() -> None:
 def test_items_whose_sound_is_gone_are_deleted_from_the_history_as_others_are() -> None:
     items, messages = talked()
     for name in ("q0", "q20", f"q{TURNS - 1}"):
-        before = tuple(items)
         item = items.get(name, "delete")
         items.remove(item)
-        history.remove(messages, item, before)
+        messages.drop(item.message_ids)
     texts = [m.text for m in messages if isinstance(m, UserMessage)]
     assert len(texts) == TURNS - 3
     assert not {"question 0", "question 20", f"question {TURNS - 1}"} & set(texts)

@@ -10,10 +10,10 @@ import random
 from typing import Any
 
 import pytest
-from calling import Caller, calling, speech
-from serving import Serve, call
 
 from assistant.testing import ScriptedEngine
+from tests.server.realtime.calling import Caller, calling, speech
+from tests.support.serving import Serve, call
 
 TOOL = {"type": "function", "name": "light", "description": "Switches it."}
 IDS = ["a", "b", "c", "root", "nine", None]

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import calling, speech
-from serving import Hold, Running, Serve
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from assistant.server.auth.key_file import add_key
 from assistant.server.realtime import items
-from assistant.server.security.key_file import add_key
 from assistant.testing import ScriptedEngine
+from tests.server.realtime.calling import calling, speech
+from tests.support.serving import Hold, Running, Serve
 
 
 def url(server: Running, path: str = "/v1/realtime?model=m") -> str:

@@ -9,11 +9,11 @@ from typing import Any
 import anyio
 import openai
 import pytest
-from calling import DICE, TOKYO, check, speech
-from serving import Running, Serve
 
 from assistant.config import Settings
 from assistant.engines import create_engine
+from tests.server.realtime.calling import DICE, TOKYO, check, speech
+from tests.support.serving import Running, Serve
 
 pytestmark = pytest.mark.anyio
 

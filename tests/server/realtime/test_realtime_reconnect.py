@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from calling import Caller, calling, speech
-from serving import Hold, Running, Serve, process
 from websockets.sync.client import connect
 
-from assistant.server.security.key_file import add_key
+from assistant.server.auth.key_file import add_key
 from assistant.testing import ScriptedEngine
+from tests.server.realtime.calling import Caller, calling, speech
+from tests.support.serving import Hold, Running, Serve, process
 
 STORY = "Once upon a time there was a very long story that nobody ever heard to its end. "
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from calling import Caller, calling
-from serving import Hold, Serve
 
 from assistant.engines.base import Finish
 from assistant.testing import ScriptedEngine
 from assistant.testing.scripted import speech_of
+from tests.server.realtime.calling import Caller, calling
+from tests.support.serving import Hold, Serve
 
 TOOL = {"type": "function", "name": "hoist", "parameters": {"type": "object", "properties": {}}}
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
-from calling import calling
-from serving import Serve
 from websockets.exceptions import InvalidStatus
 
+from assistant.server.auth.client_secrets import MAX_PER_OWNER, ClientSecrets
+from assistant.server.auth.key_file import add_key, remove_key
+from assistant.server.http.errors import ApiError
 from assistant.server.realtime.ids import new_id
-from assistant.server.security.key_file import add_key, remove_key
-from assistant.server.security.secrets import MAX_PER_OWNER, ClientSecrets
-from assistant.server.wire.errors import ApiError
 from assistant.testing import ScriptedEngine
+from tests.server.realtime.calling import calling
+from tests.support.serving import Serve
 
 
 @pytest.fixture

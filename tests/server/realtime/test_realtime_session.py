@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from calling import calling
-from serving import Serve
 
-from assistant.server.wire.realtime_session import merged
+from assistant.server.realtime.session_config import merged
 from assistant.testing import ScriptedEngine
+from tests.server.realtime.calling import calling
+from tests.support.serving import Serve
 
 
 def detection_of(session: dict[str, Any]) -> Any:

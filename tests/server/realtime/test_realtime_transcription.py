@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from calling import Caller, calling, speech
-from serving import Serve, call
 
 from assistant import tool
 from assistant.events import Transcript
 from assistant.testing import ScriptedEngine
+from tests.server.realtime.calling import Caller, calling, speech
+from tests.support.serving import Serve, call
 
 COMPLETED = "conversation.item.input_audio_transcription.completed"
 

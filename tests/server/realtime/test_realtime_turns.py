@@ -6,16 +6,16 @@ import itertools
 
 import numpy as np
 import pytest
-from calling import Caller, calling, speech
-from serving import Hold, Serve, call
 
 from assistant import ToolResult, tool
+from assistant.audio.g711 import A_LAW, MU_LAW
 from assistant.engines.base import EngineRequest
 from assistant.events import Transcript
-from assistant.live.g711 import A_LAW, MU_LAW
 from assistant.messages import UserMessage
 from assistant.testing import ScriptedEngine
 from assistant.testing.scripted import speech_of
+from tests.server.realtime.calling import Caller, calling, speech
+from tests.support.serving import Hold, Serve, call
 
 ORDER = [
     "input_audio_buffer.speech_started",

@@ -12,15 +12,16 @@ from xml.etree import ElementTree
 
 import anyio
 import numpy as np
-from serving import Running
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from assistant.audio import Pcm16, read_sound
+from assistant.audio.decode import read_audio
+from assistant.audio.g711 import MU_LAW
+from assistant.audio.samples import Pcm16
 from assistant.engines.base import EngineRequest
-from assistant.live.g711 import MU_LAW
 from assistant.server.twilio.signature import HEADER, sign
 from assistant.testing import ScriptedEngine
+from tests.support.serving import Running
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 ACCOUNT = "AC" + "0" * 32
@@ -31,7 +32,7 @@ FRAME = 160
 
 def question(name: str) -> Pcm16:
     """A recording of examples/, 8 kHz."""
-    return read_sound(EXAMPLES / f"{name}.wav", max_seconds=60).resampled(8_000).to_pcm16()
+    return read_audio(EXAMPLES / f"{name}.wav", max_seconds=60).resampled(8_000).to_pcm16()
 
 
 def silence(seconds: float) -> Pcm16:
@@ -39,7 +40,7 @@ def silence(seconds: float) -> Pcm16:
 
 
 class Caller:
-    """What one caller sends and hears. Sound is heard at once, however fast it comes."""
+    """What one caller sends and hears. Audio is heard at once, however fast it comes."""
 
     def __init__(self, socket: ClientConnection, *, echoes: bool = True) -> None:
         self.messages: list[dict[str, Any]] = []

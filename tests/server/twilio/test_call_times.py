@@ -10,21 +10,21 @@ from typing import Any
 
 import anyio
 import pytest
-from simulated_caller import CALL, STREAM, answering, question, turns
 
 from assistant import Assistant
+from assistant.audio.g711 import MU_LAW
 from assistant.config import LibrarySettings, LiveSettings, ServerSettings, Settings
 from assistant.live.conversation import LiveConversation
-from assistant.live.g711 import MU_LAW
-from assistant.live.phrases import Phrases
+from assistant.live.phrase_cache import PhraseCache
 from assistant.messages import AssistantMessage, UserMessage
-from assistant.server.live_figures import LiveFigures
+from assistant.server.http.websockets import NORMAL
+from assistant.server.live_metrics import LiveMetrics
 from assistant.server.metrics import Metrics
-from assistant.server.sockets import NORMAL
-from assistant.server.twilio.hanging_up import HANG_UP
+from assistant.server.twilio.hang_up import HANG_UP
 from assistant.server.twilio.telephone import Telephone
 from assistant.testing import ScriptedEngine
 from assistant.testing.clock import ManualClock
+from tests.server.twilio.simulated_caller import CALL, STREAM, answering, question, turns
 
 pytestmark = pytest.mark.anyio
 
@@ -87,7 +87,7 @@ class Stage:
         settings = ServerSettings.model_validate({"insecure": True, "twilio": table})
         self.metrics = Metrics()
         self.telephone = Telephone(settings, self.metrics, self.draining, self.clock)
-        self.telephone.start(assistant, Phrases(assistant))
+        self.telephone.start(assistant, PhraseCache(assistant))
         self.talks = False
 
     def open(self) -> LiveConversation:
@@ -97,7 +97,7 @@ class Stage:
         )
 
     async def run(self) -> None:
-        await self.telephone.take(self.line, self.open, LiveFigures(self.metrics.registry))
+        await self.telephone.take(self.line, self.open, LiveMetrics(self.metrics.registry))
 
     async def start(self) -> None:
         token = self.telephone.announced.add(CALL)

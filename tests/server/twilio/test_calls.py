@@ -6,8 +6,10 @@ import base64
 
 import anyio
 import pytest
-from serving import Serve, call
-from simulated_caller import (
+
+from assistant.messages import AssistantMessage, UserMessage
+from assistant.testing import SlowTool
+from tests.server.twilio.simulated_caller import (
     STREAM,
     Caller,
     announce,
@@ -19,9 +21,7 @@ from simulated_caller import (
     silence,
     turns,
 )
-
-from assistant.messages import AssistantMessage, UserMessage
-from assistant.testing import SlowTool
+from tests.support.serving import Serve, call
 
 pytestmark = pytest.mark.anyio
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from serving import Serve
-from simulated_caller import FRAME, calling, loudness, question, silence
 
+from assistant.audio.g711 import MU_LAW
 from assistant.config import Settings
 from assistant.engines import create_engine
-from assistant.live.g711 import MU_LAW
+from tests.server.twilio.simulated_caller import FRAME, calling, loudness, question, silence
+from tests.support.serving import Serve
 
 pytestmark = pytest.mark.anyio
 

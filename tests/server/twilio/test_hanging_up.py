@@ -10,9 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from serving import Running, Serve
-from serving import call as tool_call
-from simulated_caller import (
+
+from assistant.messages import ToolMessage
+from assistant.server.twilio.signature import HEADER, sign
+from tests.server.twilio.simulated_caller import (
     ACCOUNT,
     CALL,
     Caller,
@@ -24,9 +25,8 @@ from simulated_caller import (
     silence,
     turns,
 )
-
-from assistant.messages import ToolMessage
-from assistant.server.twilio.signature import HEADER, sign
+from tests.support.serving import Running, Serve
+from tests.support.serving import call as tool_call
 
 pytestmark = pytest.mark.anyio
 

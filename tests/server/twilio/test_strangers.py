@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from serving import Serve
-from simulated_caller import (
+
+from tests.server.twilio.simulated_caller import (
     STREAM,
     Caller,
     announce,
@@ -20,6 +20,7 @@ from simulated_caller import (
     silence,
     turns,
 )
+from tests.support.serving import Serve
 
 pytestmark = pytest.mark.anyio
 

@@ -7,16 +7,23 @@ from xml.etree import ElementTree
 
 import httpx
 import pytest
-from serving import Running, Serve
-from simulated_caller import ACCOUNT, CALL, announce, answering, calling, connected
 from websockets.exceptions import InvalidStatus
 
 from assistant.config import TwilioSettings, load_settings
 from assistant.errors import SettingsError
-from assistant.server.security.key_file import add_key
-from assistant.server.twilio.announced import AnnouncedCalls
+from assistant.server.auth.key_file import add_key
+from assistant.server.twilio.pending_calls import PendingCalls
 from assistant.server.twilio.signature import HEADER, is_signed, sign
 from assistant.testing.clock import ManualClock
+from tests.server.twilio.simulated_caller import (
+    ACCOUNT,
+    CALL,
+    announce,
+    answering,
+    calling,
+    connected,
+)
+from tests.support.serving import Running, Serve
 
 pytestmark = pytest.mark.anyio
 
@@ -142,7 +149,7 @@ async def test_a_call_that_was_not_announced_is_refused(serve: Serve) -> None:
 
 async def test_tokens_are_forgotten_after_a_minute_and_when_there_are_too_many() -> None:
     clock = ManualClock()
-    announced = AnnouncedCalls(clock, valid_s=60, most=3)
+    announced = PendingCalls(clock, valid_s=60, most=3)
     old = announced.add("CA1")
     await clock.advance(61)
     assert not announced.take(old, "CA1")

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from assistant.engines.graphs import Graphs, Recordings
+from assistant.engines.nn.cuda_graphs import Graphs, Recordings
 from assistant.engines.token2wav.flow.conformer import Conformer, ConformerMemory
 from assistant.engines.token2wav.flow.estimator import Estimator
+from assistant.engines.token2wav.flow.graph_steps import RecordedChunk, RecordedSteps
 from assistant.engines.token2wav.flow.memory import (
     EstimatorMemory,
     Frames,
@@ -25,7 +26,6 @@ from assistant.engines.token2wav.flow.memory import (
     OneByOne,
     SinglePass,
 )
-from assistant.engines.token2wav.flow.recorded import RecordedChunk, RecordedSteps
 from assistant.engines.token2wav.flow.shape import FlowShape
 
 _NOISE_SECONDS = 600

@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
-from assistant.engines.graphs import Captured, Graphs, Recordings
+from assistant.engines.nn.cuda_graphs import Captured, Graphs, Recordings
 from assistant.engines.token2wav.hift.f0 import F0Predictor
 from assistant.engines.token2wav.hift.resblock import ResBlock
 from assistant.engines.token2wav.hift.source import SAMPLES_A_FRAME, Source

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from assistant.audio import OUTPUT_RATE
+from assistant.audio.samples import OUTPUT_RATE
 
 SAMPLES_A_FRAME = 480
 _AMPLITUDE = 0.1

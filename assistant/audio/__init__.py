@@ -1,0 +1,1 @@
+"""Audio: samples and voices, decoding, encoding, resampling, G.711 and the jitter buffer."""

@@ -1,0 +1,155 @@
+"""One answer in the making, and what a conversation keeps between answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from assistant.engines.step_audio_2.frontend import log_mel
+from assistant.engines.step_audio_2.model import StepAudio2Model
+from assistant.engines.step_audio_2.prompt import AudioPiece, Prompt
+from assistant.engines.step_audio_2.sampling import Sampler
+from assistant.errors import EngineError
+
+EndReason = Literal["stop", "length", "halted", "closed"]
+"""An end token; no room or no budget left; told to stop; the scheduler was closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The last thing in a queue of tokens."""
+
+    reason: EndReason
+
+
+class Conversation:
+    """What the cache holds of a conversation. Touched by the scheduler's thread alone."""
+
+    def __init__(self) -> None:
+        self.slot: int | None = None
+        self.keys: list[int] = []
+        """One for each position in the slot, see Prompt.keys."""
+
+
+class Generation:
+    """Reads a prompt, from where the conversation's cache differs, and makes tokens after it.
+
+    Tokens, then End or an EngineError, come out of `out`; setting `stop` ends it within one token.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        prompt: Prompt,
+        sampler: Sampler,
+        *,
+        ends: frozenset[int],
+        max_tokens: int,
+        stop: threading.Event | None = None,
+        idle: bool = False,
+        one_off: bool = False,
+    ) -> None:
+        self.conversation, self.prompt, self.sampler = conversation, prompt, sampler
+        self.ends, self.max_tokens = ends, max_tokens
+        self.stop = stop or threading.Event()
+        self.idle = idle
+        """Runs only while nobody waits."""
+        self.one_off = one_off
+        """Its conversation is over after it."""
+        self.out: SimpleQueue[int | End | EngineError] = SimpleQueue()
+        self.generated: list[int] = []
+        self.slot = -1
+        self.read = 0  # positions in the cache, of the prompt first and then of `generated`
+        self.reused = 0  # how many of them were there before
+        self.rounds = 0
+        self.ended = False
+        self.reason: EndReason | None = None
+        self.is_over = False  # for the reader of `out`
+        self._halted = False
+        self._heard: dict[int, Tensor] = {}
+
+    def halt(self) -> None:
+        """No more tokens are wanted. From any thread."""
+        self._halted = True
+
+    @property
+    def halted(self) -> bool:
+        return self._halted or self.stop.is_set()
+
+    @property
+    def unread(self) -> int:
+        """Positions of the prompt that are still to be read."""
+        return max(0, len(self.prompt) - self.read)
+
+    def begin(self, slot: int, vocab_size: int, device: torch.device) -> None:
+        self.slot = slot
+        keys = self.conversation.keys
+        # The last position is always read: its state gives the first token.
+        self.read = self.reused = min(shared(keys, self.prompt.keys), len(self.prompt) - 1)
+        del keys[self.read :]
+        self.sampler.see(self.prompt.ids, vocab_size, device)
+
+    def next_embeddings(self, model: StepAudio2Model, limit: int) -> Tensor:
+        """Of the next unread positions, at most `limit`: (t, hidden)."""
+        start, end = self.read, min(self.read + limit, len(self.prompt))
+        x = model.language.embed(torch.tensor(self.prompt.ids[start:end], device=model.device))
+        for place, piece in self.prompt.sounds:
+            first, last = max(place, start), min(place + piece.patches, end)
+            if first < last:
+                heard = self._hear(model, place, piece)
+                x[first - start : last - start] = heard[first - place : last - place]
+        return x
+
+    def _hear(self, model: StepAudio2Model, place: int, piece: AudioPiece) -> Tensor:
+        if place not in self._heard:
+            mel = log_mel(piece.samples, model.sizes.audio.n_mels)
+            self._heard = {place: model.hear(mel)}  # pieces are read in order: one is enough
+        return self._heard[place]
+
+    def has_read(self, count: int) -> None:
+        self.conversation.keys += self.prompt.keys[self.read : self.read + count]
+        self.read += count
+        if not self.unread:
+            self._heard = {}
+
+    def has_spoken(self) -> None:
+        """The newest token is in the cache."""
+        self.conversation.keys.append(self.generated[-1])
+        self.read += 1
+
+    def take(self, token: int, vocab_size: int, device: torch.device) -> None:
+        self.generated.append(token)
+        self.sampler.see([token], vocab_size, device)
+        if token not in self.ends:
+            self.out.put(token)
+
+    def end(self, reason: EndReason) -> None:
+        self.ended, self.reason = True, reason
+        self.out.put(End(reason))
+
+    def fail(self, error: EngineError) -> None:
+        self.ended = True
+        self.out.put(error)
+
+
+Steer = Callable[[Generation, Tensor], Tensor]
+"""Changes the logits, (vocab_size,), of a generation's next token, after everything else has been
+said of them but before a token is picked."""
+
+
+def shared(one: Sequence[int], other: Sequence[int]) -> int:
+    """Length of the beginning that both have."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

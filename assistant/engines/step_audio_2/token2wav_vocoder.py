@@ -1,0 +1,58 @@
+"""The checkpoint's own token2wav behind the engine's seam: a clip of the library is the voice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from assistant.audio.voice import Voice
+from assistant.config import StepAudio2Settings
+from assistant.engines.token2wav import (
+    PreparedVoices,
+    PromptMaker,
+    Token2Wav,
+    Token2WavSettings,
+    Token2WavStream,
+    default_clips,
+)
+from assistant.errors import EngineError
+
+NORMAL_VOICE = "default_female"
+"""Of the checkpoint's two clips, the one that a session speaks in until it is told otherwise."""
+
+
+class Token2WavVocoder:
+    """Shared by all conversations. `normal` is the clip of the voice without a clip."""
+
+    def __init__(self, token2wav: Token2Wav, voices: PreparedVoices, normal: Path) -> None:
+        self._token2wav = token2wav
+        self._voices = voices
+        self._normal = normal
+
+    def open(self, voice: Voice) -> Token2WavStream:
+        """Raises AudioError or EngineError: the voice can't be used."""
+        return Token2WavStream(self._token2wav, self._voices.get(voice.path or self._normal))
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def load_vocoder(
+    checkpoint: Path, settings: StepAudio2Settings, prompts: Path
+) -> Token2WavVocoder | None:
+    """The token2wav of a checkpoint; None where it has none. Prepared voices lie in `prompts`.
+
+    Raises EngineError: a file of it is absent or damaged.
+    """
+    folder = checkpoint / "token2wav"
+    if not folder.is_dir():
+        return None
+    clips = default_clips(folder)
+    if NORMAL_VOICE not in clips:
+        missing = folder.parent / "assets" / f"{NORMAL_VOICE}.wav"
+        raise EngineError(f"{missing}: no such file", hint="download the checkpoint again")
+    options = Token2WavSettings(device=settings.device, euler_steps=settings.euler_steps)
+    token2wav = Token2Wav.load(folder, options)
+    maker = PromptMaker(folder, max_seconds=options.max_prompt_s, device=token2wav.device)
+    return Token2WavVocoder(
+        token2wav, PreparedVoices(token2wav, maker, prompts), clips[NORMAL_VOICE]
+    )

@@ -1,0 +1,178 @@
+"""One Euler step of a chunk, with shapes that a GPU can record: it is replayed for every step.
+
+What differs between steps, streams and voices is copied to one place before each replay: the
+time's modulations, and the keys and values that the chunk sees. Copying is what attention over
+prompt and history does on a GPU anyway, to join them. Room for them is a multiple of 128 frames,
+and what is not filled is masked, so one recording serves voices and histories of any length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from assistant.engines.nn.cuda_graphs import Recording, Recordings, Work, power_of_two
+from assistant.engines.token2wav.flow.estimator import Estimator, StepTime, modulations
+from assistant.engines.token2wav.flow.memory import HALVES, EstimatorMemory, Memories
+from assistant.engines.token2wav.flow.shape import FlowShape
+
+_ROOM = 128
+
+Advance = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""x, velocities and the span of a step -> x after it."""
+
+
+@dataclass(frozen=True)
+class StepPlace(Memories):
+    """Where the inputs of one step lie, for a batch of streams. As memories it is that step's."""
+
+    x: Tensor  # (streams, frames, mel)
+    condition: Tensor  # (streams, halves, frames, hidden)
+    span: Tensor  # ()
+    blocks: Tensor  # as in StepTime
+    final: Tensor
+    mask: Tensor  # (streams, 1, 1, room): 0, or -inf where nothing lies
+    keys: Tensor  # (streams, depth, halves * heads, room, head width): the chunk's at the end
+    values: Tensor
+    edges: Tensor  # (streams, depth, convolutions, halves, 2, hidden)
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        return tuple(getattr(self, field.name) for field in fields(self))
+
+    def attend(self, step: int, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        keys, values = self.keys[:, layer], self.values[:, layer]
+        keys[:, :, -k.shape[2] :] = k
+        values[:, :, -v.shape[2] :] = v
+        return functional.scaled_dot_product_attention(
+            q, keys, values, attn_mask=self.mask, scale=1.0
+        )
+
+    def behind(self, step: int, layer: int, which: int, x: Tensor) -> Tensor:
+        edge = self.edges[:, layer, which]  # (streams, halves, 2, hidden)
+        x = torch.cat([edge.flatten(0, 1), x], dim=1)
+        edge.copy_(x[:, -2:].view_as(edge))
+        return x
+
+    def fill(self, row: int, step: int, memory: EstimatorMemory) -> None:
+        """What a stream sees. The rest is set to zero: masked, but 0 * NaN would be NaN, and what
+        lies there may be another stream's."""
+        frames, room = self.x.shape[1], self.keys.shape[3]
+        at = 0
+        for keys, values in memory.past(step, frames):
+            end = at + keys.shape[2]
+            self.keys[row, :, :, at:end].copy_(keys)
+            self.values[row, :, :, at:end].copy_(values)
+            at = end
+        self.keys[row, :, :, at : room - frames].zero_()
+        self.values[row, :, :, at : room - frames].zero_()
+        self.edges[row].copy_(memory.edges[step])
+
+    def keep(self, row: int, step: int, memory: EstimatorMemory) -> None:
+        """Puts what the step leaves behind into the stream's memory."""
+        frames = self.x.shape[1]
+        memory.keep(step, self.keys[row, :, :, -frames:], self.values[row, :, :, -frames:])
+        memory.edges[step].copy_(self.edges[row])
+
+    def show(self, row: int, filled: int) -> None:
+        """Masks all but the first `filled` frames of the past, and the chunk."""
+        past = self.keys.shape[3] - self.x.shape[1]
+        self.mask[row].zero_()
+        self.mask[row, :, :, filled:past] = -torch.inf
+
+
+class RecordedSteps:
+    """Records of the Euler steps of an estimator. Not for several threads at once."""
+
+    def __init__(
+        self, shape: FlowShape, estimator: Estimator, advance: Advance, recordings: Recordings
+    ) -> None:
+        self._shape, self._estimator, self._advance = shape, estimator, advance
+        self.recordings = recordings
+        self._rooms: dict[int, Tensor] = {}
+        """By rows: keys and values, which recordings share, as chunks run one after another."""
+
+    def chunk(self, condition: Tensor, memories: Sequence[EstimatorMemory]) -> RecordedChunk | None:
+        """None: not recorded. condition: (streams, halves, frames, hidden)."""
+        frames = condition.shape[2]
+        rows = power_of_two(len(memories))
+        room = -(-max(memory.reach(frames) for memory in memories) // _ROOM) * _ROOM
+        if math.prod(self._size(rows, room)) * condition.itemsize > self.recordings.most_bytes:
+            return None
+        recording = self.recordings.find(
+            (rows, frames, room), lambda: self._prepare(rows, room, condition)
+        )
+        if recording is None:
+            if self.recordings.failed:
+                self._rooms.clear()
+            return None
+        place = StepPlace(*recording.inputs)
+        place.condition[: len(memories)].copy_(condition)
+        for row, memory in enumerate(memories):
+            place.show(row, memory.reach(frames) - frames)
+        return RecordedChunk(self.recordings, recording, place, memories)
+
+    def _prepare(self, rows: int, room: int, like: Tensor) -> tuple[tuple[Tensor, ...], Work]:
+        shape, frames, time = self._shape, like.shape[2], self._estimator.times[0]
+        keys, values = self._room(rows, room, like)
+        place = StepPlace(
+            x=like.new_zeros(rows, frames, shape.mel, dtype=torch.float32),
+            condition=like.new_zeros(rows, *like.shape[1:]),
+            span=like.new_zeros((), dtype=torch.float32),
+            blocks=time.blocks.clone(),
+            final=time.final.clone(),
+            mask=like.new_zeros(rows, 1, 1, room),
+            keys=keys,
+            values=values,
+            edges=like.new_zeros(rows, shape.depth, 2, HALVES, 2, shape.hidden),
+        )
+        by = modulations(place.blocks)
+
+        def step() -> tuple[Tensor, ...]:
+            velocities = self._estimator.velocity(
+                place.x, place.condition, by, place.final, 0, place
+            )
+            return (self._advance(place.x, velocities, place.span),)
+
+        return place.tensors(), step
+
+    def _room(self, rows: int, room: int, like: Tensor) -> Tensor:
+        size = self._size(rows, room)
+        flat = self._rooms.get(rows)
+        if flat is None or flat.numel() < math.prod(size):
+            flat = self._rooms[rows] = like.new_zeros(math.prod(size))
+        return flat[: math.prod(size)].view(size)
+
+    def _size(self, rows: int, room: int) -> tuple[int, ...]:
+        """Of keys and values: (2, rows, depth, halves * heads, room, head width)."""
+        shape = self._shape
+        return 2, rows, shape.depth, HALVES * shape.estimator_heads, room, shape.head_width
+
+
+@dataclass(frozen=True)
+class RecordedChunk:
+    """The recorded step, set up for one chunk of some streams."""
+
+    recordings: Recordings
+    recording: Recording
+    place: StepPlace
+    memories: Sequence[EstimatorMemory]
+
+    def step(self, x: Tensor, step: int, span: float, time: StepTime) -> Tensor | None:
+        """x (streams, frames, mel) after the step. None: it failed, and no memory has changed."""
+        place, streams = self.place, len(self.memories)
+        place.x[:streams].copy_(x)
+        place.span.fill_(span)
+        place.blocks.copy_(time.blocks)
+        place.final.copy_(time.final)
+        for row, memory in enumerate(self.memories):
+            place.fill(row, step, memory)
+        if not self.recordings.replay(self.recording):
+            return None
+        for row, memory in enumerate(self.memories):
+            place.keep(row, step, memory)
+        return self.recording.outputs[0][:streams].clone()

@@ -1,0 +1,152 @@
+"""When a phrase is said while a tool runs, and which.
+
+A phrase takes about a second. It helps where it fills a silence that would feel long, and it is in
+the way where the answer was about to come. How long a tool takes is learned from its calls, as two
+quantiles: the time within which few answer, and the time within which most do.
+
+    few answer within 0.7 s      a slow tool     say it early, after 0.3 s: the answer won't come
+                                                 before the phrase is over
+    most answer within 1.4 s     a fast tool     wait for twice what most need, 1.4 s at most: then
+                                                 this call is an exception, and the phrase rarely
+                                                 meets the answer
+    neither, or not known        any tool        say it when the silence feels long, after 0.7 s
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import OrderedDict
+from collections.abc import Iterable
+from random import Random
+
+from assistant.live.phrase_cache import PhraseCache
+from assistant.messages import ToolSchema
+from assistant.phrasebook import lead_ins
+
+PATIENCE_S = 0.7
+"""A longer silence feels long."""
+EARLY_S = 0.3
+LATE_S = 1.4
+"""Nobody waits longer for a phrase."""
+
+_FEW, _MOST = 0.3, 0.8
+_SHORTEST_S, _LONGEST_S = 0.1, 10.0
+"""Beyond these it makes no difference how long a tool took."""
+_CALLS_TO_JUDGE = 3
+_LAST_CALLS = 10
+"""So many calls have most of the weight."""
+_CHOICE = 0.5
+"""This share of a language's phrases, those not said for longest, are chosen from."""
+_TOOLS_KEPT = 1024
+_LANGUAGES_KEPT = 64
+_NAME_CHARS = 64
+
+_SCRIPTS = {
+    "ja": re.compile("[\u3040-\u30ff]"),
+    "zh": re.compile("[\u3400-\u9fff]"),
+    "ko": re.compile("[\uac00-\ud7af]"),
+    "ru": re.compile("[\u0400-\u04ff]"),
+}
+
+
+class LeadIns:
+    """Shared by the conversations of a server: what one learns of a tool, all know.
+
+    The same seed gives the same phrases.
+    """
+
+    def __init__(self, phrases: PhraseCache, seed: int = 0) -> None:
+        self.phrases = phrases
+        self._random = Random(seed)
+        self._durations: OrderedDict[str, _Duration] = OrderedDict()
+        self._said: OrderedDict[str, list[str]] = OrderedDict()
+
+    def limit_s(self, tool: str) -> float:
+        """How long to wait for the tool before a phrase is said; see above."""
+        known = self._durations.get(tool[:_NAME_CHARS])
+        if known is None or known.calls < _CALLS_TO_JUDGE:
+            return PATIENCE_S
+        if known.few_s > PATIENCE_S:
+            return EARLY_S
+        if known.most_s <= LATE_S:
+            return min(max(PATIENCE_S, 2 * known.most_s), LATE_S)
+        return PATIENCE_S
+
+    def observed(self, tool: str, seconds: float) -> None:
+        """A call of the tool took so long."""
+        if not math.isfinite(seconds):
+            return
+        name = tool[:_NAME_CHARS]
+        known = self._durations.setdefault(name, _Duration())
+        known.add(min(max(seconds, _SHORTEST_S), _LONGEST_S))
+        self._durations.move_to_end(name)
+        while len(self._durations) > _TOOLS_KEPT:
+            self._durations.popitem(last=False)
+
+    def next(self, tool: ToolSchema | None, language: str, last: str) -> str:
+        """What to say: the tool's own phrase, in English; never `last`.
+
+        Of the others one that has not been said for long, by chance: going round in a fixed order
+        sounds like a machine.
+        """
+        base = language.lower().partition("-")[0]
+        own = tool.lead_in.strip() if tool is not None else ""
+        if own and own != last and base in ("", "en"):
+            return own
+        oldest_first = self._phrases_of(base)
+        options = [text for text in oldest_first if text != last]
+        chosen = self._random.choice(options[: 1 + round(len(options) * _CHOICE)])
+        oldest_first.remove(chosen)
+        oldest_first.append(chosen)
+        return chosen
+
+    def texts(self, tools: Iterable[ToolSchema], language: str) -> list[str]:
+        """All that may be said while one of these tools runs, for `PhraseCache.prepare`."""
+        base = language.lower().partition("-")[0]
+        own = [tool.lead_in.strip() for tool in tools] if base in ("", "en") else []
+        return list(dict.fromkeys([*filter(None, own), *lead_ins(base)]))
+
+    def _phrases_of(self, language: str) -> list[str]:
+        """Those of the language, the one said last at the end."""
+        said = self._said.setdefault(language, list(lead_ins(language)))
+        self._said.move_to_end(language)
+        while len(self._said) > _LANGUAGES_KEPT:
+            self._said.popitem(last=False)
+        return said
+
+
+class _Duration:
+    """Two quantiles of how long a tool takes, of which the last calls count most.
+
+    Each call moves an estimate up by its share of a step, or down by the rest of it: it stays
+    where that share of the calls lies below. In logarithms, so that milliseconds and seconds are
+    learned equally fast; the first steps are longer.
+    """
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self._few = self._most = 0.0  # logarithms of seconds
+
+    @property
+    def few_s(self) -> float:
+        return math.exp(self._few)
+
+    @property
+    def most_s(self) -> float:
+        return math.exp(self._most)
+
+    def add(self, seconds: float) -> None:
+        value = math.log(seconds)
+        self.calls += 1
+        if self.calls == 1:
+            self._few = self._most = value
+            return
+        step = 2 / min(self.calls, _LAST_CALLS)
+        self._few += step * (_FEW if value > self._few else _FEW - 1)
+        self._most += step * (_MOST if value > self._most else _MOST - 1)
+
+
+def language_by_script(text: str) -> str:
+    """zh, ja, ko or ru where the letters say so, else empty: for a session without a language."""
+    return next((tag for tag, letters in _SCRIPTS.items() if letters.search(text)), "")

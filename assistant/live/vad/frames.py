@@ -1,0 +1,88 @@
+"""Audio in, frames out that say whether someone speaks.
+
+    int16 at any rate -> Resampler -> 512 samples at 16 kHz -> detector -> hysteresis -> Frame
+
+A frame is given out as soon as its last sample is there (and 2 to 4 ms more, see resample.py).
+Lengths and times are counted in samples, so they are as true after hours as in the beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from assistant.audio.resample import Resampler
+from assistant.audio.samples import Pcm16
+from assistant.config import LiveSettings
+from assistant.live.vad.gated import GatedDetector
+from assistant.live.vad.silero import FRAME_SAMPLES, RATE
+
+Detector = Callable[[Pcm16], float]
+"""The probability of speech in the next frame, (512,) at 16 kHz. May have a `reset()`."""
+
+FRAME_S = FRAME_SAMPLES / RATE
+_HYSTERESIS = 0.15  # silero's: speech that goes on may be so much less probable than its begin
+_SHORTEST_FRAMES = 2  # neither speech nor a pause is shorter, so a single frame doesn't flicker
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """32 ms of sound: `samples` (512,) at 16 kHz, from `start`, in seconds of sound received."""
+
+    start: float
+    speech: bool
+    samples: Pcm16
+
+
+class VoiceActivityDetector:
+    """Hears one stream. `settings` may be set at any time."""
+
+    def __init__(
+        self, settings: LiveSettings, sample_rate: int, detector: Detector | None = None
+    ) -> None:
+        """Raises AudioError for a rate that is none of sound."""
+        self.settings = settings
+        self._detector = detector or GatedDetector()
+        self._begun_s = 0.0
+        self._rest: Pcm16
+        self._begin(sample_rate)
+
+    def hear(self, samples: Pcm16) -> list[Frame]:
+        """`samples`: int16 mono, any number of them. The frames that are complete now."""
+        self._received += len(samples)
+        sound = np.concatenate((self._rest, self._resampler.feed(samples)))
+        whole = len(sound) - len(sound) % FRAME_SAMPLES
+        self._rest = sound[whole:].copy()
+        return [self._frame(samples.copy()) for samples in sound[:whole].reshape(-1, FRAME_SAMPLES)]
+
+    def reset(self, sample_rate: int | None = None) -> None:
+        """Forgets what was heard, also a frame's begin; time goes on. A new rate may follow."""
+        self._begun_s += self._received / self._sample_rate
+        reset = getattr(self._detector, "reset", None)
+        if reset is not None:
+            reset()
+        self._begin(sample_rate or self._sample_rate)
+
+    def _begin(self, sample_rate: int) -> None:
+        self._resampler = Resampler(sample_rate, RATE)
+        self._sample_rate = sample_rate
+        self._received = 0  # samples, since _begun_s
+        self._frames = 0
+        self._rest = np.zeros(0, np.int16)
+        self._speech = False
+        self._lasted = _SHORTEST_FRAMES  # frames, of what _speech says
+
+    def _frame(self, samples: Pcm16) -> Frame:
+        start = self._begun_s + self._frames * FRAME_SAMPLES / RATE
+        self._frames += 1
+        self._judge(self._detector(samples))
+        return Frame(start, self._speech, samples)
+
+    def _judge(self, probability: float) -> None:
+        threshold = self.settings.threshold - (_HYSTERESIS if self._speech else 0.0)
+        speech = probability >= max(threshold, 0.01)
+        if speech != self._speech and self._lasted >= _SHORTEST_FRAMES:
+            self._speech, self._lasted = speech, 0
+        self._lasted += 1

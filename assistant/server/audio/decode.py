@@ -1,0 +1,85 @@
+"""Audio that a stranger sent, decoded piece by piece, so that a small file stays a small one.
+
+A FLAC file of 70 kB may hold ten minutes of silence of eight channels at 655 kHz: 12 GB of samples.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+
+import anyio
+import numpy as np
+import soundfile
+
+from assistant.audio.samples import Audio, Float32
+from assistant.errors import AudioError
+
+SAMPLES_A_SECOND = 96_000
+"""Of all channels together, for each second that is allowed: 48 kHz stereo at full length."""
+MAX_RATE, MIN_RATE = 384_000, 1_000
+_BLOCK = 65_536
+
+
+async def decode_audio(data: bytes, *, max_seconds: float, raw_rate: int | None = None) -> Audio:
+    """Any file that soundfile reads, as mono; with `raw_rate` 16 bit little-endian mono samples.
+
+    Raises AudioError: not sound, empty, longer than `max_seconds`, or more samples than that
+    length has at the usual rates.
+    """
+    work = (
+        partial(_decode, data, max_seconds)
+        if raw_rate is None
+        else partial(_decode_raw, data, raw_rate, max_seconds)
+    )
+    return await anyio.to_thread.run_sync(work)
+
+
+def _decode_raw(data: bytes, rate: int, max_seconds: float) -> Audio:
+    if len(data) % 2:
+        raise AudioError("raw PCM has 2 bytes for each sample: the last one is cut")
+    sound = Audio.from_pcm16(np.frombuffer(data, "<i2").astype(np.int16), rate)
+    if sound.seconds > max_seconds:
+        raise _too_long(max_seconds)
+    return _checked(sound)
+
+
+def _decode(data: bytes, max_seconds: float) -> Audio:
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            rate = file.samplerate
+            if not MIN_RATE <= rate <= MAX_RATE:
+                raise AudioError(f"the audio has {rate} samples a second")
+            most = min(max_seconds * rate, max_seconds * SAMPLES_A_SECOND / file.channels)
+            if file.frames > most:
+                raise _too_long(max_seconds)
+            samples = _read(file, most, max_seconds)
+    except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
+        raise AudioError(
+            "the audio can't be read", hint="WAV, FLAC, OGG and MP3 are understood"
+        ) from error
+    return _checked(Audio(samples, rate))
+
+
+def _read(file: soundfile.SoundFile, most: float, max_seconds: float) -> Float32:
+    """The whole file as mono. A header may understate the length: what counts is what comes."""
+    pieces: list[Float32] = []
+    count = 0
+    while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+        count += len(block)
+        if count > most:
+            raise _too_long(max_seconds)
+        pieces.append(block.mean(axis=1, dtype=np.float32))
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+
+
+def _too_long(max_seconds: float) -> AudioError:
+    return AudioError(f"the audio is too long; the limit is {max_seconds:g} seconds")
+
+
+def _checked(sound: Audio) -> Audio:
+    if not len(sound.samples):
+        raise AudioError("the audio holds no sound")
+    if not np.isfinite(sound.samples).all():
+        raise AudioError("the audio holds samples that are no numbers")
+    return Audio(np.clip(sound.samples, -1.0, 1.0), sound.sample_rate)

@@ -1,0 +1,124 @@
+"""Audio as clients want it: raw, WAV, MP3, FLAC or Opus; whole, or piece by piece as it is made."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import soundfile
+
+from assistant.audio.encode import write_wav
+from assistant.audio.samples import OUTPUT_RATE, Pcm16
+from assistant.server.http.errors import ApiError
+
+_UNKNOWN_SIZE = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A container and its codec; no `container` where the samples stand as they are."""
+
+    name: str
+    content_type: str
+    container: str = ""
+    codec: str = ""
+    whole: bool = False
+    """Its header holds the length: made whole unless a stream is asked for."""
+    held: bool = False
+    """Readers need the length: a stream of it brings everything at the end."""
+
+
+FORMATS = {
+    "wav": Format("wav", "audio/wav", whole=True),
+    "pcm": Format("pcm", "audio/pcm"),
+    "mp3": Format("mp3", "audio/mpeg", "MP3", "MPEG_LAYER_III"),
+    "flac": Format("flac", "audio/flac", "FLAC", "PCM_16", whole=True, held=True),
+    "opus": Format("opus", "audio/ogg", "OGG", "OPUS"),
+}
+_ALIASES = {"pcm16": "pcm", "ogg": "opus"}
+
+
+def format_named(name: str, param: str) -> Format:
+    """Raises ApiError: there is no such format."""
+    found = FORMATS.get(_ALIASES.get(name, name))
+    if found is None:
+        known = ", ".join(FORMATS)
+        raise ApiError(f"{param}: {name!r} is no format of ours; known: {known}", param=param)
+    return found
+
+
+class Encoder:
+    """Samples in, bytes of a file out, as soon as they are certain. 24 kHz mono.
+
+    What is written so can't tell its length in its header: sizes are 0xFFFFFFFF there, or absent.
+    FLAC is the exception: libsndfile can't read it then, so it comes when it is finished.
+    """
+
+    def __init__(self, form: Format) -> None:
+        self._form = form
+        self._sent = 0
+        self._buffer = io.BytesIO()
+        self._file = _open(form, self._buffer) if form.container else None
+
+    def start(self) -> bytes:
+        """What stands before the first sample."""
+        return wav_header() if self._form.name == "wav" else b""
+
+    def feed(self, samples: Pcm16) -> bytes:
+        if self._file is None:
+            return samples.astype("<i2", copy=False).tobytes()
+        self._file.write(samples)
+        return b"" if self._form.held else self._new()
+
+    def finish(self) -> bytes:
+        """The rest; nothing can be fed after it."""
+        if self._file is None:
+            return b""
+        self._file.close()
+        return self._new()
+
+    def _new(self) -> bytes:
+        self._buffer.seek(self._sent)
+        piece = self._buffer.read()
+        self._sent += len(piece)
+        return piece
+
+
+def encode(form: Format, chunks: Sequence[Pcm16]) -> bytes:
+    """A whole file, with its true length in its header."""
+    buffer = io.BytesIO()
+    if form.name == "wav":
+        write_wav(buffer, chunks)
+    elif not form.container:
+        buffer.writelines(chunk.astype("<i2", copy=False).tobytes() for chunk in chunks)
+    else:
+        with _open(form, buffer) as file:
+            for chunk in chunks or [np.zeros(0, np.int16)]:
+                file.write(chunk)
+    return buffer.getvalue()
+
+
+def _open(form: Format, buffer: io.BytesIO) -> soundfile.SoundFile:
+    # A constant bit rate, for the length of an MP3 without a header is told from it.
+    mode: Literal["CONSTANT"] | None = "CONSTANT" if form.container == "MP3" else None
+    return soundfile.SoundFile(
+        buffer,
+        "w",
+        OUTPUT_RATE,
+        1,
+        format=form.container,
+        subtype=form.codec,
+        bitrate_mode=mode,
+        compression_level=0.5 if mode else None,
+    )
+
+
+def wav_header() -> bytes:
+    """Of a stream: 44 bytes, both sizes unknown."""
+    form = struct.pack("<IHHIIHH", 16, 1, 1, OUTPUT_RATE, 2 * OUTPUT_RATE, 2, 16)
+    size = struct.pack("<I", _UNKNOWN_SIZE)
+    return b"RIFF" + size + b"WAVEfmt " + form + b"data" + size

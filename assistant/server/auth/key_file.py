@@ -1,0 +1,148 @@
+"""The file of API keys. TOML, to be read and mended by people:
+
+[keys.3f2a9c01]
+name = "help desk"
+sha256 = "..."
+scopes = ["chat", "sessions"]
+tools = ["weather"]             # left out: all of them
+voices = ["default", "slt"]     # left out: all of them
+requests_per_minute = 60        # left out: no limit
+concurrent_turns = 4            # left out: no limit
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pydantic
+
+from assistant.config import describe
+from assistant.config.toml import parse as parse_toml
+from assistant.errors import SettingsError
+from assistant.server.auth.keys import ORDINARY, ApiKey, KeyRing, Scope, hash_of, new_token
+
+logger = logging.getLogger(__name__)
+
+
+class KeyFile:
+    """The keys of a file as it is now: an added or removed key counts from the next request on.
+
+    A file that has become wrong is reported, and the keys from before it stay. Raises
+    SettingsError when the file is wrong at first, or holds no key.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._ring = read_keys(path)
+        if not list(self._ring):
+            raise SettingsError(f"{path}: no keys in it", hint="add one: `assistant keys add`")
+        self._stamp = self._look()
+
+    def current(self) -> KeyRing:
+        stamp = self._look()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self._ring = read_keys(self.path)
+            except SettingsError as error:
+                logger.error("The keys stay as they were: %s", error)
+        return self._ring
+
+    def _look(self) -> tuple[int, int, int]:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return (0, 0, 0)
+        return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def read_keys(path: Path) -> KeyRing:
+    """Raises SettingsError: no such file, not TOML, a key that is wrong."""
+    try:
+        tables = parse_toml(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: can't be read: {error.strerror}",
+            hint="`assistant keys add` makes the file and its first key",
+        ) from error
+    except ValueError as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from error
+    keys = tables.pop("keys", {})
+    if tables or not isinstance(keys, dict):
+        raise SettingsError(f"{path}: a key file has tables [keys.ID] and nothing else")
+    return KeyRing(_checked(path, key_id, table) for key_id, table in keys.items())
+
+
+def _checked(path: Path, key_id: str, table: object) -> ApiKey:
+    if not isinstance(table, dict) or "id" in table:
+        raise SettingsError(f"{path}: keys.{key_id}: not a table of a key")
+    try:
+        return ApiKey.model_validate({**table, "id": key_id})
+    except pydantic.ValidationError as error:
+        problem = describe(error, ApiKey, f"keys.{key_id}.")
+        raise SettingsError(f"{path}: {problem}") from None
+
+
+def add_key(
+    path: Path,
+    *,
+    name: str = "",
+    scopes: Iterable[Scope] = ORDINARY,
+    tools: Iterable[str] | None = None,
+    voices: Iterable[str] | None = None,
+    requests_per_minute: int | None = None,
+    concurrent_turns: int | None = None,
+) -> str:
+    """Makes a key, appends it to the file, and gives it: it can't be shown again.
+
+    Raises SettingsError: the file is there and wrong, or can't be written.
+    """
+    if not name.isprintable():
+        raise SettingsError("the name of a key is one line of plain text")
+    if path.exists() and path.stat().st_size:
+        read_keys(path)
+    key_id, token = new_token()
+    values = {
+        "name": name,
+        "sha256": hash_of(token),
+        "scopes": sorted(scopes),
+        "tools": None if tools is None else sorted(tools),
+        "voices": None if voices is None else sorted(voices),
+        "requests_per_minute": requests_per_minute,
+        "concurrent_turns": concurrent_turns,
+    }
+    # JSON's strings, lists and numbers are TOML's too, but for its escapes of surrogate pairs.
+    lines = [
+        f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in values.items() if v is not None
+    ]
+    _append(path, f"[keys.{key_id}]\n" + "\n".join(lines) + "\n\n")
+    return token
+
+
+def _append(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(handle, "a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise SettingsError(f"{path}: can't be written: {error.strerror}") from error
+
+
+def remove_key(path: Path, key_id: str) -> None:
+    """Removes the table of a key; the rest of the file stays as it is. Raises SettingsError."""
+    if key_id not in {key.id for key in read_keys(path)}:
+        raise SettingsError(f"{path}: no key has the id {key_id!r}")
+    table = re.compile(rf"^\[keys\.{key_id}\][^\n]*\n(?:(?!\[).*\n?)*", re.MULTILINE)
+    text, count = table.subn("", path.read_text("utf-8"))
+    if count != 1:
+        raise SettingsError(f"{path}: the table of {key_id} is written in an unusual way")
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path}: can't be written: {error.strerror}") from error

@@ -1,0 +1,163 @@
+"""From a client's messages to those of a session."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from assistant.audio.samples import OUTPUT_RATE, Audio
+from assistant.messages import (
+    AssistantMessage,
+    Message,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+    open_calls,
+)
+from assistant.server.chat.request import ChatMessage, ChatRequest, InputAudio, Part
+from assistant.server.http.errors import ApiError
+from assistant.server.special_tokens import TTS_START, without_special_tokens
+
+Find = Callable[[str], tuple[Message, ...]]
+RAW_FORMATS = ("pcm", "pcm16")
+
+
+class Ears:
+    """What a history reader needs of the world: decoding, and fetching of what a URL names."""
+
+    def __init__(
+        self,
+        decode: Callable[[bytes, int | None], Awaitable[Audio]],
+        fetch: Callable[[str], Awaitable[bytes]],
+    ) -> None:
+        self._decode = decode
+        self._fetch = fetch
+
+    async def hear(self, audio: InputAudio) -> Audio:
+        if audio.data[:5].lower() == "data:":
+            return await self._decode(await self._fetch(audio.data), None)
+        rate = OUTPUT_RATE if audio.format in RAW_FORMATS else None
+        return await self._decode(from_base64(audio.data), rate)
+
+    async def hear_url(self, url: str) -> Audio:
+        return await self._decode(await self._fetch(url), None)
+
+
+def from_base64(data: str) -> bytes:
+    """Raises ApiError."""
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        raise ApiError("input_audio.data is not base64", param="messages") from None
+
+
+@dataclass
+class History:
+    """A conversation as the client tells it. `system_prompt` is None where it gives none."""
+
+    system_prompt: str | None = None
+    messages: list[Message] = field(default_factory=list)
+    waiting: dict[str, ToolCall] = field(default_factory=dict)  # the client's calls, by id
+
+    def close_calls(self) -> None:
+        """Before anything but results: a call that the client forgot gets an outcome."""
+        for call in self.waiting.values():
+            text = "The client gave no result."
+            self.messages.append(ToolMessage(call, "cancelled", text))
+        self.waiting.clear()
+
+
+async def read_history(request: ChatRequest, ears: Ears, find: Find) -> History:
+    """The messages, without the mark that asks for speech. `find` knows earlier turns by id.
+
+    Raises ApiError and AudioError.
+    """
+    history = History()
+    for at, message in enumerate(request.messages):
+        is_last = at == len(request.messages) - 1
+        if is_last and message.role == "assistant" and _is_opening(message):
+            break
+        try:
+            await _add(message, history, ears, find)
+        except ApiError as error:
+            raise ApiError(f"messages[{at}]: {error.message}", param=f"messages[{at}]") from None
+    if not history.messages and history.system_prompt is None:
+        raise ApiError("messages: nothing was asked", param="messages")
+    return history
+
+
+def _is_opening(message: ChatMessage) -> bool:
+    """An empty beginning of the answer, that says no more than whether it is to be spoken."""
+    has_more = message.tool_calls or message.tts_content or message.audio
+    return not has_more and not without_special_tokens(message.text).strip()
+
+
+async def _add(message: ChatMessage, history: History, ears: Ears, find: Find) -> None:
+    match message.role:
+        case "tool" | "input":
+            _add_result(message, history)
+        case "assistant":
+            history.close_calls()
+            _add_assistant(message, history, find)
+        case "user" | "human":
+            history.close_calls()
+            history.messages.append(UserMessage(await _parts(message, ears)))
+        case _:
+            history.close_calls()
+            _add_system(message, history)
+
+
+def _add_system(message: ChatMessage, history: History) -> None:
+    if history.messages:
+        history.messages.append(SystemMessage(message.text))
+    else:
+        before = history.system_prompt
+        history.system_prompt = f"{before}\n{message.text}" if before else message.text
+
+
+def _add_assistant(message: ChatMessage, history: History, find: Find) -> None:
+    calls = message.tool_calls or []
+    known = find(calls[0].id) if calls else find(message.audio.id) if message.audio else ()
+    if known and {call.id for call in open_calls(known)} == {call.id for call in calls}:
+        history.messages.extend(known)
+        history.waiting = {call.id: call for call in open_calls(known)}
+        return
+    text = message.text or (message.tts_content.tts_text if message.tts_content else "") or ""
+    if message.audio and not text and not calls:
+        raise ApiError(f"the audio {message.audio.id!r} is not known any more: send its transcript")
+    made = [ToolCall(call.id, call.function.name, call.function.arguments) for call in calls]
+    history.waiting = {call.id: call for call in made}
+    if len(history.waiting) < len(made):
+        raise ApiError("two calls have the same id")
+    history.messages.append(AssistantMessage(without_special_tokens(text), tuple(made)))
+
+
+def _add_result(message: ChatMessage, history: History) -> None:
+    call_id = message.tool_call_id
+    if call_id is None:  # its place says whose result it is
+        call_id = next(iter(history.waiting), "")
+    call = history.waiting.pop(call_id, None)
+    if call is None:
+        raise ApiError(f"no call {call_id!r} stands before its result")
+    history.messages.append(ToolMessage(call, "ok", message.text))
+
+
+async def _parts(message: ChatMessage, ears: Ears) -> tuple[str | Audio, ...]:
+    parts = [await _part(part, ears) for part in message.parts]
+    kept = [part for part in parts if not isinstance(part, str) or part.strip()]
+    if not kept:
+        raise ApiError("an empty message: give a text or a sound")
+    return tuple(kept)
+
+
+async def _part(part: Part, ears: Ears) -> str | Audio:
+    if part.input_audio is not None:
+        return await ears.hear(part.input_audio)
+    if part.audio_url is not None:
+        return await ears.hear_url(part.audio_url.url)
+    if part.text is not None:
+        return part.text.rstrip().removesuffix(TTS_START)
+    raise ApiError(f"a part of type {part.type!r} can't be read: text, input_audio or audio_url")

@@ -1,0 +1,49 @@
+"""Probes and figures: is it alive, does it take requests, what has it done."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
+
+from assistant.server.auth.access import require
+from assistant.server.http.errors import DetailBody
+from assistant.server.http.problems import unavailable
+from assistant.server.state import get_state
+
+router = APIRouter(tags=["operations"])
+
+
+class Health(BaseModel):
+    status: Literal["healthy"] = "healthy"
+
+
+class Ready(BaseModel):
+    status: Literal["ready"] = "ready"
+
+
+@router.get("/health")
+def health() -> Health:
+    """The process answers. It says nothing on whether it takes requests."""
+    return Health()
+
+
+@router.get("/ready", responses={503: {"model": DetailBody}})
+def ready(request: Request) -> Ready:
+    """The engine is loaded, and the server is not about to stop."""
+    if not get_state(request).ready:
+        raise unavailable("not ready", retry_after_s=5)
+    return Ready()
+
+
+@router.get(
+    "/metrics",
+    dependencies=[Depends(require("metrics"))],
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}, "4XX": {"model": DetailBody}},
+)
+def metrics(request: Request) -> Response:
+    """What the server counts, in Prometheus' text format."""
+    return Response(get_state(request).metrics.render(), media_type=CONTENT_TYPE_LATEST)

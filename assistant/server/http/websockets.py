@@ -1,0 +1,206 @@
+"""The WebSockets of the server: how many there may be, what waits to be sent, how each one ends.
+
+A door (realtime, telephone) takes one like this; ApiError before the accept is an HTTP answer:
+
+    async with get_state(websocket).sockets.accept(websocket) as socket:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work)                          # calls socket.send, then socket.room
+            while (text := await socket.receive()) is not None:
+                socket.send(answer)                         # never waits, keeps the order
+                await socket.room(ANSWERS)                  # waits while too much waits to be sent
+            tasks.cancel_scope.cancel()
+
+`receive` gives None at the end, whoever brought it about: the client, `socket.close(code, reason)`
+from any task, the limits of [server.sockets], or a client that takes nothing for `stall_s`.
+Leaving the block sends what waits, unless the client is gone, and the code. A server that is about
+to stop sets `sockets.draining`: finish what is being said, then close with GOING_AWAY.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+import anyio
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from assistant.config import SocketSettings
+from assistant.server.auth.access import access_of
+from assistant.server.http.problems import too_many, unavailable
+
+logger = logging.getLogger(__name__)
+
+NORMAL, GOING_AWAY, NOT_TEXT, LOST = 1000, 1001, 1003, 1006
+REFUSED, TOO_LARGE, FAILED = 1008, 1009, 1011
+"""Close codes of RFC 6455."""
+
+WAITING = 32
+"""Messages that may wait to be sent while more are made: some seconds of sound."""
+ANSWERS = 256
+"""The same while more are asked for."""
+
+
+class Sockets:
+    """All of a server's. `stall_s`: of the limits; see Socket."""
+
+    def __init__(self, settings: SocketSettings, stall_s: float) -> None:
+        self.settings = settings
+        self.draining = anyio.Event()
+        self._stall_s = stall_s
+        self._open: Counter[str] = Counter()
+
+    @property
+    def open(self) -> int:
+        return self._open.total()
+
+    @asynccontextmanager
+    async def accept(
+        self, websocket: WebSocket, *, subprotocol: str | None = None
+    ) -> AsyncIterator[Socket]:
+        """Raises ApiError: this key, or everybody, has as many as may be; the server stops."""
+        with self._place(access_of(websocket).owner):
+            await websocket.accept(subprotocol)
+            socket = Socket(websocket, self.settings, self._stall_s)
+            failure: Exception | None = None
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(socket.run)
+                try:
+                    yield socket
+                except Exception as error:  # noqa: BLE001 - out of the group, which would wrap it
+                    failure = error
+                    socket.close(FAILED, "the server failed unexpectedly")
+                finally:
+                    socket.close()  # where nobody has yet
+                    with anyio.move_on_after(self._stall_s, shield=True):
+                        await socket.closed.wait()
+                    tasks.cancel_scope.cancel()
+            if failure is not None:
+                raise failure
+
+    @contextmanager
+    def _place(self, owner: str) -> Iterator[None]:
+        if self.draining.is_set():
+            raise unavailable("the server is about to stop", retry_after_s=10)
+        if self._open[owner] >= self.settings.max_per_key:
+            most = self.settings.max_per_key
+            raise too_many(f"this key may have {most} connections at a time", retry_after_s=10)
+        if self.open >= self.settings.max_open:
+            raise unavailable("the server has no place for another connection", retry_after_s=10)
+        self._open[owner] += 1
+        try:
+            yield
+        finally:
+            self._open[owner] -= 1
+            if not self._open[owner]:
+                del self._open[owner]
+
+
+class Socket:
+    """One that is accepted. One task receives; any may send. Text only, each way."""
+
+    def __init__(self, websocket: WebSocket, settings: SocketSettings, stall_s: float) -> None:
+        self.code = 0
+        """How it ended, or is about to; 0 while it goes on."""
+        self.closed = anyio.Event()
+        self._websocket = websocket
+        self._settings = settings
+        self._stall_s = stall_s
+        self._ends_at = anyio.current_time() + settings.session_s
+        self._waiting: deque[str] = deque()
+        self._changed = anyio.Event()
+        self._reason = ""
+        self._receiving: anyio.CancelScope | None = None
+
+    def send(self, text: str) -> None:
+        """Queues a message; once the socket is closed, forgets it. Callers await `room` often."""
+        if not self.code:
+            self._waiting.append(text)
+            self._notify()
+
+    async def room(self, limit: int = WAITING) -> None:
+        """Waits while more than `limit` messages wait. Who receives gives a higher one than who
+        makes sound, so that a client that reads slowly is heard all the same.
+        """
+        while len(self._waiting) > limit and not self.closed.is_set():
+            await self._changed.wait()
+
+    def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """What was queued before is still sent. The first call counts."""
+        if not self.code:
+            self.code, self._reason = code, reason
+            if self._receiving is not None:
+                self._receiving.cancel()
+            self._notify()
+
+    async def receive(self) -> str | None:
+        """The next message; None once it is closed."""
+        now = anyio.current_time()
+        idle_at = now + self._settings.idle_s
+        message = None
+        with anyio.CancelScope(deadline=min(idle_at, self._ends_at)) as self._receiving:
+            if self.code:
+                return None
+            message = await self._websocket.receive()
+        self._receiving = None
+        if message is None:
+            expired = anyio.current_time() >= self._ends_at
+            self.close(GOING_AWAY, "the session has reached its limit" if expired else "idle")
+            return None
+        return self._text_of(message)
+
+    def _text_of(self, message: object) -> str | None:
+        assert isinstance(message, dict)
+        if message["type"] == "websocket.disconnect":
+            self._lose(message.get("code") or LOST)
+            return None
+        text = message.get("text")
+        if not isinstance(text, str):
+            self.close(NOT_TEXT, "messages are text")
+            return None
+        if len(text) > self._settings.max_message_bytes:
+            self.close(TOO_LARGE, f"a message has at most {self._settings.max_message_bytes} bytes")
+            return None
+        return text
+
+    def _lose(self, code: int) -> None:
+        """Nobody is there any more to send to."""
+        self.close(code)
+        self.code = code
+        self._waiting.clear()
+        self.closed.set()
+        self._notify()
+
+    async def run(self) -> None:
+        """Sends what waits, until it is closed."""
+        try:
+            while not self.closed.is_set():
+                if self._waiting:
+                    await self._deliver(self._waiting.popleft())
+                    self._notify()
+                elif self.code:
+                    await self._say_goodbye()
+                    return
+                else:
+                    await self._changed.wait()
+        except TimeoutError:
+            logger.warning("Given up: the client took nothing for %g s", self._stall_s)
+            self._lose(LOST)
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            self._lose(LOST)  # it went away while a message was on its way
+        finally:
+            self.closed.set()
+            self._notify()
+
+    async def _deliver(self, text: str) -> None:
+        with anyio.fail_after(self._stall_s):
+            await self._websocket.send_text(text)
+
+    async def _say_goodbye(self) -> None:
+        with suppress(TimeoutError), anyio.fail_after(self._stall_s):
+            await self._websocket.close(self.code, self._reason[:120])
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()

@@ -1,0 +1,87 @@
+"""Items as clients make them, with what they stand for in the history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from assistant.audio.samples import Audio
+from assistant.messages import (
+    AssistantMessage,
+    Message,
+    SystemMessage,
+    ToolCall,
+    UserMessage,
+)
+from assistant.server.http.errors import ApiError
+from assistant.server.realtime import item_schema as shapes
+from assistant.server.realtime.ids import new_id
+from assistant.server.realtime.item_schema import (
+    ContentPart,
+    FunctionCallItem,
+    FunctionOutputItem,
+    Json,
+    MessageItem,
+)
+from assistant.server.realtime.items import Item
+from assistant.server.special_tokens import without_special_tokens
+
+Hear = Callable[[str], Audio]
+"""From base64 in the format of the session's input. Raises ApiError."""
+
+_TEXTS = ("input_text", "text", "output_text")
+_SOUNDS = ("input_audio", "audio", "output_audio")
+
+
+def item_from_client(
+    shape: MessageItem | FunctionCallItem | FunctionOutputItem, hear: Hear
+) -> Item:
+    """Raises ApiError: a part that can't be read. The result of a call stands for no message of
+    its own: it goes to its call.
+    """
+    item_id = shape.id or new_id("item")
+    if isinstance(shape, MessageItem):
+        return _message(item_id, shape, hear)
+    call_id = shape.call_id or new_id("item").replace("item", "call")
+    if isinstance(shape, FunctionOutputItem):
+        return Item(shapes.function_output(item_id, call_id, shape.output))
+    call = ToolCall(call_id, shape.name, shape.arguments)
+    shown = shapes.function_call(item_id, call_id, shape.name, shape.arguments)
+    return Item(shown, (AssistantMessage("", (call,)),))
+
+
+def _message(item_id: str, shape: MessageItem, hear: Hear) -> Item:
+    if shape.role == "user":
+        return _user(item_id, shape, hear)
+    for part in shape.content:
+        if part.type not in _TEXTS + _SOUNDS:
+            raise _unreadable(part)
+    text = "\n".join(part.words for part in shape.content if part.words)
+    message: Message
+    if shape.role == "system":
+        content, message = [shapes.typed(text)], SystemMessage(text)
+    else:
+        speaks = any(part.type in _SOUNDS for part in shape.content)
+        text = without_special_tokens(text)
+        content, message = [shapes.said(text, speaks=speaks)], AssistantMessage(text)
+    return Item(shapes.message(item_id, shape.role, content), (message,) if text else ())
+
+
+def _user(item_id: str, shape: MessageItem, hear: Hear) -> Item:
+    content: list[Json] = []
+    parts: list[str | Audio] = []
+    for part in shape.content:
+        if part.type in _TEXTS:
+            content.append(shapes.typed(part.words))
+            parts.append(part.words)
+        elif part.type in _SOUNDS:
+            content.append(shapes.heard(part.transcript))
+            parts.append(hear(part.audio) if part.audio else part.words)
+        else:
+            raise _unreadable(part)
+    said = tuple(part for part in parts if not isinstance(part, str) or part.strip())
+    return Item(shapes.message(item_id, "user", content), (UserMessage(said),) if said else ())
+
+
+def _unreadable(part: ContentPart) -> ApiError:
+    message = f"item.content: a part of type {part.type!r} can't be read: text and audio can"
+    return ApiError(message, param="item.content", code="invalid_value")

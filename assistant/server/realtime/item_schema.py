@@ -1,0 +1,95 @@
+"""/v1/realtime: items of a conversation, as clients make them and as they read them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from assistant.server.chat.request import Lenient
+
+Json = dict[str, Any]
+Status = Literal["completed", "in_progress", "incomplete"]
+Id = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class ContentPart(Lenient):
+    """`text` and `audio` are what `input_text` and `output_audio` were called in the beta."""
+
+    type: str
+    text: str | None = None
+    audio: str | None = None
+    transcript: str | None = None
+
+    @property
+    def words(self) -> str:
+        return self.text or self.transcript or ""
+
+
+class MessageItem(Lenient):
+    type: Literal["message"]
+    id: Id | None = None
+    role: Literal["user", "assistant", "system"]
+    content: list[ContentPart] = Field(max_length=256)
+
+
+class FunctionCallItem(Lenient):
+    type: Literal["function_call"]
+    id: Id | None = None
+    call_id: Id | None = None
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")
+    arguments: str = "{}"
+
+
+class FunctionOutputItem(Lenient):
+    type: Literal["function_call_output"]
+    id: Id | None = None
+    call_id: Id
+    output: str
+
+
+ClientItem = Annotated[
+    MessageItem | FunctionCallItem | FunctionOutputItem, Field(discriminator="type")
+]
+
+
+class ItemReference(Lenient):
+    """In the input of a response: an item of the conversation, instead of a new one."""
+
+    type: Literal["item_reference"]
+    id: str
+
+
+def message(item_id: str, role: str, content: list[Json], status: Status = "completed") -> Json:
+    return _item(item_id, "message", status, role=role, content=content)
+
+
+def function_call(
+    item_id: str, call_id: str, name: str, arguments: str, status: Status = "completed"
+) -> Json:
+    values = {"call_id": call_id, "name": name, "arguments": arguments}
+    return _item(item_id, "function_call", status, **values)
+
+
+def function_output(item_id: str, call_id: str, output: str) -> Json:
+    return _item(item_id, "function_call_output", "completed", call_id=call_id, output=output)
+
+
+def _item(item_id: str, kind: str, status: Status, **values: Any) -> Json:
+    return {"id": item_id, "object": "realtime.item", "type": kind, "status": status, **values}
+
+
+def heard(transcript: str | None = None) -> Json:
+    """What a user said. The sound itself never goes back."""
+    return {"type": "input_audio", "transcript": transcript}
+
+
+def typed(text: str) -> Json:
+    return {"type": "input_text", "text": text}
+
+
+def said(text: str, *, speaks: bool) -> Json:
+    """What the assistant said."""
+    if speaks:
+        return {"type": "output_audio", "transcript": text}
+    return {"type": "output_text", "text": text}

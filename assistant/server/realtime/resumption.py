@@ -1,0 +1,118 @@
+"""Conversations whose connection was lost, kept in memory for whoever comes back in time."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+from typing_extensions import Self
+
+from assistant.config import SocketSettings
+
+TAKE_OVER_S = 10.0
+
+
+class Kept(Protocol):
+    """`owner`: the id of the key that it belongs to."""
+
+    id: str
+    owner: str
+
+
+@dataclass(eq=False)
+class _Held:
+    """One that a connection holds. `let_go`: makes that connection end."""
+
+    owner: str
+    let_go: Callable[[], None]
+    over: anyio.Event = field(default_factory=anyio.Event)
+
+
+class ResumableSessions:
+    """Used as `async with`; forgets what is too old while it is open."""
+
+    def __init__(self, settings: SocketSettings) -> None:
+        self._settings = settings
+        self._kept: OrderedDict[str, tuple[Kept, float]] = OrderedDict()  # until when; oldest first
+        self._held: dict[str, _Held] = {}
+        self._changed = anyio.Event()
+        self._tasks: TaskGroup | None = None
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @contextmanager
+    def held(self, conversation: Kept, let_go: Callable[[], None]) -> Iterator[None]:
+        """Around a connection. `let_go` is called when its client comes by another one."""
+        mine = self._held[conversation.id] = _Held(conversation.owner, let_go)
+        try:
+            yield
+        finally:
+            if self._held.get(conversation.id) is mine:
+                del self._held[conversation.id]
+            mine.over.set()
+
+    def keep(self, conversation: Kept) -> None:
+        if not self._settings.max_resumable or not self._settings.resume_s:
+            return
+        if len(self._kept) >= self._settings.max_resumable:
+            self._forget_one()
+        until = anyio.current_time() + self._settings.resume_s
+        self._kept[conversation.id] = conversation, until
+        self._changed.set()
+
+    def _forget_one(self) -> None:
+        """The oldest one of the owner who has the most: nobody drives out everybody else's."""
+        most, _ = Counter(kept.owner for kept, _ in self._kept.values()).most_common(1)[0]
+        oldest = next(key for key, (kept, _) in self._kept.items() if kept.owner == most)
+        del self._kept[oldest]
+
+    async def take(self, session_id: str, owner: str) -> Kept | None:
+        """The conversation, which is the caller's from now on; None where there is none of this
+        owner. One that a connection still holds, perhaps a dead one, is taken from it.
+        """
+        held = self._held.get(session_id)
+        if held is not None and held.owner == owner:
+            held.let_go()
+            with anyio.move_on_after(TAKE_OVER_S):
+                await held.over.wait()
+        kept, _ = self._kept.get(session_id, (None, 0.0))
+        if kept is None or kept.owner != owner:
+            return None
+        del self._kept[session_id]
+        return kept
+
+    async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._forget_old)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._tasks is not None
+        self._tasks.cancel_scope.cancel()
+        # The group isn't told of an error in the block: it would wrap it in another one.
+        await self._tasks.__aexit__(None, None, None)
+        self._kept.clear()
+
+    async def _forget_old(self) -> None:
+        while True:
+            if not self._kept:
+                self._changed = anyio.Event()
+                await self._changed.wait()
+            _, until = next(iter(self._kept.values()))
+            await anyio.sleep_until(until)
+            now = anyio.current_time()
+            for key in [key for key, (_, until) in self._kept.items() if until <= now]:
+                del self._kept[key]

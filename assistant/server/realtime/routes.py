@@ -1,0 +1,83 @@
+"""WS /v1/realtime, and the secrets with which browsers come to it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, WebSocket
+
+from assistant.server.auth.access import Access, access_of, require
+from assistant.server.http.errors import ERRORS
+from assistant.server.http.problems import too_large
+from assistant.server.http.websockets import NORMAL, Socket
+from assistant.server.realtime.connection import Connection
+from assistant.server.realtime.session import RealtimeSession
+from assistant.server.realtime.session_config import SecretAnswer, SecretRequest, merged
+from assistant.server.state import get_state
+
+router = APIRouter(
+    prefix="/v1", tags=["realtime"], dependencies=[Depends(require("realtime"))], responses=ERRORS
+)
+
+SUBPROTOCOL = "realtime"
+MAX_SESSION_BYTES = 2**18
+"""Of what a secret's conversations begin with: it stays in memory."""
+TAKEN_OVER = 4001
+"""The code of a connection whose client has come by another one."""
+
+
+@router.post("/realtime/client_secrets", responses={200: {"model": SecretAnswer}})
+async def create_client_secret(request: Request, body: SecretRequest) -> SecretAnswer:
+    """A secret for a browser: it opens live conversations, and nothing else, until it expires."""
+    access = access_of(request)
+    if len(json.dumps(body.session)) > MAX_SESSION_BYTES:
+        raise too_large(f"session: larger than {MAX_SESSION_BYTES} bytes")
+    session = RealtimeSession(request, body.session)
+    token, secret = get_state(request).secrets.make(
+        access.owner, body.expires_after.seconds, body.session
+    )
+    expires_at = int(secret.expires_at)
+    return SecretAnswer(value=token, expires_at=expires_at, session=session.shown(expires_at))
+
+
+@router.websocket("/realtime")
+async def realtime(
+    websocket: WebSocket,
+    model: str = "",
+    intent: str = "",
+    extensions: str = "",
+    session_id: Annotated[str, Query(max_length=128)] = "",
+) -> None:
+    """A live conversation, in the protocol of OpenAI's Realtime API."""
+    parts, access = get_state(websocket), access_of(websocket)
+    conversation = _begun(websocket, access, model, intent)
+    offered = websocket.scope.get("subprotocols", ())
+    ours = "assistant" in extensions.split(",")
+    subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
+    async with parts.sockets.accept(websocket, subprotocol=subprotocol) as socket:
+        if session_id:
+            kept = await parts.resumable.take(session_id, access.owner)
+            if isinstance(kept, RealtimeSession):
+                conversation = kept
+        with parts.resumable.held(conversation, lambda: socket.close(TAKEN_OVER, "taken over")):
+            await _hold(websocket, socket, conversation, extensions=ours)
+            if socket.code != NORMAL and not parts.sockets.draining.is_set():
+                conversation.rest()
+                parts.resumable.keep(conversation)
+
+
+async def _hold(
+    websocket: WebSocket, socket: Socket, conversation: RealtimeSession, *, extensions: bool
+) -> None:
+    with get_state(websocket).live.meter() as meter:
+        connection = Connection(websocket, socket, conversation, meter, extensions=extensions)
+        await connection.run()
+
+
+def _begun(websocket: WebSocket, access: Access, model: str, intent: str) -> RealtimeSession:
+    """A new conversation, as the secret and the URL say. Raises ApiError."""
+    values: dict[str, Any] = dict(access.secret.session) if access.secret else {}
+    if intent == "transcription":
+        values["type"] = "transcription"
+    return RealtimeSession(websocket, merged({"model": model}, values))

@@ -1,0 +1,122 @@
+"""One conversation as its door knows it: the session, what it was told, and its items.
+
+It outlives a connection: whoever comes back in time goes on with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pydantic
+from starlette.requests import HTTPConnection
+
+from assistant.audio.voice import DEFAULT_VOICE, Voice
+from assistant.config import LiveSettings, Settings
+from assistant.server.auth.access import access_of
+from assistant.server.http.errors import ApiError, describe_invalid
+from assistant.server.realtime import turn_detection
+from assistant.server.realtime.ids import new_id
+from assistant.server.realtime.items import Items
+from assistant.server.realtime.session_config import SessionConfig, merged, shown
+from assistant.server.turns import get_assistant, known_voice, open_session
+from assistant.session import Session
+
+Json = dict[str, Any]
+
+
+class RealtimeSession:
+    """`values`: what it begins with, checked by `checked`. Raises ApiError: they are wrong."""
+
+    def __init__(self, connection: HTTPConnection, values: Mapping[str, Any]) -> None:
+        access, assistant = access_of(connection), get_assistant(connection)
+        self.id = new_id("sess")
+        self.owner = access.owner
+        self.session = open_session(connection)
+        self.items = Items()
+        self.config = checked(values)
+        self._settings: Settings = assistant.settings
+        self._voices = access.voices(assistant.library)
+        self._values = dict(values)
+        self._prompt = self.session.system_prompt
+        self.voice = self.session.voice
+        """In which the next answer is spoken, as far as is known."""
+        self._new_voice: Voice | None = None
+        self._take_voice(None)
+
+    @property
+    def public_id(self) -> str:
+        """In responses; nobody can resume by it."""
+        return f"conv_{self.session.id}"
+
+    @property
+    def transcribes(self) -> bool:
+        """Whether it only listens."""
+        return self.config.type == "transcription"
+
+    def update(self, changes: Mapping[str, Any]) -> None:
+        """A session.update; takes effect by `apply`. Raises ApiError, and changes nothing then."""
+        values = merged(self._values, changes)
+        config = checked(values)
+        if config.type != self.config.type:
+            message = f"session.type: this session is one of type {self.config.type!r}"
+            raise ApiError(message, param="session.type", code="invalid_value")
+        before, self.config, self._values = self.config, config, values
+        self._take_voice(before)
+
+    def _take_voice(self, before: SessionConfig | None) -> None:
+        """Where the client asks for another one than before: a tool may have changed it since."""
+        asked = self.config.audio.output.voice
+        if asked is not None and (before is None or asked != before.audio.output.voice):
+            self.voice = self._new_voice = self.voice_named(asked)
+
+    def voice_named(self, name: str) -> Voice:
+        """The default one for a name that is unknown, or not allowed."""
+        return self.session.find_voice(known_voice(self._voices, name) or DEFAULT_VOICE)
+
+    def apply(self) -> None:
+        """Tells the session, between two turns."""
+        self.tell(self.session)
+        if self._new_voice is not None:
+            self.session.switch_voice(self._new_voice)
+            self._new_voice = None
+
+    def tell(self, session: Session) -> None:
+        """All that the client has set but the voice."""
+        session.configure(
+            system_prompt=self.config.instructions or self._prompt,
+            speak=self.config.speaks,
+            client_tools=[tool.schema_of() for tool in self.config.tools],
+        )
+
+    def rest(self) -> None:
+        """Its connection is over: what was playing is history now."""
+        for item in self.items:
+            item.live_id = ""
+
+    @property
+    def live_settings(self) -> LiveSettings:
+        detection = self.config.audio.input.turn_detection
+        settings = turn_detection.live_settings(detection, self._settings.live)
+        if detection is None:  # the client says when a turn is over
+            settings = settings.model_copy(update={"max_utterance_s": self._settings.max_audio_s})
+        return settings
+
+    def shown(self, expires_at: int) -> Json:
+        """As clients read it."""
+        detection = turn_detection.shown(
+            self.config.audio.input.turn_detection, self._settings.live
+        )
+        values = shown(self.config, voice=self.voice.id, detection=detection)
+        return {"id": self.id, "object": "realtime.session", "expires_at": expires_at, **values}
+
+
+def checked(values: Mapping[str, Any]) -> SessionConfig:
+    """Raises ApiError."""
+    try:
+        return SessionConfig.model_validate(values)
+    except pydantic.ValidationError as error:
+        message, param = describe_invalid(error.errors())
+        raise ApiError(
+            f"session.{message}", param=f"session.{param}", code="invalid_value"
+        ) from None

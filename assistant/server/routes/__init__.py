@@ -1,1 +1,0 @@
-"""The endpoints, one module each; every module has a `router`."""

@@ -1,1 +1,0 @@
-"""Who may ask, what for, how often and how much."""

@@ -1,0 +1,226 @@
+"""The sessions of a server: those in memory, and the store behind them."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import Any, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+from typing_extensions import Self
+
+from assistant.assistant import Assistant
+from assistant.config import SessionSettings
+from assistant.server.auth.access import Access
+from assistant.server.http.errors import ApiError
+from assistant.server.http.problems import conflict, not_found, too_many, unavailable
+from assistant.server.sessions.live_session import Events, LiveSession
+from assistant.server.sessions.serialize import decode
+from assistant.server.sessions.store import (
+    SessionRecord,
+    SessionStore,
+    StoredMessage,
+    StoreError,
+)
+from assistant.session import Session
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MAX_LIVE = 1_000
+SWEEP_S = 60.0
+
+
+class SessionManager:
+    """Used as `async with`; closes the store at its end, once the running turns are stored.
+
+    `now`: the time in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        assistant: Assistant,
+        store: SessionStore,
+        settings: SessionSettings,
+        *,
+        max_live: int = MAX_LIVE,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._assistant = assistant
+        self._store = store
+        self._settings = settings
+        self._max_live = max_live
+        self._now = now
+        self._live: OrderedDict[str, LiveSession] = OrderedDict()
+        self._loading = anyio.Lock()
+        self._threads = anyio.CapacityLimiter(4)
+        self._tasks: TaskGroup
+
+    @property
+    def live(self) -> int:
+        return len(self._live)
+
+    async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._sweep_for_ever)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            for kept in list(self._live.values()):
+                if kept.turn is not None:
+                    await kept.turn.stop()
+        self._tasks.cancel_scope.cancel()
+        try:
+            await self._tasks.__aexit__(None, None, None)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._in_thread(self._store.close)
+
+    async def create(self, access: Access, **values: Any) -> LiveSession:
+        """A new session of this caller; `values` are fields of SessionRecord.
+
+        Raises ApiError: 429 when it has too many, 507 when the store is full. LibraryError: an
+        unknown voice.
+        """
+        limit = self._settings.max_per_key
+        if await self._stored(self._store.count, access.owner) >= limit:
+            raise too_many(f"there are {limit} sessions of this key already", retry_after_s=60)
+        now = self._now()
+        record = SessionRecord(
+            id=f"session_{secrets.token_hex(16)}",
+            owner=access.owner,
+            created_at=now,
+            expires_at=now + self._settings.ttl_s,
+            **values,
+        )
+        session = self._session(record, access, [])
+        await self._stored(self._store.create, record)
+        return self._add(record, session, 0)
+
+    async def find(self, access: Access, session_id: str) -> LiveSession:
+        """Raises ApiError 404: unknown, expired, or of another key."""
+        kept = self._live.get(session_id)
+        if kept is None:
+            async with self._loading:
+                kept = self._live.get(session_id) or await self._load(access, session_id)
+        if kept is None or kept.record.owner != access.owner or self._expired(kept):
+            raise not_found(f"there is no session {session_id!r}")
+        self._live.move_to_end(session_id)
+        return kept
+
+    async def _load(self, access: Access, session_id: str) -> LiveSession | None:
+        found = await self._stored(self._store.read, session_id)
+        if found is None or found[0].owner != access.owner:
+            return None
+        record, stored = found
+        session = self._session(record, access, stored)
+        return self._add(record, session, len(stored))
+
+    def _session(
+        self, record: SessionRecord, access: Access, stored: list[StoredMessage]
+    ) -> Session:
+        voices = access.voices(self._assistant.library)
+        session = self._assistant.session(
+            voice=record.normal_voice,
+            language=record.language,
+            system_prompt=record.system_prompt,
+            allow=access.tools(record.tools),
+            speak=record.speak,
+            voices=voices,
+        )
+        history = [decode(message.value, message.sounds) for message in stored]
+        session.resume(record.id, history, voice=record.voice, turns=record.turns)
+        return session
+
+    def _add(self, record: SessionRecord, session: Session, saved: int) -> LiveSession:
+        append = partial(self._in_thread, self._store.append)
+        kept = LiveSession(session, record, saved, self._settings.sounds, append)
+        self._live[record.id] = kept
+        self._evict()
+        return kept
+
+    def _evict(self) -> None:
+        over = len(self._live) - self._max_live
+        if over <= 0:
+            return
+        newest = next(reversed(self._live.values()))
+        idle = [kept for kept in self._live.values() if kept.evictable and kept is not newest]
+        for kept in idle[:over]:
+            del self._live[kept.record.id]
+
+    async def turn(
+        self,
+        access: Access,
+        session_id: str,
+        start: Callable[[Session], Events],
+        *,
+        interrupt: bool,
+    ) -> Events:
+        """Begins a turn, whose events are those of `start(session)`; gives them.
+
+        While another one runs: raises ApiError 409, or stops it first where `interrupt` says so.
+        """
+        while (kept := await self.find(access, session_id)).turn is not None:
+            if not interrupt:
+                raise conflict("a turn of this session is running; wait, or send interrupt: true")
+            await kept.turn.stop()
+        turn = kept.begin()
+        expires_at = self._now() + self._settings.ttl_s
+        self._tasks.start_soon(kept.run, turn, start(kept.session), expires_at)
+        return turn.read()
+
+    async def delete(self, access: Access, session_id: str) -> None:
+        """Stops what runs, and forgets all of it. Raises ApiError 404."""
+        kept = await self.find(access, session_id)
+        while kept.turn is not None:
+            await kept.turn.stop()
+        async with self._loading:
+            self._live.pop(session_id, None)
+            await self._stored(self._store.delete, session_id)
+
+    async def of_owner(self, access: Access, limit: int) -> list[SessionRecord]:
+        records = await self._stored(self._store.of_owner, access.owner, limit)
+        return [record for record in records if record.expires_at > self._now()]
+
+    def _expired(self, kept: LiveSession) -> bool:
+        return kept.turn is None and kept.record.expires_at <= self._now()
+
+    async def sweep(self) -> None:
+        """Deletes the sessions that have expired."""
+        busy = [session_id for session_id, kept in self._live.items() if kept.turn is not None]
+        for session_id in await self._in_thread(self._store.delete_expired, self._now(), busy):
+            self._live.pop(session_id, None)
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except StoreError as error:
+                logger.error("Expired sessions are not deleted: %s", error)
+            await anyio.sleep(min(SWEEP_S, max(1.0, self._settings.ttl_s / 2)))
+
+    async def _stored(self, function: Callable[..., T], *arguments: Any) -> T:
+        """A call of the store for a request. Raises ApiError: 507 full, 503 anything else."""
+        try:
+            return await self._in_thread(function, *arguments)
+        except StoreError as error:
+            if error.full:
+                raise ApiError(str(error), status=507, code="storage_full") from error
+            raise unavailable(str(error), retry_after_s=5) from error
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await anyio.to_thread.run_sync(partial(function, *arguments), limiter=self._threads)

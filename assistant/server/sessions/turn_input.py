@@ -1,0 +1,92 @@
+"""What the user says in a turn of a session, from JSON or from a form with a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+
+from assistant.audio.samples import Audio
+from assistant.server.audio.fetch import decode_base64
+from assistant.server.audio.hearing import hear, hear_url
+from assistant.server.http.errors import ApiError
+from assistant.server.sessions.schema import TurnRequest
+
+RAW_FORMATS = ("pcm16", "pcm", "s16le")
+_FORM = {
+    "type": "object",
+    "properties": {
+        "text": {"type": "string"},
+        "audio": {"type": "string", "format": "binary", "description": "A sound file."},
+        "stream": {"type": "boolean", "default": True},
+        "interrupt": {"type": "boolean", "default": False},
+    },
+}
+TURN_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": TurnRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+            },
+            "multipart/form-data": {"schema": _FORM},
+        },
+    }
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TurnInput:
+    parts: tuple[str | Audio, ...]
+    stream: bool
+    interrupt: bool
+
+
+async def read_turn(request: Request) -> TurnInput:
+    """Raises ApiError, RequestValidationError: the body; AudioError: the sound in it."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        return await _from_form(request)
+    if kind not in ("application/json", ""):
+        raise ApiError("send application/json or multipart/form-data", status=415)
+    try:
+        asked = TurnRequest.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+    sounds: list[Audio] = []
+    if asked.audio is not None:
+        raw = asked.audio.format.lower() in RAW_FORMATS
+        data = decode_base64(asked.audio.data)
+        rate = asked.audio.sample_rate if raw else None
+        sounds.append(await hear(request, data, raw_rate=rate))
+    if asked.audio_url is not None:
+        sounds.append(await hear_url(request, asked.audio_url))
+    return _input(asked, sounds)
+
+
+async def _from_form(request: Request) -> TurnInput:
+    async with request.form(max_files=4, max_fields=20) as form:
+        texts = {name: value for name, value in form.items() if isinstance(value, str)}
+        asked = _checked(texts)
+        uploads = [value for value in form.getlist("audio") if isinstance(value, UploadFile)]
+        sounds = [await hear(request, await upload.read()) for upload in uploads]
+    return _input(asked, sounds)
+
+
+def _checked(texts: Mapping[str, str]) -> TurnRequest:
+    try:
+        return TurnRequest.model_validate(texts)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+
+
+def _input(asked: TurnRequest, sounds: list[Audio]) -> TurnInput:
+    texts = (asked.text,) if asked.text and asked.text.strip() else ()
+    if not texts and not sounds:
+        raise ApiError("nothing was asked: send text, audio or audio_url")
+    return TurnInput((*texts, *sounds), asked.stream, asked.interrupt)

@@ -1,0 +1,58 @@
+"""POST /v1/audio/speech."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from functools import partial
+
+import anyio
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from assistant.server.answers import collect
+from assistant.server.audio.encode import FORMATS, encode
+from assistant.server.auth.access import require
+from assistant.server.http import sse
+from assistant.server.http.errors import ERRORS
+from assistant.server.http.streaming import Stream
+from assistant.server.speech.schema import SpeechRequest, audio_bytes, audio_events
+from assistant.server.turns import begin, get_assistant, open_session, unless_gone
+
+router = APIRouter(
+    prefix="/v1", tags=["audio"], dependencies=[Depends(require("audio"))], responses=ERRORS
+)
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_SOUND = {form.content_type: _BINARY for form in FORMATS.values()}
+
+
+@router.post(
+    "/audio/speech",
+    response_class=Response,
+    responses={200: {"content": {**_SOUND, **sse.DESCRIBED}}},
+)
+async def create_speech(request: Request, body: SpeechRequest) -> Response:
+    """The text, read aloud, 24 kHz mono.
+
+    PCM, MP3 and Opus are sent as they are made; WAV and FLAC when they are whole, unless `stream`
+    or `stream_format` asks for a stream. `instructions` stand where the system prompt does.
+    """
+    body.check()
+    form = body.format
+    session = open_session(
+        request,
+        voice=body.voice,
+        language=body.language,
+        system_prompt=body.instructions,
+        allow=(),
+    )
+    turn = await begin(request, session.ask(body.input, task="read"))
+    stall_s = get_assistant(request).settings.server.limits.stall_s
+    if body.stream_format == "sse":
+        events = audio_events(audio_bytes(turn, form))
+        return Stream(events, media_type=sse.MEDIA_TYPE, stall_s=stall_s)
+    if body.streams:
+        return Stream(audio_bytes(turn, form), media_type=form.content_type, stall_s=stall_s)
+    async with aclosing(turn):
+        answer = await unless_gone(request, partial(collect, turn))
+    data = await anyio.to_thread.run_sync(encode, form, answer.chunks)
+    return Response(data, media_type=form.content_type)

@@ -1,0 +1,88 @@
+"""POST /v1/audio/speech: text read aloud."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Literal
+
+from pydantic import Field
+
+from assistant.events import AudioChunk, Event, Failed, TurnEnded
+from assistant.server.answers import check_ended, failure
+from assistant.server.audio.encode import Encoder, Format, format_named
+from assistant.server.chat.request import Lenient, VoiceName
+from assistant.server.http import sse
+from assistant.server.http.errors import ApiError
+
+
+class SpeechRequest(Lenient):
+    """`speed` is accepted and has no effect: every voice speaks at its own."""
+
+    model: str = ""
+    input: str
+    voice: VoiceName = None
+    response_format: str | None = None
+    instructions: str | None = None
+    language: str | None = None
+    speed: float | None = Field(default=None, ge=0.25, le=4.0)
+    stream_format: Literal["audio", "sse"] | None = None
+    stream: bool | None = None
+
+    @property
+    def format(self) -> Format:
+        """WAV where none is named, which every reader tells by its first bytes."""
+        return format_named(self.response_format or "wav", "response_format")
+
+    @property
+    def streams(self) -> bool:
+        """Formats whose header holds the length are streamed only when that is asked for."""
+        return bool(self.stream or self.stream_format or not self.format.whole)
+
+    def check(self) -> None:
+        """Raises ApiError."""
+        if not self.input.strip():
+            raise ApiError("input: there is nothing to say", param="input")
+
+
+async def audio_bytes(
+    turn: AsyncGenerator[Event, None], form: Format, *, header_alone: bool = False
+) -> AsyncGenerator[bytes, None]:
+    """The file, as it is made. Raises ApiError when the turn fails: the file must not look whole.
+
+    `header_alone`: what stands before the first sample is a piece by itself.
+    """
+    encoder = Encoder(form)
+    start = encoder.start()
+    if header_alone and start:
+        yield start
+        start = b""
+    async with aclosing(turn):
+        async for event in turn:
+            match event:
+                case AudioChunk():
+                    piece, start = start + encoder.feed(event.samples), b""
+                    if piece:
+                        yield piece
+                case Failed():
+                    raise failure(event)
+                case TurnEnded():
+                    check_ended(event)
+    rest = start + encoder.finish()
+    if rest:
+        yield rest
+
+
+async def audio_events(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The same as server-sent events; a failure is the last one."""
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                data = base64.b64encode(piece).decode("ascii")
+                yield sse.data({"type": "speech.audio.delta", "audio": data})
+    except ApiError as error:
+        yield sse.data(error.body("/v1"))
+        return
+    usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+    yield sse.data({"type": "speech.audio.done", "usage": usage})

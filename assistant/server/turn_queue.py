@@ -1,0 +1,76 @@
+"""The queue of turns: so many run, so many wait, and the next one is told when to come back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from assistant.config import LimitSettings
+from assistant.server.auth.keys import ApiKey
+from assistant.server.auth.rate_limits import RateLimits
+from assistant.server.http.problems import too_many, unavailable
+
+RETRY_AFTER_S = 2.0
+
+
+class TurnQueue:
+    """First come, first served. `draining`: the server is about to stop and begins no turn."""
+
+    def __init__(self, limits: LimitSettings, rates: RateLimits) -> None:
+        self._limits = limits
+        self._rates = rates
+        self._places = anyio.CapacityLimiter(limits.max_turns)
+        self._waiting = 0
+        self._idle = anyio.Event()
+        self._idle.set()
+        self.draining = False
+
+    @property
+    def running(self) -> int:
+        return int(self._places.borrowed_tokens)
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting
+
+    @asynccontextmanager
+    async def turn(self, key: ApiKey) -> AsyncIterator[None]:
+        """Around a turn; waits for a place.
+
+        Raises ApiError: 429 when the key has as many turns as it may, or when as many wait as may;
+        503 when no place became free in time, or when the server is about to stop.
+        """
+        if self.draining:
+            raise unavailable("the server is about to stop", retry_after_s=5 * RETRY_AFTER_S)
+        with self._rates.turn(key):
+            place = object()
+            await self._take(place)
+            self._idle = anyio.Event() if self._idle.is_set() else self._idle
+            try:
+                yield
+            finally:
+                self._places.release_on_behalf_of(place)
+                if not self.running:
+                    self._idle.set()
+
+    async def _take(self, place: object) -> None:
+        if not self._waiting and self.running < self._limits.max_turns:
+            self._places.acquire_on_behalf_of_nowait(place)
+            return
+        if self._waiting >= self._limits.max_waiting:
+            raise too_many("too many turns are waiting already", retry_after_s=RETRY_AFTER_S)
+        self._waiting += 1
+        try:
+            with anyio.fail_after(self._limits.max_wait_s):
+                await self._places.acquire_on_behalf_of(place)
+        except TimeoutError:
+            text = f"no place became free within {self._limits.max_wait_s:g} s"
+            raise unavailable(text, retry_after_s=RETRY_AFTER_S) from None
+        finally:
+            self._waiting -= 1
+
+    async def idle(self) -> None:
+        """Returns once no turn runs."""
+        await self._idle.wait()

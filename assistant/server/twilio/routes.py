@@ -1,0 +1,92 @@
+"""/twilio: calls by telephone, see assistant/server/twilio."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Request, Response, WebSocket
+
+from assistant.live.conversation import LiveConversation
+from assistant.server.http.errors import ApiError, DetailBody
+from assistant.server.http.problems import too_large
+from assistant.server.state import get_state
+from assistant.server.turns import admitted, get_assistant, open_session
+from assistant.server.twilio import twiml
+from assistant.server.twilio.frames import SAMPLE_RATE
+from assistant.server.twilio.hang_up import HANG_UP
+from assistant.server.twilio.signature import Fields
+from assistant.server.twilio.telephone import MEDIA_PATH, STYLE, TOKEN, VOICE_PATH
+
+MOST_BYTES = 64 * 1024
+"""Twilio's form has about one thousand."""
+
+router = APIRouter(tags=["telephone"])
+
+
+@router.post(
+    VOICE_PATH,
+    response_class=Response,
+    responses={
+        200: {"content": {twiml.MEDIA_TYPE: {}}},
+        "4XX": {"model": DetailBody, "description": "Not signed by Twilio, or no telephone."},
+    },
+)
+async def voice(request: Request) -> Response:
+    """Twilio asks what to do with a call: it is connected to `/twilio/media`.
+
+    To be set as the webhook of a number, with POST. Where no more calls are taken the caller hears
+    that the line is busy.
+    """
+    telephone = get_state(request).telephone
+    fields = await _form(request)
+    telephone.check(request, fields)
+    call_sid = dict(fields).get("CallSid", "")
+    if not call_sid:
+        raise ApiError("the form has no CallSid", status=422, param="CallSid")
+    if telephone.full:
+        return Response(twiml.reject(), media_type=twiml.MEDIA_TYPE)
+    url = telephone.url(request, MEDIA_PATH)
+    answer = twiml.connect(url, {TOKEN: telephone.announced.add(call_sid)})
+    return Response(answer, media_type=twiml.MEDIA_TYPE)
+
+
+async def _form(request: Request) -> Fields:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise too_large(f"the form is larger than {MOST_BYTES} bytes")
+    try:
+        return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=200)
+    except ValueError as error:
+        raise ApiError("the body is not a form") from error
+
+
+@router.websocket(MEDIA_PATH)
+async def media(websocket: WebSocket) -> None:
+    """The call, as Twilio Media Streams sends it."""
+    parts = get_state(websocket)
+    parts.telephone.check(websocket)
+
+    def open_live() -> LiveConversation:
+        settings = parts.telephone.settings
+        prompt = get_assistant(websocket).settings.system_prompt
+        session = open_session(
+            websocket,
+            voice=settings.voice or None,
+            language=settings.language or None,
+            system_prompt=f"{prompt}\n{STYLE}".strip(),
+            client_tools=(HANG_UP,),
+        )
+        return LiveConversation(
+            session,
+            get_assistant(websocket).settings.live,
+            input_rate=SAMPLE_RATE,
+            pausable=True,
+            clock=parts.telephone.clock,
+            admit=lambda turn: admitted(websocket, turn),
+            lead_ins=parts.lead_ins,
+        )
+
+    async with parts.sockets.accept(websocket) as socket:
+        await parts.telephone.take(socket, open_live, parts.live)

@@ -1,1 +1,0 @@
-"""What goes over the wire: every request and answer format, and nothing of HTTP."""

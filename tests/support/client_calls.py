@@ -1,0 +1,122 @@
+"""What the tests of other people's clients share: recorded questions, and what has to be heard.
+
+The recordings are sent as fast as they are taken: the server counts time in sound. Only an answer
+is waited for as long as it plays, since these clients count what was heard of it by the clock.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import AsyncIterable, Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import anyio
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from tests.support.serving import Running
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+RATE = 24_000
+PATIENCE_S = 45
+TOKYO = "what_time_is_it_in_tokyo.wav"
+DICE = "roll_a_dice.wav"
+TOKYO_TEXT = "what time is it in tokyo"
+DICE_TEXT = "roll a dice with twenty sides"
+
+QUIET_CLIENT = pytest.mark.filterwarnings("default")
+"""Warnings inside a client are no fault of ours."""
+
+
+class Says(str):
+    """Equal to every text that holds it."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and str(self) in other
+
+
+class Journal:
+    """What a client tells by callbacks, in order, to wait for."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+        self._seen = 0
+        self._more = anyio.Event()
+
+    def add(self, event: Any) -> None:
+        self.events.append(event)
+        self._more.set()
+
+    async def follow(self, stream: AsyncIterable[Any]) -> None:
+        async for event in stream:
+            self.add(event)
+
+    async def until(self, done: Callable[[Any], bool]) -> Any:
+        """The next event of which that holds."""
+        with anyio.fail_after(PATIENCE_S):
+            while True:
+                while self._seen < len(self.events):
+                    self._seen += 1
+                    if done(self.events[self._seen - 1]):
+                        return self.events[self._seen - 1]
+                self._more = anyio.Event()
+                await self._more.wait()
+
+
+@contextmanager
+def foreign() -> Iterator[None]:
+    """For imports of a client: what it warns of while it is loaded is no error of the tests."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@lru_cache
+def speech(name: str, silence_s: float = 1.5) -> bytes:
+    """A recorded question and the silence after it: 24 kHz, 16 bit, mono."""
+    samples, rate = soundfile.read(EXAMPLES / name, dtype="float32")
+    samples = soxr.resample(samples, rate, RATE)
+    samples = np.concatenate([samples, np.zeros(int(silence_s * RATE), np.float32)])
+    return (samples * 32767).astype("<i2").tobytes()
+
+
+def pieces(name: str, seconds: float = 0.1) -> Iterator[bytes]:
+    """The same as a microphone gives it."""
+    data = speech(name)
+    step = 2 * int(seconds * RATE)
+    return (data[at : at + step] for at in range(0, len(data), step))
+
+
+def seconds_of(sound: bytes | bytearray) -> float:
+    return len(sound) / 2 / RATE
+
+
+def check_speech(sound: bytes | bytearray) -> None:
+    """Fails for sound that nobody could hear."""
+    assert seconds_of(sound) > 0.5
+    samples = np.frombuffer(bytes(sound), "<i2").astype(np.float32)
+    assert np.sqrt(np.mean(np.square(samples))) > 300
+    assert np.abs(samples).max() > 3_000
+
+
+def check_tool_ran(server: Running, name: str) -> None:
+    """A tool of the server, once."""
+    assert server.metric("assistant_tool_calls_total", tool=name, outcome="ok") == 1.0
+
+
+def complaints(records: list[logging.LogRecord]) -> list[str]:
+    """What server and clients logged that somebody should look into."""
+    return [
+        f"{record.name}: {record.getMessage()}"
+        for record in records
+        if record.levelno >= logging.WARNING
+    ]
