@@ -1,9 +1,13 @@
-"""The assistant: an engine, tools and voices, shared by any number of sessions."""
+"""The assistant: an engine, tools and a voice library, shared by any number of sessions."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+import time
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -11,13 +15,15 @@ import anyio
 from anyio.abc import TaskGroup
 from typing_extensions import Self, Unpack
 
+from assistant.audio.samples import Audio
+from assistant.concurrency import open_tasks
 from assistant.config import Settings, load_settings
 from assistant.engines import create_engine
 from assistant.engines.base import Engine
-from assistant.errors import AssistantError, PluginError
-from assistant.library import VoiceLibrary
-from assistant.opening import open_library
-from assistant.plugins import Dispatcher, Registry, Tool, load_tools
+from assistant.engines.checkpoints import default_clips, local_checkpoint
+from assistant.errors import AssistantError, EngineError, PluginError
+from assistant.library import ClipInfo, Embedder, Source, VoiceLibrary, Voiceprint
+from assistant.plugins import Dispatcher, Registry, Tool, load_tools, warm_up
 from assistant.session import Session, SessionContext, SessionOptions
 
 logger = logging.getLogger(__name__)
@@ -26,10 +32,11 @@ logger = logging.getLogger(__name__)
 class Assistant:
     """Used as `async with Assistant() as assistant:`; its turns run inside that block.
 
-    `engine`: one that is made already, instead of the one that the settings name. `tools`: tools
-    of the program itself, besides those that the settings find. Entering raises AssistantError:
-    the engine can't start, a setting or the voice library is wrong. Tool files that can't be
-    loaded are in `problems`.
+    `engine`: an engine that exists already, instead of the one that the settings name. `tools`:
+    tools of the program itself, besides those that the settings find. `strict_folders`: folders in
+    which a tool file that can't be loaded is an error; elsewhere it is in `problems` and the rest
+    is loaded. Entering loads everything and raises AssistantError if the engine can't start, or a
+    setting, the voice library or a tool file of `strict_folders` is wrong.
     """
 
     def __init__(
@@ -39,42 +46,36 @@ class Assistant:
         engine: Engine | None = None,
         tools: Iterable[Tool] = (),
         library: VoiceLibrary | None = None,
+        strict_folders: Iterable[Path] = (),
     ) -> None:
         self.settings = settings or load_settings()
         self.problems: tuple[PluginError, ...] = ()
         self.registry: Registry
         self.dispatcher: Dispatcher
         self.library: VoiceLibrary
-        self._own_library = library
+        self._given_library = library
         self._engine = engine
-        self._own_tools = tuple(tools)
+        self._given_tools = tuple(tools)
+        self._strict_folders = tuple(folder.resolve() for folder in strict_folders)
         self._tasks: TaskGroup | None = None
+        self._stack = AsyncExitStack()
 
     @property
     def engine(self) -> Engine:
+        """The engine. Raises AssistantError if the assistant was never open."""
         if self._engine is None:
-            raise AssistantError("the assistant is not open", hint="use `async with Assistant()`")
+            raise _not_open()
         return self._engine
 
     async def __aenter__(self) -> Self:
+        began = time.perf_counter()
         await anyio.to_thread.run_sync(self._load)
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
+        self._stack.push_async_callback(self._close_engine)
+        self._tasks = await self._stack.enter_async_context(open_tasks())
+        logger.info(
+            "The engine %s is loaded (%.1f s)", self.engine.name, time.perf_counter() - began
+        )
         return self
-
-    def _load(self) -> None:
-        given = self._own_library  # an empty one is false, and meant all the same
-        self.library = open_library(self.settings) if given is None else given
-        report = load_tools(self.settings)
-        for tool in self._own_tools:
-            report.registry.add(tool)
-        self.registry = report.registry
-        self.problems = report.problems
-        for problem in self.problems:
-            logger.warning("%s", problem)
-        self.dispatcher = Dispatcher(self.registry, self.settings.plugins)
-        if self._engine is None:
-            self._engine = create_engine(self.settings)
 
     async def __aexit__(
         self,
@@ -82,29 +83,106 @@ class Assistant:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._tasks is not None
-        self._tasks.cancel_scope.cancel()
-        try:
-            # The group isn't told of an error in the block: it would wrap it in another one.
-            await self._tasks.__aexit__(None, None, None)
-        finally:
-            self._tasks = None
-            with anyio.CancelScope(shield=True):
-                await self.engine.aclose()
+        self._tasks = None
+        await self._stack.aclose()
+
+    async def warm_up(self) -> None:
+        """Loads what the first turn and the first tool calls would otherwise wait for."""
+        began = time.perf_counter()
+        await anyio.to_thread.run_sync(self.engine.warm_up)
+        await anyio.to_thread.run_sync(warm_up, self.registry)
+        logger.info("Warmed up (%.1f s)", time.perf_counter() - began)
 
     def session(self, **options: Unpack[SessionOptions]) -> Session:
         """Returns a new conversation. Raises LibraryError if there is no such voice."""
-        self._check_open()
+        self._open_tasks()
         context = SessionContext(
             self.settings, self.engine, self.dispatcher, self.library, self.start
         )
         return Session(context, options)
 
     def start(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        """Runs a turn in the assistant's task group: it ends when the assistant does."""
-        self._check_open().start_soon(function, *args)
+        """Runs a function in the assistant's task group: it ends when the assistant closes."""
+        self._open_tasks().start_soon(function, *args)
 
-    def _check_open(self) -> TaskGroup:
+    def _load(self) -> None:
+        given = self._given_library  # an empty library is falsy
+        self.library = open_library(self.settings) if given is None else given
+        report = load_tools(self.settings)
+        for tool in self._given_tools:
+            report.registry.add(tool)
+        self.registry = report.registry
+        self.problems = report.problems
+        for problem in self.problems:
+            _refuse(problem, self._strict_folders)
+            logger.warning("%s", problem)
+        self.dispatcher = Dispatcher(self.registry, self.settings.plugins)
+        if self._engine is None:
+            self._engine = create_engine(self.settings)
+
+    async def _close_engine(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.engine.aclose()
+
+    def _open_tasks(self) -> TaskGroup:
         if self._tasks is None:
-            raise AssistantError("the assistant is not open", hint="use `async with Assistant()`")
+            raise _not_open()
         return self._tasks
+
+
+def _not_open() -> AssistantError:
+    return AssistantError("the assistant is not open", hint="use `async with Assistant()`")
+
+
+def _refuse(problem: PluginError, folders: Collection[Path]) -> None:
+    """Raises the problem if its file lies in one of the folders."""
+    path = problem.path.resolve() if problem.path else None
+    if path and any(path == folder or folder in path.parents for folder in folders):
+        raise problem
+
+
+def open_library(settings: Settings) -> VoiceLibrary:
+    """Returns the user's and the bundled voice clips, and what the engine's checkpoint adds.
+
+    That is its default voices, and a speaker encoder that tells voices apart better than the
+    library's own; both are used only while the engine is the one with that checkpoint. The engine
+    is not loaded, and its packages are imported by the first search by a clip. Raises LibraryError.
+    """
+    if settings.engine != "step-audio-2":
+        return VoiceLibrary(settings.library)
+    model = settings.step_audio_2.model
+    return VoiceLibrary(
+        settings.library,
+        bring=partial(_default_voices, model),
+        audio_embedder=partial(_audio_embedder, model),
+    )
+
+
+def _default_voices(model: str) -> Sequence[Source]:
+    checkpoint = local_checkpoint(model)
+    clips = {} if checkpoint is None else default_clips(checkpoint)
+    return [Source(clip, _about(name), str(clip)) for name, clip in clips.items()]
+
+
+def _about(name: str) -> ClipInfo:
+    kind = name.removeprefix("default_").replace("_", " ")
+    return ClipInfo(name, f"the model's own {kind} voice")
+
+
+def _audio_embedder(model: str) -> Embedder[Audio]:
+    """Returns CAM++ if the checkpoint has it and it works, else the library's voiceprint."""
+    checkpoint = local_checkpoint(model)
+    if checkpoint is None or not (checkpoint / "token2wav").is_dir():
+        return Voiceprint()
+    try:
+        from assistant.engines.token2wav.speaker_embedder import SpeakerEmbedder
+
+        return SpeakerEmbedder(checkpoint / "token2wav")
+    except ModuleNotFoundError as error:
+        reason = f"the package {error.name} is not installed"
+    except ImportError as error:  # one that doesn't fit this machine
+        reason = str(error).partition("\n")[0]
+    except EngineError as error:
+        reason = error.message
+    logger.warning("voices are compared by the library's own voiceprint: %s", reason)
+    return Voiceprint()

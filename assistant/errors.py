@@ -1,15 +1,23 @@
 """Errors that people read: one line that says what is wrong, and one that says what to do.
 
     AssistantError
-    ├── SettingsError     a settings file, variable or option is wrong
-    ├── AudioError        sound that can't be read, or is too long, too short or empty
-    ├── LibraryError      a voice library, its manifest or one of its clips is wrong
-    ├── PluginError       a tool file can't become a tool; names file and line
-    ├── EngineError       an engine can't start, or failed while it answered
-    │   └── UnsupportedError   it can't do what it was asked for, and never will
-    └── ToolError         raised inside a tool: the model reads its text
+    ├── SettingsError        a settings file, variable or option is wrong
+    ├── AudioError           audio can't be read, or is too long, too short or empty
+    ├── LibraryError         a voice library, its manifest or one of its clips is wrong
+    ├── PluginError          a tool file can't become a tool; names file and line
+    ├── EngineError          an engine can't start, or failed while it responded
+    │   ├── UnsupportedError     the engine can't do this, and never will
+    │   └── RecognizerError      the speech recognizer's process died (engines/embedded)
+    ├── ToolError            raised inside a tool: the model reads its text
+    ├── ToolTimeoutError     a tool took too long (plugins)
+    ├── EscapedError         carries an error out of a tool's thread (plugins)
+    └── RefusedError         a request is refused; nothing is broken
+        ├── ApiError             the response to a client is an error status (server/http)
+        ├── StoreError           a session can't be stored or loaded (server/sessions)
+        ├── StalledClientError   a client stopped reading its response (server/http)
+        └── FrameError           a Twilio media stream sent a malformed message (server/twilio)
 
-Whatever is not an AssistantError is a defect of ours, and may show a traceback.
+Any other exception is a defect of this package, and may show a traceback.
 """
 
 from __future__ import annotations
@@ -20,9 +28,9 @@ from pathlib import Path
 
 
 class AssistantError(Exception):
-    """Base of every error that is meant for people.
+    """Base class of every error that is meant for people.
 
-    `message` says what is wrong; `hint`, where there is one, says what to do about it.
+    `message` says what is wrong; `hint`, if there is one, says what to do about it.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -57,17 +65,17 @@ class PluginError(AssistantError):
 
 
 class EngineError(AssistantError):
-    """An engine can't start, or failed while it answered."""
+    """An engine can't start, or failed while it responded."""
 
 
 class UnsupportedError(EngineError):
-    """What was asked for is nothing that this engine can do."""
+    """The engine can't do what it was asked for."""
 
 
 class ToolError(AssistantError):
     """Raised inside a tool; the model reads `message` and tells the user in its own words.
 
-    `transient` marks a failure that may be gone at the next try (a dropped connection, a busy
+    `transient` marks a failure that may be gone at the next attempt (a dropped connection, a busy
     service): calls of tools without side effects are then tried again.
     """
 
@@ -76,7 +84,11 @@ class ToolError(AssistantError):
         self.transient = transient
 
 
+class RefusedError(AssistantError):
+    """A request is refused: the fault is the caller's or the load's, so it is not logged."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean 'x'?` for the known word nearest to `word`; empty where none is near."""
+    """Returns `did you mean 'x'?` for the known word nearest to `word`, or an empty string."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else ""

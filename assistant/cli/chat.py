@@ -20,7 +20,6 @@ from assistant.cli.options import (
     SettingsFile,
     ToolFolders,
     VoiceId,
-    refuse_bad_plugins,
     settings_from,
 )
 from assistant.cli.player import find_player, play
@@ -60,8 +59,7 @@ def chat(
 
 async def _converse(settings: Settings, folders: list[Path] | None, out: Path | None) -> None:
     console = Console()
-    async with Assistant(settings) as assistant:
-        refuse_bad_plugins(assistant, folders)
+    async with Assistant(settings, strict_folders=folders or ()) as assistant:
         session = assistant.session()
         console.print(HELP, style="dim")
         async with anyio.create_task_group() as tasks:

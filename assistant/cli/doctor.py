@@ -12,11 +12,11 @@ from typing import Annotated
 import typer
 from packaging.requirements import Requirement
 
+from assistant.assistant import open_library
 from assistant.cli.options import SettingsFile
 from assistant.cli.player import PLAYERS, find_player
 from assistant.config import Settings, load_settings
 from assistant.errors import AssistantError
-from assistant.opening import open_library
 from assistant.plugins import load_tools
 
 PACKAGE = "step-voice-assistant"

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from assistant.assistant import Assistant
 from assistant.config import Settings, load_settings
 
 ToolFolders = Annotated[
@@ -47,15 +46,3 @@ def settings_from(
     return settings.model_copy(
         update={"plugins": settings.plugins.model_copy(update={"folders": folders})}
     )
-
-
-def refuse_bad_plugins(assistant: Assistant, folders: list[Path] | None) -> None:
-    """Raises the problems of the folders that were named on the command line.
-
-    A bad file in a folder that the settings name is only a warning: the rest is of use.
-    """
-    named = [folder.resolve() for folder in folders or ()]
-    for problem in assistant.problems:
-        path = problem.path.resolve() if problem.path else None
-        if path and any(path == folder or folder in path.parents for folder in named):
-            raise problem

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import errno
-import logging
 import socket
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from assistant.assistant import Assistant
 from assistant.cli.options import (
     EngineName,
     ModelPath,
@@ -26,9 +25,6 @@ from assistant.errors import AssistantError, SettingsError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-
-logger = logging.getLogger(__name__)
-
 
 SWITCH_S = 0.0005
 
@@ -66,21 +62,8 @@ def _create_app(values: Settings, folders: list[Path] | None) -> FastAPI:
         raise AssistantError(
             f"the package {error.name} is not installed", hint="pip install 'step-voice-assistant'"
         ) from error
-    from assistant.assistant import Assistant
-    from assistant.cli.options import refuse_bad_plugins
-    from assistant.plugins import warm_up
 
-    class Checked(Assistant):
-        def _load(self) -> None:
-            began = time.perf_counter()
-            logger.info("Loading the engine %s ...", self.settings.engine)
-            super()._load()
-            refuse_bad_plugins(self, folders)
-            self.engine.warm_up()
-            warm_up(self.registry)
-            logger.info("The engine is loaded (%.1f s)", time.perf_counter() - began)
-
-    return create_app(assistant=Checked(values))
+    return create_app(assistant=Assistant(values, strict_folders=folders or ()))
 
 
 def _run(app: FastAPI, values: Settings) -> None:

@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from assistant.assistant import open_library
 from assistant.cli.options import SettingsFile, ToolFolders
 from assistant.cli.render import printable
 from assistant.config import Settings, load_settings
 from assistant.errors import AssistantError, PluginError, did_you_mean
 from assistant.messages import ToolCall, ToolSchema
-from assistant.opening import open_library
 from assistant.plugins import (
     Caller,
     Dispatcher,

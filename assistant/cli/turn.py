@@ -13,7 +13,6 @@ import typer
 from assistant.assistant import Assistant
 from assistant.audio.encode import write_wav
 from assistant.audio.samples import Pcm16
-from assistant.cli.options import refuse_bad_plugins
 from assistant.config import Settings
 from assistant.engines.base import Task
 from assistant.errors import AudioError
@@ -58,8 +57,7 @@ def run_turn(
 
     async def run() -> tuple[TurnEnded, list[Pcm16]]:
         pieces: list[Pcm16] = []
-        async with Assistant(settings) as assistant:
-            refuse_bad_plugins(assistant, tools)
+        async with Assistant(settings, strict_folders=tools or ()) as assistant:
             async for event in assistant.session(speak=speak).ask(question, task=task):
                 show.event(event)
                 if isinstance(event, AudioChunk):

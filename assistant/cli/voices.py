@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from assistant.assistant import open_library
 from assistant.audio.decode import read_audio
 from assistant.audio.voice import Voice, VoiceMatch
 from assistant.config import load_settings
@@ -20,7 +21,6 @@ from assistant.errors import LibraryError
 from assistant.library import AddReport, ClipInfo, VoiceLibrary, describe, measure
 from assistant.library.checks import MAX_SECONDS
 from assistant.library.sources import SOUND_SUFFIXES
-from assistant.opening import open_library
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 

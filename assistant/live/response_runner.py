@@ -185,9 +185,8 @@ class ResponseRunner:
         except AssistantError as error:
             self._fail(answer, str(error))
         except Exception as error:
-            if not getattr(error, "status", None):  # what the server says of a turn is no fault
-                logger.exception("An answer failed")
-            self._fail(answer, str(error) or "The answer failed unexpectedly.")
+            logger.exception("A response failed")
+            self._fail(answer, str(error) or "The response failed unexpectedly.")
 
     def _fail(self, answer: Response, message: str) -> None:
         answer.refused = not answer.turn_id

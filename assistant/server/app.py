@@ -51,8 +51,10 @@ def create_app(settings: Settings | None = None, *, assistant: Assistant | None 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with made, parts.running(made):
-            yield
+        async with made:
+            await made.warm_up()
+            async with parts.running(made):
+                yield
 
     app = FastAPI(title="Voice assistant", lifespan=lifespan)
     app.state.settings = settings

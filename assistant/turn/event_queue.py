@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
-import anyio
+from assistant.concurrency import Signal
 
 T = TypeVar("T")
 
@@ -20,11 +20,11 @@ class EventQueue(Generic[T]):
         self._limit = limit
         self._events: deque[T] = deque()
         self._closed = False
-        self._changed = anyio.Event()
+        self._changed = Signal()
 
     def put_nowait(self, event: T) -> None:
         self._events.append(event)
-        self._notify()
+        self._changed.notify()
 
     async def put(self, event: T) -> None:
         while len(self._events) >= self._limit and not self._closed:
@@ -34,7 +34,7 @@ class EventQueue(Generic[T]):
     def close(self) -> None:
         """No more events; the reader still gets those that wait."""
         self._closed = True
-        self._notify()
+        self._changed.notify()
 
     async def get(self) -> T | None:
         """The next event; None once the queue is closed and empty."""
@@ -43,9 +43,5 @@ class EventQueue(Generic[T]):
                 return None
             await self._changed.wait()
         event = self._events.popleft()
-        self._notify()
+        self._changed.notify()
         return event
-
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()

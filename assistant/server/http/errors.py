@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from assistant.errors import RefusedError
+
 STATUS_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -35,8 +37,8 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 """For the API's description of what lies under /v1."""
 
 
-class ApiError(Exception):
-    """An answer that is an error. `message` is one line for people; `param` names the field."""
+class ApiError(RefusedError):
+    """The response is an error. `message` is one line for people; `param` names the field."""
 
     def __init__(
         self,
@@ -48,7 +50,6 @@ class ApiError(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
         self.status = status
         self.param = param
         self.code = code

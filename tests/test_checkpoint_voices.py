@@ -17,11 +17,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from assistant import Assistant, Settings
+from assistant.assistant import open_library
 from assistant.cli import app
 from assistant.config import LibrarySettings, StepAudio2Settings, bundled
 from assistant.errors import AssistantError, LibraryError
 from assistant.library import ClipInfo, VoiceLibrary
-from assistant.opening import open_library
 from assistant.server import create_app
 from assistant.testing import ScriptedEngine
 from tests.support.serving import Running, call, running, wav
