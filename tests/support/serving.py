@@ -98,7 +98,7 @@ from assistant import Assistant
 from assistant.config import LibrarySettings, ServerSettings, SessionSettings, Settings
 from assistant.cli.serve import _listen
 from assistant.server import create_app
-from assistant.server.running import Server
+from assistant.server.process import Server
 from assistant.testing import ScriptedEngine
 
 folder = Path(sys.argv[1])
