@@ -260,7 +260,7 @@ def test_opening_and_searching_by_words_loads_nothing_heavy(
     code = (
         "import sys\n"
         "from assistant.config import Settings\n"
-        "from assistant.opening import open_library\n"
+        "from assistant.assistant import open_library\n"
         "library = open_library(Settings.model_validate_json(sys.argv[1]))\n"
         "library.search('a man')\n"
         "print([name for name in ('torch', 'onnxruntime', 'transformers') if name in sys.modules])"

@@ -13,12 +13,12 @@ import soundfile
 from typer.testing import CliRunner
 
 from assistant import Assistant, AudioChunk, Settings
+from assistant.assistant import open_library
 from assistant.audio.decode import read_audio
 from assistant.audio.samples import Audio
 from assistant.cli import app
 from assistant.config import LibrarySettings, StepAudio2Settings, bundled
 from assistant.library import ClipInfo, VoiceLibrary
-from assistant.opening import open_library
 from assistant.testing import tiny_checkpoint
 
 
@@ -128,7 +128,7 @@ def search_in_another_process(preparation: str, settings: Settings, clip: Path) 
         "from pathlib import Path\n"
         "from assistant.audio import read_audio\n"
         "from assistant.config import Settings\n"
-        "from assistant.opening import open_library\n"
+        "from assistant.assistant import open_library\n"
         "logging.basicConfig(stream=sys.stdout, format='%(message)s')\n"
         "library = open_library(Settings.model_validate_json(sys.argv[1]))\n"
         "sound = read_audio(Path(sys.argv[2]), max_seconds=60)\n"
