@@ -15,6 +15,7 @@ from assistant.audio.samples import Audio
 from assistant.messages import (
     AssistantMessage,
     Message,
+    Outcome,
     ToolCall,
     ToolMessage,
     UserMessage,
@@ -86,22 +87,25 @@ class History(Sequence[Message]):
 
         The result replaces an outcome that was recorded before, such as `NO_RESULT`.
         """
-        for at in range(len(self._messages) - 1, -1, -1):
-            message = self._messages[at]
-            if isinstance(message, ToolMessage) and message.call.id == call_id:
-                self._messages[at] = replace(message, outcome="ok", text=text)
-                return True
-            call = _call_of(message, call_id)
-            if call is not None:
-                place = self._after_outcomes(at + 1)
-                self._messages.insert(place, ToolMessage(call, "ok", text))
-                return True
-        return False
+        return self._record(call_id, "ok", text)
 
     def close_open_calls(self) -> None:
         """Records `NO_RESULT` for each open call, so that the conversation can go on."""
         for call in self.open_calls():
-            self.append(ToolMessage(call, "cancelled", NO_RESULT))
+            self._record(call.id, "cancelled", NO_RESULT)
+
+    def _record(self, call_id: str, outcome: Outcome, text: str) -> bool:
+        for at in range(len(self._messages) - 1, -1, -1):
+            message = self._messages[at]
+            if isinstance(message, ToolMessage) and message.call.id == call_id:
+                self._messages[at] = replace(message, outcome=outcome, text=text)
+                return True
+            call = _call_of(message, call_id)
+            if call is not None:
+                place = self._after_outcomes(at + 1)
+                self._messages.insert(place, ToolMessage(call, outcome, text))
+                return True
+        return False
 
     def forget_result(self, call_id: str) -> None:
         """Replaces the outcome of a call by `RESULT_REMOVED`."""

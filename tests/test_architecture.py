@@ -1,61 +1,75 @@
-"""The arrows between modules go one way; the picture is in CONTRIBUTING.md."""
+"""Imports go one way, between packages and inside them; the picture is in docs/architecture.md."""
 
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import assistant
+from assistant import errors
 
 REPOSITORY = Path(__file__).parent.parent
 MODULES = sorted((REPOSITORY / "assistant").rglob("*.py"))
 TOOLS = sorted((REPOSITORY / "tools").glob("*.py"))
 
-# What each part may import, besides itself. Whatever is not named here is a part by mistake.
-VOCABULARY = {"errors", "audio", "messages", "events", "toml", "config", "phrasebook"}
+# What each part may import, besides itself. A part that is not named here must not exist.
+VOCABULARY = {"errors", "concurrency", "audio", "messages", "history", "events", "config"}
+VOCABULARY |= {"lead_in_phrases"}
+BELOW_TURN = VOCABULARY | {"engines", "plugins"}
+CORE = BELOW_TURN | {"turn", "session", "library", "assistant"}
 MAY_IMPORT = {
     "errors": set(),
+    "concurrency": set(),
+    "lead_in_phrases": set(),
     "audio": {"errors"},
     "messages": {"audio"},
+    "history": {"audio", "messages"},
     "events": {"audio", "messages"},
-    "toml": set(),
-    "phrasebook": set(),
-    "config": {"audio", "errors", "toml"},
+    "config": {"audio", "errors"},
     "plugins": VOCABULARY,
     "library": VOCABULARY,
     "engines": VOCABULARY,
-    "queue": set(),
-    "clock": {"audio", "events"},
-    "heard": {"messages"},
-    "round": VOCABULARY | {"engines", "heard", "plugins"},
-    "question": {"audio", "errors"},
-    "shared_calls": {"messages", "plugins"},
-    "agent": VOCABULARY
-    | {"engines", "plugins", "queue", "clock", "heard", "round", "shared_calls"},
-    "session": VOCABULARY
-    | {"agent", "assistant", "engines", "heard", "plugins", "question", "queue", "shared_calls"},
-    "opening": VOCABULARY | {"engines", "library"},
-    "assistant": VOCABULARY | {"engines", "plugins", "library", "opening", "session"},
-    "blocking": VOCABULARY | {"assistant"},
-    "live": VOCABULARY | {"agent", "assistant", "engines", "plugins", "queue", "session"},
+    "turn": BELOW_TURN,
+    "session": BELOW_TURN | {"turn"},
+    "assistant": BELOW_TURN | {"turn", "session", "library"},
+    "blocking": VOCABULARY | {"assistant", "session"},
+    "live": CORE,
     "testing": VOCABULARY | {"engines", "plugins", "library", "live"},
+    "server": CORE | {"live"},
+    "extending": CORE | {"live", "server"},
+    "__main__": {"cli"},
 }
-MAY_IMPORT["server"] = set(MAY_IMPORT) - {"testing", "blocking"}
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
 MAY_IMPORT["__init__"] = set(MAY_IMPORT)
-MAY_IMPORT["__main__"] = {"cli"}
+
+# Inside these packages, parts (sub-packages and modules) that may import no part but the named.
+SLICES = ("chat", "realtime", "sessions", "speech", "generate", "twilio")
+ENDPOINTS = ("voices", "tools", "models", "page", "health")
+SHARED = ("http", "auth", "audio", "openai_types", "turns", "turn_queue", "state", "metrics")
 
 
 def part_of(path: Path) -> str:
     return path.relative_to(REPOSITORY / "assistant").parts[0].removesuffix(".py")
 
 
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
+
+
+NAMES = {module_name(path): path for path in MODULES}
+
+
 def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Yields line and full name of everything that is imported, inside functions as well."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -65,6 +79,37 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{node.module}.{alias.name}"
 
 
+def imported_modules(path: Path) -> set[str]:
+    """Returns the modules of this package that a module imports."""
+    found = set()
+    for _, name in imports(path):
+        module = name if name in NAMES else name.rpartition(".")[0]
+        if module in NAMES:
+            found.add(module)
+    return found - {module_name(path)}
+
+
+def arrows(package: str) -> dict[str, set[str]]:
+    """Returns which part of a package (a module or sub-package) imports which other part."""
+    prefix = f"assistant.{package}." if package else "assistant."
+    found: dict[str, set[str]] = {}
+    for name, path in NAMES.items():
+        if not name.startswith(prefix):
+            continue
+        part = name.removeprefix(prefix).split(".")[0]
+        targets = (module for module in imported_modules(path) if module.startswith(prefix))
+        parts = {module.removeprefix(prefix).split(".")[0] for module in targets}
+        found.setdefault(part, set()).update(parts - {part})
+    return found
+
+
+def assert_no_circle(graph: dict[str, set[str]]) -> None:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"imports in a circle: {' -> '.join(error.args[1])}")
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
     part = part_of(path)
@@ -72,6 +117,49 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
     for line, name in imports(path):
         if name.startswith("assistant."):
             assert name.split(".")[1] in allowed, f"{path}:{line}: {part} must not import {name}"
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    # A package's __init__ re-exports its modules; what counts is who imports whom by name.
+    graph = {
+        name: {module for module in imported_modules(path) if module in NAMES}
+        for name, path in NAMES.items()
+        if path.name != "__init__.py"
+    }
+    assert_no_circle({name: targets & set(graph) for name, targets in graph.items()})
+
+
+@pytest.mark.parametrize("package", ["server", "live", "engines", "plugins", "library", "config"])
+def test_inside_a_package_no_parts_import_one_another_in_a_circle(package: str) -> None:
+    graph = arrows(package)
+    assert_no_circle({part: targets for part, targets in graph.items() if part != "__init__"})
+
+
+@pytest.mark.parametrize("slice_", [*SLICES, *ENDPOINTS])
+def test_a_protocol_of_the_server_imports_no_other_protocol(slice_: str) -> None:
+    assert not arrows("server")[slice_] & {*SLICES, *ENDPOINTS, "app"} - {slice_}
+
+
+@pytest.mark.parametrize("shared", SHARED)
+def test_what_the_protocols_of_the_server_share_imports_none_of_them(shared: str) -> None:
+    assert not arrows("server")[shared] & {*SLICES, *ENDPOINTS, "app"}
+
+
+@pytest.mark.parametrize(
+    ("package", "part", "allowed"),
+    [
+        ("engines", "nn", set()),
+        ("engines", "parser", set()),
+        ("engines", "embedded", {"base", "parser", "threads"}),
+        ("engines", "token2wav", {"base", "nn", "threads", "checkpoints"}),
+        ("live", "vad", set()),
+        ("live", "grammar", set()),
+    ],
+)
+def test_the_lowest_parts_of_a_package_import_only_the_named_ones(
+    package: str, part: str, allowed: set[str]
+) -> None:
+    assert arrows(package)[part] <= allowed
 
 
 @pytest.mark.parametrize("path", TOOLS, ids=lambda path: path.name)
@@ -98,6 +186,44 @@ def test_files_and_functions_stay_small(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             assert length <= 50, f"{path}:{node.lineno}: {node.name} has {length} lines"
+
+
+def test_only_the_history_changes_the_messages_of_a_conversation() -> None:
+    writers = ("append", "extend", "insert", "pop", "remove")
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            target = None
+            if isinstance(node, ast.Assign | ast.AugAssign | ast.Delete):
+                targets = node.targets if not isinstance(node, ast.AugAssign) else [node.target]
+                target = next((t.value for t in targets if isinstance(t, ast.Subscript)), None)
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                target = node.func.value if node.func.attr in writers[2:] else None
+            if isinstance(target, ast.Attribute) and target.attr == "history":
+                pytest.fail(f"{path}:{node.lineno}: use a verb of History")
+
+
+def test_no_session_is_written_from_outside() -> None:
+    for path in MODULES:
+        if part_of(path) == "session":
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            for target in targets:
+                owner = target.value if isinstance(target, ast.Attribute) else None
+                name = getattr(owner, "attr", getattr(owner, "id", "")).lstrip("_")
+                assert name != "session", f"{path}:{node.lineno}: pass it as an option of the turn"
+
+
+def test_every_exception_is_drawn_in_the_tree_of_errors() -> None:
+    tree = errors.__doc__ or ""
+    for info in pkgutil.walk_packages(assistant.__path__, "assistant."):
+        if info.name.endswith("__main__") or ".token2wav" in info.name or "step_audio" in info.name:
+            continue  # these need the extra; they define no exceptions, which ruff's names tell
+        module = importlib.import_module(info.name)
+        for name, value in inspect.getmembers(module, inspect.isclass):
+            if issubclass(value, Exception) and value.__module__ == info.name:
+                assert issubclass(value, errors.AssistantError), f"{info.name}.{name}"
+                assert f" {name} " in tree or name == "AssistantError", f"{info.name}.{name}"
 
 
 def test_the_public_names_are_sorted_and_exist() -> None:
