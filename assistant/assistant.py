@@ -24,7 +24,8 @@ from assistant.engines.checkpoints import default_clips, local_checkpoint
 from assistant.errors import AssistantError, EngineError, PluginError
 from assistant.library import ClipInfo, Embedder, Source, VoiceLibrary, Voiceprint
 from assistant.plugins import Dispatcher, Registry, Tool, load_tools, warm_up
-from assistant.session import Session, SessionContext, SessionOptions
+from assistant.session import Session, SessionContext
+from assistant.turn.options import SessionOptions
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from typing_extensions import TypedDict, Unpack
+from typing_extensions import Unpack
 
 from assistant.audio.samples import Audio
 from assistant.audio.voice import DEFAULT_VOICE, Voice
@@ -22,7 +22,6 @@ from assistant.events import Event
 from assistant.history import History
 from assistant.messages import Message, ToolSchema, UserMessage, new_message_id
 from assistant.plugins import (
-    Approve,
     Caller,
     CallKey,
     Dispatcher,
@@ -31,34 +30,12 @@ from assistant.plugins import (
     VoiceSearch,
 )
 from assistant.turn.input import as_parts
-from assistant.turn.options import TurnOptions, TurnSettings, tools_by_name
+from assistant.turn.options import SessionOptions, TurnOptions, TurnSettings
 from assistant.turn.truncation import SpokenTurn
 from assistant.turn.turn import Turn
 
 RECENT_TURNS = 8
 """Turns that can still be truncated."""
-
-
-class SessionOptions(TypedDict, total=False):
-    """Options of a conversation; what is left out (or None) is as in the settings.
-
-    `voice`: id of a voice clip. `allow`, `deny`: names of tools. `approve`: asked before a tool
-    runs that needs approval; without it such a tool is denied. `speak`: False for text only.
-    `client_tools`: tools that the caller runs; a call of one ends the turn (`TurnEnded.calls`).
-    `voices`: what this session and its tools see of the library, instead of all of it.
-    `history`: the messages to begin with.
-    """
-
-    voice: str | None
-    language: str | None
-    system_prompt: str | None
-    allow: Iterable[str] | None
-    deny: Iterable[str]
-    approve: Approve | None
-    speak: bool
-    client_tools: Iterable[ToolSchema]
-    voices: VoiceSearch | None
-    history: Iterable[Message]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +71,21 @@ class Session:
         self.id = uuid.uuid4().hex
         self.turns = 0
         self.history = History(options.get("history", ()))
-        self.language = _given(options.get("language"), settings.language)
         self._context = context
         self._voices = options.get("voices") or context.voices
         allow = options.get("allow")
         self._allow = None if allow is None else frozenset(allow)
         self._deny = frozenset(options.get("deny", ()))
         self._approve = options.get("approve")
-        self._system_prompt = _given(options.get("system_prompt"), settings.system_prompt)
-        self._speak = options.get("speak", True)
-        self._client_tools = {schema.name: schema for schema in options.get("client_tools", ())}
+        self._settings = TurnSettings(
+            system_prompt=_given(options.get("system_prompt"), settings.system_prompt),
+            language=_given(options.get("language"), settings.language),
+            speak=options.get("speak", True),
+            sampling=settings.sampling,
+            max_tool_rounds=settings.max_tool_rounds,
+            server_tools=context.dispatcher.schemas(self._allow, self._deny),
+            client_tools=_by_name(options.get("client_tools", ())),
+        )
         self._default_voice = Voice()
         self._voice = self.find_voice(_given(options.get("voice"), settings.voice))
         self._default_voice = self._voice
@@ -136,12 +118,17 @@ class Session:
     @property
     def system_prompt(self) -> str:
         """The instructions that the model reads before the history."""
-        return self._system_prompt
+        return self._settings.system_prompt
+
+    @property
+    def language(self) -> str:
+        """The BCP 47 tag of the conversation's language, empty for that of the user."""
+        return self._settings.language
 
     @property
     def tools(self) -> dict[str, ToolSchema]:
         """The tools that the model may call, by name."""
-        return tools_by_name(self._server_tools(), self._client_tools)
+        return self._settings.tools
 
     def configure(
         self,
@@ -151,12 +138,14 @@ class Session:
         client_tools: Iterable[ToolSchema] | None = None,
     ) -> None:
         """Changes options for the turns that begin from now on; None leaves an option as it is."""
+        given = TurnOptions()
         if system_prompt is not None:
-            self._system_prompt = system_prompt
+            given["system_prompt"] = system_prompt
         if speak is not None:
-            self._speak = speak
+            given["speak"] = speak
         if client_tools is not None:
-            self._client_tools = {schema.name: schema for schema in client_tools}
+            given["client_tools"] = _by_name(client_tools)
+        self._settings = self._settings.with_options(given)
 
     def switch_voice(self, voice: Voice) -> None:
         """Lets the turns that begin from now on speak in that voice."""
@@ -269,7 +258,7 @@ class Session:
         self.turns += 1
         calls, self._known = EarlierCalls(self._known), {}
         self._checkpoint = _Checkpoint(self._voice, self._state.copy(), calls)
-        settings = self._turn_settings(options)
+        settings = self._settings.with_options(options)
         turn = Turn(
             f"turn_{self.turns}",
             settings,
@@ -292,21 +281,6 @@ class Session:
         self._turn, self._last = None, turn
         self._spoken.append(turn.spoken)
 
-    def _turn_settings(self, options: TurnOptions) -> TurnSettings:
-        settings = self._context.settings
-        return TurnSettings(
-            task=options.get("task", "answer"),
-            sampling=options.get("sampling") or settings.sampling,
-            tool_choice=options.get("tool_choice", "auto"),
-            commit=options.get("commit"),
-            speak=options.get("speak", self._speak),
-            system_prompt=options.get("system_prompt", self._system_prompt),
-            client_tools=options.get("client_tools", self._client_tools),
-            server_tools=self._server_tools(),
-            language=self.language,
-            max_tool_rounds=settings.max_tool_rounds,
-        )
-
     def _caller(self, settings: TurnSettings, calls: EarlierCalls) -> Caller:
         return Caller(
             session_id=self.id,
@@ -321,9 +295,6 @@ class Session:
             earlier=calls,
         )
 
-    def _server_tools(self) -> tuple[ToolSchema, ...]:
-        return self._context.dispatcher.schemas(self._allow, self._deny)
-
     def _check_idle(self) -> None:
         if self._turn is not None:
             raise AssistantError(
@@ -333,3 +304,7 @@ class Session:
 
 def _given(value: str | None, default: str) -> str:
     return default if value is None else value
+
+
+def _by_name(schemas: Iterable[ToolSchema]) -> dict[str, ToolSchema]:
+    return {schema.name: schema for schema in schemas}

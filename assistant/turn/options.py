@@ -1,9 +1,9 @@
-"""What holds for one turn: the caller's options, and the requests to the engine they lead to."""
+"""The options of a conversation and of a turn, and the requests to the engine they lead to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import anyio
 from typing_extensions import TypedDict
@@ -12,7 +12,30 @@ from assistant.audio.voice import Voice
 from assistant.config import Sampling
 from assistant.engines.base import EngineRequest, Task
 from assistant.history import History
-from assistant.messages import SystemMessage, ToolSchema
+from assistant.messages import Message, SystemMessage, ToolSchema
+from assistant.plugins import Approve, VoiceSearch
+
+
+class SessionOptions(TypedDict, total=False):
+    """Options of a conversation; what is left out (or None) is as in the settings.
+
+    `voice`: id of a voice clip. `allow`, `deny`: names of tools. `approve`: asked before a tool
+    runs that needs approval; without it such a tool is denied. `speak`: False for text only.
+    `client_tools`: tools that the caller runs; a call of one ends the turn (`TurnEnded.calls`).
+    `voices`: what this session and its tools see of the library, instead of all of it.
+    `history`: the messages to begin with.
+    """
+
+    voice: str | None
+    language: str | None
+    system_prompt: str | None
+    allow: Iterable[str] | None
+    deny: Iterable[str]
+    approve: Approve | None
+    speak: bool
+    client_tools: Iterable[ToolSchema]
+    voices: VoiceSearch | None
+    history: Iterable[Message]
 
 
 class TurnOptions(TypedDict, total=False):
@@ -38,22 +61,34 @@ class TurnOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class TurnSettings:
-    """The options of a turn with the session's values filled in.
+    """What a turn needs to know, apart from its history and voice.
 
-    `server_tools` are the tools that run here and that the model of this session may call;
-    `client_tools` are run by the caller, and come before the server's tools of the same name.
+    A session keeps its own values in one; `with_options` returns those of a turn. `server_tools`
+    are the tools that run here and that the model of this session may call; `client_tools` are run
+    by the caller, and hide the server's tools of the same name.
     """
 
-    task: Task
-    sampling: Sampling
-    tool_choice: str
-    commit: anyio.Event | None
-    speak: bool
     system_prompt: str
-    client_tools: Mapping[str, ToolSchema]
-    server_tools: tuple[ToolSchema, ...]
     language: str
+    speak: bool
+    sampling: Sampling
     max_tool_rounds: int
+    server_tools: tuple[ToolSchema, ...]
+    client_tools: Mapping[str, ToolSchema]
+    task: Task = "answer"
+    tool_choice: str = "auto"
+    commit: anyio.Event | None = None
+
+    @property
+    def tools(self) -> dict[str, ToolSchema]:
+        """What the model may call, by name."""
+        return {**{schema.name: schema for schema in self.server_tools}, **self.client_tools}
+
+    def with_options(self, options: TurnOptions) -> TurnSettings:
+        """Returns a copy with the options that are given and not None."""
+        given = {key: value for key, value in options.items() if value is not None}
+        given.pop("voice", None)
+        return replace(self, **given)  # type: ignore[arg-type]
 
     def request(
         self, history: History, voice: Voice, *, with_tools: bool, first: bool
@@ -73,14 +108,7 @@ class TurnSettings:
         )
 
     def _tools(self, choice: str) -> tuple[ToolSchema, ...]:
-        known = tools_by_name(self.server_tools, self.client_tools)
+        tools = self.tools
         if choice in ("auto", "required"):
-            return tuple(known.values())
-        return (known[choice],) if choice in known else ()
-
-
-def tools_by_name(
-    server_tools: tuple[ToolSchema, ...], client_tools: Mapping[str, ToolSchema]
-) -> dict[str, ToolSchema]:
-    """Returns what the model may call; a client's tool hides the server's of the same name."""
-    return {**{schema.name: schema for schema in server_tools}, **client_tools}
+            return tuple(tools.values())
+        return (tools[choice],) if choice in tools else ()
