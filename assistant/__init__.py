@@ -1,4 +1,4 @@
-"""A voice assistant around Step-Audio 2: it hears, calls tools, and answers in any voice.
+"""A voice assistant framework around Step-Audio 2: audio in, tools, speech in any voice out.
 
 `tool` makes a function a tool; `ask` asks one question and blocks; `Assistant` holds conversations
 and streams events.

@@ -1,13 +1,13 @@
-"""For scripts: one question, one answer, no async."""
+"""`ask` for scripts: one question, one answer, no async."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import anyio
 import numpy as np
+from typing_extensions import Unpack
 
 from assistant.assistant import Assistant
 from assistant.audio.encode import write_wav
@@ -15,11 +15,15 @@ from assistant.audio.samples import Audio, Pcm16
 from assistant.config import Settings
 from assistant.errors import EngineError
 from assistant.events import AudioChunk, Event, Failed, Transcript, TurnEnded
+from assistant.turn.options import SessionOptions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """A whole turn. `samples`: 24 kHz mono int16, shape (n,). `transcript`: what was heard."""
+    """A whole turn.
+
+    `samples`: 24 kHz mono int16, shape (n,). `transcript`: the text of the spoken question.
+    """
 
     text: str
     samples: Pcm16
@@ -27,21 +31,25 @@ class Answer:
     events: tuple[Event, ...]
 
     def save(self, path: Path) -> None:
-        """Writes the sound as a WAV file. Raises AudioError."""
+        """Writes the samples as a WAV file. Raises AudioError if that fails."""
         write_wav(path, [self.samples])
 
 
-def ask(*question: str | Audio | Path, settings: Settings | None = None, **session: Any) -> Answer:
+def ask(
+    *question: str | Audio | Path,
+    settings: Settings | None = None,
+    **session: Unpack[SessionOptions],
+) -> Answer:
     """Asks one question and waits for the whole answer; blocks.
 
-    Further arguments are those of `Assistant.session`. Raises EngineError when the turn fails.
-    To ask more, keep an `Assistant` open: it loads its engine once.
+    Further arguments are those of `Assistant.session`. Raises EngineError if the turn fails. To
+    ask more than once, keep an `Assistant` open: it loads its engine once.
     """
     return anyio.run(_ask, question, settings, session)
 
 
 async def _ask(
-    question: tuple[str | Audio | Path, ...], settings: Settings | None, session: dict[str, Any]
+    question: tuple[str | Audio | Path, ...], settings: Settings | None, session: SessionOptions
 ) -> Answer:
     async with Assistant(settings) as assistant:
         events = [event async for event in assistant.session(**session).ask(*question)]
@@ -49,7 +57,7 @@ async def _ask(
 
 
 def to_answer(events: list[Event]) -> Answer:
-    """The events of a turn, put together. Raises EngineError when it failed."""
+    """Returns the answer that a turn's events add up to. Raises EngineError if the turn failed."""
     text, transcript = "", ""
     pieces: list[Pcm16] = [np.zeros(0, np.int16)]
     for event in events:

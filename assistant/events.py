@@ -1,11 +1,11 @@
-"""What happens in a turn, as the caller sees it. Every turn begins with TurnStarted and ends with
-TurnEnded, also when it fails or is cancelled.
+"""The events of a turn. Every turn begins with TurnStarted and ends with TurnEnded, also if it
+fails or is cancelled.
 
     turn_started
-      transcript?                          once, when the user's audio was heard as text
+      transcript?                          once, when the user's audio was transcribed
       (text_delta | audio)*                the lead-in
       tool_call_started  tool_progress*  tool_call_finished  voice_changed?     calls overlap
-      (text_delta | audio)*                the answer
+      (text_delta | audio)*                the response
       failed?
     turn_ended
 """
@@ -25,7 +25,7 @@ from assistant.messages import Outcome, ToolCall
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
-    """A turn has begun; its id is on no other turn of the session."""
+    """A turn has begun. Its id is unique within the session."""
 
     type: ClassVar[Literal["turn_started"]] = "turn_started"
     turn_id: str
@@ -33,7 +33,7 @@ class TurnStarted:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What the user said, where the engine makes text of it."""
+    """The text of what the user said, if the engine transcribes it."""
 
     type: ClassVar[Literal["transcript"]] = "transcript"
     text: str
@@ -41,7 +41,7 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """The next piece of the answer's text; joined, the pieces are the whole text."""
+    """The next piece of the response's text; joined, the pieces are the whole text."""
 
     type: ClassVar[Literal["text_delta"]] = "text_delta"
     text: str
@@ -49,12 +49,16 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioChunk:
-    """The next piece of the answer's sound: 24 kHz mono, int16, gapless after the one before."""
+    """The next piece of the response's audio: 24 kHz mono int16, shape (n,), without a gap.
+
+    `start` is the second of the turn's audio at which it begins. `codes` are the engine's speech
+    tokens, see `engines.base.Speech`.
+    """
 
     type: ClassVar[Literal["audio"]] = "audio"
-    start: float  # seconds from the beginning of this turn's sound
+    start: float
     samples: Pcm16
-    codes: tuple[int, ...] = ()  # speech tokens of the engine, see Speech
+    codes: tuple[int, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -63,7 +67,7 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallStarted:
-    """A tool was asked for; `arguments` as the model gave them (JSON text)."""
+    """The model called a tool; `arguments` is the JSON text that it wrote."""
 
     type: ClassVar[Literal["tool_call_started"]] = "tool_call_started"
     call_id: str
@@ -73,7 +77,7 @@ class ToolCallStarted:
 
 @dataclass(frozen=True, slots=True)
 class ToolProgress:
-    """A running tool says how far it is."""
+    """A running tool reports its progress."""
 
     type: ClassVar[Literal["tool_progress"]] = "tool_progress"
     call_id: str
@@ -83,7 +87,7 @@ class ToolProgress:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallFinished:
-    """A call has its outcome. `result` is what the model reads, `data` what a program may use."""
+    """A call has ended. `result` is for the model to read, `data` for a program to use."""
 
     type: ClassVar[Literal["tool_call_finished"]] = "tool_call_finished"
     call_id: str
@@ -96,7 +100,7 @@ class ToolCallFinished:
 
 @dataclass(frozen=True, slots=True)
 class VoiceChanged:
-    """What follows is spoken in another timbre."""
+    """The audio that follows is in another voice."""
 
     type: ClassVar[Literal["voice_changed"]] = "voice_changed"
     voice: str
@@ -105,10 +109,10 @@ class VoiceChanged:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The turn could not be finished; one line for people.
+    """The turn could not be completed; `message` is one line for people.
 
-    `fault`: what was at fault, what came in (a sound that can't be used,
-    a task that the engine can't do) or the engine.
+    `fault` tells whether the input was at fault (audio that can't be used, a task that the engine
+    can't do) or the engine.
     """
 
     type: ClassVar[Literal["failed"]] = "failed"
@@ -128,7 +132,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of all the engine's steps in a turn, 0 where an engine counts none."""
+    """The number of tokens in all steps of the engine; 0 if the engine doesn't count them."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -136,10 +140,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The turn is over and the history holds it.
+    """The turn is over, and the history holds it.
 
-    `calls` are those of the client's own tools: they are open until the client gives their
-    results. `cut_off`: the answer reached the limit of tokens.
+    `calls` are calls of the client's own tools; they stay open until the client sends their
+    results. `cut_off` tells that the response reached the limit of tokens.
     """
 
     type: ClassVar[Literal["turn_ended"]] = "turn_ended"
@@ -167,7 +171,10 @@ Event = (
 
 
 def to_json(event: Event, *, with_samples: bool = False) -> dict[str, Any]:
-    """The event as JSON values, its `type` first; samples as base64 of little-endian int16."""
+    """Returns the event as JSON values, its `type` first.
+
+    Samples, if wanted, are base64 of little-endian int16.
+    """
     if isinstance(event, AudioChunk):
         value = {"type": event.type, "start": event.start, "seconds": event.seconds}
         if with_samples:
@@ -175,5 +182,5 @@ def to_json(event: Event, *, with_samples: bool = False) -> dict[str, Any]:
             value["samples"] = base64.b64encode(raw).decode("ascii")
         return value
     fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
-    # What a tool gives as data may be anything; nothing of it is worth an error here.
+    # The data of a tool may be anything; what JSON can't hold becomes its str().
     return {"type": event.type, **to_jsonable_python(fields, fallback=str)}

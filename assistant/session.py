@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from assistant.audio.samples import Audio
 from assistant.audio.voice import DEFAULT_VOICE, Voice
 from assistant.config import Settings
 from assistant.engines.base import Engine, EngineState
-from assistant.errors import AssistantError, LibraryError
+from assistant.errors import AssistantError
 from assistant.events import Event
 from assistant.history import History
-from assistant.messages import Message, ToolSchema, UserMessage, new_message_id
+from assistant.messages import ToolSchema, UserMessage, new_message_id
 from assistant.plugins import (
     Caller,
     CallKey,
@@ -68,8 +68,8 @@ class Session:
     def __init__(self, context: SessionContext, options: SessionOptions) -> None:
         """Raises LibraryError if there is no such voice."""
         settings = context.settings
-        self.id = uuid.uuid4().hex
-        self.turns = 0
+        self.id = options.get("id") or uuid.uuid4().hex
+        self.turns = options.get("turns", 0)
         self.history = History(options.get("history", ()))
         self._context = context
         self._voices = options.get("voices") or context.voices
@@ -95,20 +95,6 @@ class Session:
         self._checkpoint: _Checkpoint | None = None
         self._known: dict[CallKey, ToolOutcome] = {}
         self._spoken: deque[SpokenTurn] = deque(maxlen=RECENT_TURNS)
-
-    def resume(
-        self, session_id: str, history: Iterable[Message], *, voice: str, turns: int
-    ) -> None:
-        """Continues a stored conversation; for a session without a history.
-
-        `turns` is how many turns it had. `voice` is the id of its last voice; if that one is gone,
-        the session keeps the voice that it began with.
-        """
-        self.id = session_id
-        self.history.extend(history)
-        self.turns = turns
-        with suppress(LibraryError):
-            self.switch_voice(self.find_voice(voice))
 
     @property
     def voice(self) -> Voice:
@@ -178,15 +164,13 @@ class Session:
             async for event in events:
                 yield event
 
-    async def respond(self, **options: Unpack[TurnOptions]) -> AsyncGenerator[Event, None]:
+    def respond(self, **options: Unpack[TurnOptions]) -> AsyncGenerator[Event, None]:
         """Runs one turn without a question: the model responds to the history as it stands.
 
         That is for the results of the client's tools, or to let the assistant speak first.
         Otherwise like `ask`.
         """
-        async with aclosing(self._run(None, options)) as events:
-            async for event in events:
-                yield event
+        return self._run(None, options)
 
     def add_result(self, call_id: str, text: str) -> None:
         """Records the result of a call that the client ran (`TurnEnded.calls`).
@@ -198,10 +182,7 @@ class Session:
         self.history.answer_call(call_id, text)
 
     def add(self, message: UserMessage) -> None:
-        """Appends a message that gets no response by itself.
-
-        Raises AssistantError if a turn is running.
-        """
+        """Appends a message without a turn. Raises AssistantError if a turn is running."""
         self._check_idle()
         self.history.append(message)
 
@@ -232,11 +213,10 @@ class Session:
 
     async def cancel(self) -> bool:
         """Stops the turn that runs; returns once the history is consistent, False if none ran."""
-        turn = self._turn
-        if turn is None:
+        if self._turn is None:
             return False
-        turn.scope.cancel()
-        await turn.finished.wait()
+        self._turn.scope.cancel()
+        await self._turn.finished.wait()
         return True
 
     async def _run(

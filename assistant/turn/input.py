@@ -1,4 +1,4 @@
-"""From what a caller asks to the parts of a message."""
+"""A caller's question (texts, audio, audio files) as the parts of a user message."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from assistant.errors import AssistantError, AudioError
 async def as_parts(
     question: tuple[str | Audio | Path, ...], max_seconds: float
 ) -> tuple[str | Audio, ...]:
-    """Reads the sound files. Raises AudioError: one can't be read, or a sound is longer than
-    `max_seconds`. AssistantError: nothing is asked.
+    """Reads the audio files and returns all parts, without blank texts.
+
+    Raises AudioError if a file can't be read or audio is longer than `max_seconds`, AssistantError
+    if nothing is asked.
     """
     parts: list[str | Audio] = []
     for part in question:
@@ -24,9 +26,9 @@ async def as_parts(
             read = partial(read_audio, part, max_seconds=max_seconds)
             part = await anyio.to_thread.run_sync(read)
         if isinstance(part, Audio) and part.seconds > max_seconds:
-            raise AudioError(f"{part.seconds:.0f} seconds of sound; the limit is {max_seconds:.0f}")
+            raise AudioError(f"{part.seconds:.0f} seconds of audio; the limit is {max_seconds:.0f}")
         if not isinstance(part, str) or part.strip():
             parts.append(part)
     if not parts:
-        raise AssistantError("nothing was asked", hint="give a text or a sound")
+        raise AssistantError("nothing was asked", hint="give a text or audio")
     return tuple(parts)

@@ -1,4 +1,4 @@
-"""When things wait_until in a turn, for the latency split of TurnEnded."""
+"""The latency of a turn: when its first text and audio came, and how long its tools ran."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from assistant.audio.samples import OUTPUT_RATE, Pcm16
 from assistant.events import Latency
 
 
-class TurnClock:
-    """Starts when it is made."""
+class LatencyMeter:
+    """Measures one turn, from the moment it is created."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
@@ -22,29 +22,34 @@ class TurnClock:
 
     @property
     def audio_seconds(self) -> float:
+        """The length of the audio generated so far, in seconds."""
         return self._samples / OUTPUT_RATE
 
     def text(self) -> None:
+        """Notes that the engine generated text."""
         self._first_text = self._first_text or self._now()
 
     def audio(self, samples: Pcm16) -> float:
-        """Counts a piece of sound; gives where in the turn's sound it begins, in seconds."""
+        """Counts the samples and returns the second of the turn's audio at which they begin."""
         self._first_audio = self._first_audio or self._now()
         start = self.audio_seconds
         self._samples += len(samples)
         return start
 
     def tool_started(self) -> None:
+        """Notes that a tool call began."""
         self._running += 1
         if self._running == 1:
             self._tools_since = self._now()
 
     def tool_ended(self) -> None:
+        """Notes that a tool call ended; calls that overlap count once."""
         self._running -= 1
         if self._running == 0:
             self._tools += self._now() - self._tools_since
 
     def latency(self) -> Latency:
+        """Returns the figures as of now."""
         return Latency(self._first_text, self._first_audio, self._tools, self._now())
 
     def _now(self) -> float:

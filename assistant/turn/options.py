@@ -23,7 +23,8 @@ class SessionOptions(TypedDict, total=False):
     runs that needs approval; without it such a tool is denied. `speak`: False for text only.
     `client_tools`: tools that the caller runs; a call of one ends the turn (`TurnEnded.calls`).
     `voices`: what this session and its tools see of the library, instead of all of it.
-    `history`: the messages to begin with.
+    `history`, `turns` and `id` continue a stored conversation: its messages, how many turns it had,
+    and its id.
     """
 
     voice: str | None
@@ -36,6 +37,8 @@ class SessionOptions(TypedDict, total=False):
     client_tools: Iterable[ToolSchema]
     voices: VoiceSearch | None
     history: Iterable[Message]
+    turns: int
+    id: str
 
 
 class TurnOptions(TypedDict, total=False):

@@ -1,15 +1,15 @@
-"""The turn loop.
+"""The turn loop: rounds of the engine and of the tools that it calls.
 
     history --> engine.stream --> text, audio --------------------------> events
       ^            |                                                        ^
       |            +--> calls --> dispatch, all at the same time --> outcomes
       +---- the assistant's own words and calls, then the outcomes --+
 
-One round is one step of the engine and the tools that it called. Rounds follow one another until
-the engine answers without a call; after `max_tool_rounds` it is offered no tools any more. Whatever
-ends a round (an answer, a failure, a cancellation), its words, its calls and one outcome for each
-call go into the history together, so no call is ever left open there. The one exception: a call
-of a tool that the client runs itself ends the turn, and is open until the client's result is in.
+A round is one step of the engine and the tools that it called. Rounds follow one another until the
+engine responds without a call; after `max_tool_rounds` it is offered no tools any more. Whatever
+ends a round (a response, a failure, a cancellation), its words, its calls and one outcome for each
+call are appended to the history together, so that no call stays open. The one exception: a call of
+a tool that the client runs itself ends the turn, and is open until the client's result arrives.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from assistant.history import History
 from assistant.messages import ToolCall, UserMessage
 from assistant.plugins import Caller, Dispatcher, ToolOutcome
 from assistant.turn.event_queue import EventQueue
-from assistant.turn.latency import TurnClock
+from assistant.turn.latency import LatencyMeter
 from assistant.turn.options import TurnSettings
 from assistant.turn.tool_round import ToolRound, finished
 from assistant.turn.truncation import SpokenTurn
@@ -89,7 +89,7 @@ class Turn:
         self._find_voice = find_voice
         self._dispatcher = dispatcher
         self._caller = replace(caller, on_progress=self._progress)
-        self._clock = TurnClock()
+        self._latency = LatencyMeter()
         self._text: list[str] = []
         self._usage = Usage()
         self._last = ToolRound(with_tools=False)
@@ -97,8 +97,9 @@ class Turn:
         self.message_ids: list[str] = []  # of what it appended to the history
 
     async def run(self, message: UserMessage | None) -> None:
-        """Without a message the turn answers the history as it stands. Never raises; what went
-        wrong is in the events, and `finished` is set at the end.
+        """Runs the turn; without a message it responds to the history as it stands.
+
+        Never raises: what went wrong is in the events, and `finished` is set at the end.
         """
         reason: Reason = "cancelled"
         try:
@@ -120,8 +121,8 @@ class Turn:
         return TurnEnded(
             reason,
             "".join(self._text),
-            self._clock.audio_seconds,
-            self._clock.latency(),
+            self._latency.audio_seconds,
+            self._latency.latency(),
             calls=tuple(self._last.for_client),
             cut_off=self._last.finish.reason == "length",
             usage=self._usage,
@@ -151,14 +152,14 @@ class Turn:
         raise EngineError(f"no answer after {limit} rounds of tool calls")
 
     async def _round(self, *, with_tools: bool, first: bool) -> ToolRound:
-        round_ = ToolRound(with_tools, self._clock.audio_seconds)
+        round_ = ToolRound(with_tools, self._latency.audio_seconds)
         request = self._settings.request(
             self._history, self.voice, with_tools=with_tools, first=first
         )
         failure: Exception | None = None
         complete = False
         try:
-            # Tools start while the engine still speaks; the round ends when the last one has.
+            # Tools start while the engine still generates; the round ends when the last tool has.
             async with anyio.create_task_group() as tools:
                 try:
                     await self._read(self._engine.stream(request, self._state), round_, tools)
@@ -181,7 +182,7 @@ class Turn:
                     case TextDelta():
                         await self._say(output.text, round_)
                     case Speech():
-                        start = self._clock.audio(output.samples)
+                        start = self._latency.audio(output.samples)
                         await self.queue.put(AudioChunk(start, output.samples, output.codes))
                     case ToolCall():
                         self._called(output, round_, tools)
@@ -209,10 +210,10 @@ class Turn:
     async def _say(self, text: str, round_: ToolRound) -> None:
         spoken = text
         if not round_.pieces and self._text and _needs_space(self._text[-1], text):
-            spoken = " " + text  # between the lead-in and the answer, for who reads both
-        round_.pieces.append((text, self._clock.audio_seconds))
+            spoken = " " + text  # between the lead-in and the response, for people who read both
+        round_.pieces.append((text, self._latency.audio_seconds))
         self._text.append(spoken)
-        self._clock.text()
+        self._latency.text()
         await self.queue.put(TextDelta(spoken))
 
     def _transcribed(self, transcript: Transcript) -> None:
@@ -227,11 +228,11 @@ class Turn:
             round_.outcomes[call.id] = checked = self._with_known_voice(outcome)
             self.queue.put_nowait(finished(checked))
 
-        self._clock.tool_started()
+        self._latency.tool_started()
         try:
             await self._dispatcher.run(call, caller, report)
         finally:
-            self._clock.tool_ended()
+            self._latency.tool_ended()
 
     def _with_known_voice(self, outcome: ToolOutcome) -> ToolOutcome:
         try:
@@ -242,7 +243,7 @@ class Turn:
         return outcome
 
     def _record(self, round_: ToolRound, *, complete: bool) -> None:
-        end = self._clock.audio_seconds
+        end = self._latency.audio_seconds
         for outcome in round_.record(self._history, self.spoken, end, complete=complete):
             self.queue.put_nowait(finished(outcome))
         self.message_ids.extend(message.id for message in round_.messages)

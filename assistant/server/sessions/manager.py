@@ -7,6 +7,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from typing_extensions import Self
 
 from assistant.assistant import Assistant
 from assistant.config import SessionSettings
+from assistant.errors import LibraryError
 from assistant.server.auth.access import Access
 from assistant.server.http.errors import ApiError
 from assistant.server.http.problems import conflict, not_found, too_many, unavailable
@@ -141,9 +143,12 @@ class SessionManager:
             allow=access.tools(record.tools),
             speak=record.speak,
             voices=voices,
+            history=[decode(message.value, message.sounds) for message in stored],
+            turns=record.turns,
+            id=record.id,
         )
-        history = [decode(message.value, message.sounds) for message in stored]
-        session.resume(record.id, history, voice=record.voice, turns=record.turns)
+        with suppress(LibraryError):  # the clip may be gone
+            session.switch_voice(session.find_voice(record.voice))
         return session
 
     def _add(self, record: SessionRecord, session: Session, saved: int) -> LiveSession:
