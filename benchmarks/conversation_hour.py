@@ -66,7 +66,7 @@ class Caller:
         noisy = np.clip(samples + noise, -32_768, 32_767).astype(np.int16)
         for start in range(0, len(noisy), STEP):
             await self.clock.advance(STEP / RATE)
-            self.live.hear(noisy[start : start + STEP])
+            self.live.push_audio(noisy[start : start + STEP])
 
     async def silence(self, seconds: float) -> None:
         await self.send(np.zeros(int(seconds * RATE), np.int16))

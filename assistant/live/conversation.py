@@ -129,7 +129,7 @@ class LiveConversation:
         """An answer is being made, or its sound still plays."""
         return self._turns.playing
 
-    def hear(self, samples: Pcm16) -> None:
+    def push_audio(self, samples: Pcm16) -> None:
         """The next sound: int16, mono, any length."""
         for frame in self._listener.hear(samples):
             self._turns.frame(frame)

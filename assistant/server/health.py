@@ -9,8 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from assistant.server.auth.access import require
-from assistant.server.http.errors import DetailBody
-from assistant.server.http.problems import unavailable
+from assistant.server.http.errors import DetailBody, unavailable
 from assistant.server.state import get_state
 
 router = APIRouter(tags=["operations"])

@@ -25,10 +25,21 @@ from assistant.events import (
     TurnEnded,
     TurnStarted,
 )
+from assistant.live.events import (
+    Interrupted,
+    LeadInAudio,
+    LiveEvent,
+    ResponseEnded,
+    ResponseEvent,
+    ResponseResumed,
+    ResponseStarted,
+    SpeculationDropped,
+)
 
 Segment = Literal["queue", "model", "tools", "speech"]
 
 _LATE_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.4, 1)
+_WAIT_SECONDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -91,10 +102,10 @@ class TurnMeter:
         """The same events; counts them as they pass."""
         async with aclosing(events):
             async for event in events:
-                self.see(event)
+                self.handle(event)
                 yield event
 
-    def see(self, event: Event) -> None:
+    def handle(self, event: Event) -> None:
         match event:
             case TurnStarted():
                 self._outcome = "cancelled"  # unless an end is seen
@@ -138,3 +149,91 @@ class TurnMeter:
         for segment, seconds in self.seconds.items():
             self._metrics.segments.labels(segment).observe(seconds)
         self._metrics.turn_seconds.observe(sum(self.seconds.values()))
+
+
+class LiveMetrics:
+    """Those of one app."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.speculations = Counter(
+            "assistant_speculations",
+            "Answers that began to be made before the turn was over.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.saved = Counter(
+            "assistant_speculation_saved_seconds",
+            "Time that answers were begun before the turn was over.",
+            registry=registry,
+        )
+        self.interruptions = Counter(
+            "assistant_interruptions", "Answers that were spoken over.", registry=registry
+        )
+        self.resumed = Counter(
+            "assistant_resumed_pauses",
+            "Answers that paused for a noise and went on.",
+            registry=registry,
+        )
+        self.wait = Histogram(
+            "assistant_answer_wait_seconds",
+            "From the end of speech to the first sound of the answer.",
+            buckets=_WAIT_SECONDS,
+            registry=registry,
+        )
+        self.open = 0
+
+    def meter(self) -> LiveMeter:
+        return LiveMeter(self)
+
+
+class LiveMeter:
+    """Follows one conversation. Used as `with`, around the time in which it is open."""
+
+    def __init__(self, figures: LiveMetrics, now: Callable[[], float] = time.monotonic) -> None:
+        self._figures = figures
+        self._now = now
+        self._spoken_until: dict[str, float] = {}  # when the user's speech ended, by answer
+        self._cancelled = ""  # the last answer that was stopped by a button
+
+    def __enter__(self) -> LiveMeter:
+        self._figures.open += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._figures.open -= 1
+
+    def handle(self, event: LiveEvent) -> float | None:
+        """Counts it. Gives the wait where it is the first sound of an answer to speech."""
+        match event:
+            case ResponseStarted():
+                self._answer_started(event)
+            case ResponseEvent(response_id=response_id, event=AudioChunk()) | LeadInAudio(
+                response_id
+            ):
+                return self._heard(response_id)
+            case ResponseEnded():
+                self._spoken_until.pop(event.response_id, None)
+                if event.reason == "cancelled":
+                    self._cancelled = event.response_id
+            case SpeculationDropped():
+                self._figures.speculations.labels("dropped").inc()
+            case Interrupted() if event.response_id != self._cancelled:
+                self._figures.interruptions.inc()
+            case ResponseResumed():
+                self._figures.resumed.inc()
+        return None
+
+    def _answer_started(self, event: ResponseStarted) -> None:
+        if event.waited:
+            self._spoken_until[event.response_id] = self._now() - event.waited
+        if event.speculated:
+            self._figures.speculations.labels("committed").inc()
+            self._figures.saved.inc(event.saved)
+
+    def _heard(self, response_id: str) -> float | None:
+        spoken_until = self._spoken_until.pop(response_id, None)
+        if spoken_until is None:
+            return None
+        wait = max(0.0, self._now() - spoken_until)
+        self._figures.wait.observe(wait)
+        return wait

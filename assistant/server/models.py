@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from assistant.server.http.errors import ERRORS
-from assistant.server.turns import get_assistant
+from assistant.server.state import get_state
 
 router = APIRouter(prefix="/v1", tags=["models"], responses=ERRORS)
 _STARTED = int(time.time())
@@ -30,7 +30,7 @@ class ModelList(BaseModel):
 @router.get("/models")
 async def list_models(request: Request) -> ModelList:
     """The engine of this server."""
-    return ModelList(data=[Model(id=get_assistant(request).engine.name)])
+    return ModelList(data=[Model(id=get_state(request).assistant.engine.name)])
 
 
 @router.get("/models/{model:path}")

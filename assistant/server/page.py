@@ -14,7 +14,7 @@ from typing import NamedTuple
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from assistant.server.http.problems import not_found
+from assistant.server.http.errors import not_found
 
 router = APIRouter(include_in_schema=False)
 FOLDER = Path(__file__).parent / "static"

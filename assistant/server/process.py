@@ -91,12 +91,12 @@ class Server(uvicorn.Server):
             self.should_exit = self.force_exit = True
             return
         logger.info("%s: no turn begins from here on", signal.Signals(sig).name)
-        self._app.state.parts.drain()
+        self._app.state.server.drain()
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second, in uvicorn's main loop."""
         if self._signals and not self.should_exit:
-            now, sockets = anyio.current_time(), self._app.state.parts.sockets
+            now, sockets = anyio.current_time(), self._app.state.server.sockets
             if self._drain_until is None:
                 self._drain_until = now + self._drain_s
             # uvicorn would cut the WebSockets first of all; they end by themselves (sockets.py).

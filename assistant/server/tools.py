@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from assistant.server.auth.access import Access, require
 from assistant.server.http.errors import ErrorBody
-from assistant.server.turns import get_assistant
+from assistant.server.state import get_state
 
 router = APIRouter(prefix="/v1", tags=["tools"], responses={"4XX": {"model": ErrorBody}})
 
@@ -39,7 +39,7 @@ class ToolList(BaseModel):
 @router.get("/tools")
 def list_tools(request: Request, access: Annotated[Access, Depends(require("tools"))]) -> ToolList:
     """The tools that the settings and this key allow, with the schemas of their arguments."""
-    assistant = get_assistant(request)
+    assistant = get_state(request).assistant
     allowed = assistant.dispatcher.schemas(access.tools(None))
     return ToolList(data=[_info(assistant.registry.get(schema.name)) for schema in allowed])
 

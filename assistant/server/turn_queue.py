@@ -10,7 +10,7 @@ import anyio
 from assistant.config import LimitSettings
 from assistant.server.auth.keys import ApiKey
 from assistant.server.auth.rate_limits import RateLimits
-from assistant.server.http.problems import too_many, unavailable
+from assistant.server.http.errors import too_many, unavailable
 
 RETRY_AFTER_S = 2.0
 

@@ -6,30 +6,37 @@ and no endpoint can forget it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass, field
+from typing import Any
 
-import anyio
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.requests import HTTPConnection, Request
 
-from assistant.assistant import Assistant
+from assistant.audio.samples import Pcm16
 from assistant.audio.voice import DEFAULT_VOICE
 from assistant.errors import LibraryError
-from assistant.events import Event, Failed, TurnStarted
+from assistant.events import (
+    AudioChunk,
+    Event,
+    Failed,
+    ToolCallFinished,
+    ToolCallStarted,
+    ToolProgress,
+    Transcript,
+    TurnEnded,
+    TurnStarted,
+    VoiceChanged,
+    to_json,
+)
 from assistant.plugins import VoiceSearch
-from assistant.server.answers import failure
+from assistant.server.audio.encode import Encoder, Format
 from assistant.server.auth.access import access_of
+from assistant.server.http.errors import ApiError
+from assistant.server.http.streaming import unless_disconnected
 from assistant.server.logs import log_content
 from assistant.server.state import get_state
 from assistant.session import Session
-
-T = TypeVar("T")
-
-
-def get_assistant(connection: HTTPConnection) -> Assistant:
-    """The assistant of this server; for FastAPI's Depends."""
-    return cast(Assistant, connection.app.state.assistant)
 
 
 def open_session(
@@ -40,7 +47,7 @@ def open_session(
     `voice`: id of a clip; clients send the names of other services' voices unasked, so an unknown
     one is the server's default.
     """
-    assistant, access = get_assistant(connection), access_of(connection)
+    assistant, access = get_state(connection).assistant, access_of(connection)
     voices = access.voices(assistant.library)
     options["allow"] = access.tools(options.get("allow"))
     return assistant.session(voice=known_voice(voices, voice), voices=voices, **options)
@@ -62,13 +69,13 @@ async def admitted(
 
     Raises ApiError: 429, 503, see TurnQueue.
     """
-    parts = get_state(connection)
-    meter = parts.metrics.turn()
+    state = get_state(connection)
+    meter = state.metrics.turn()
     try:
-        async with parts.gate.turn(access_of(connection).key), aclosing(turn):
+        async with state.turn_queue.turn(access_of(connection).key), aclosing(turn):
             async for event in turn:
-                meter.see(event)
-                if parts.settings.log_content:
+                meter.handle(event)
+                if state.settings.log_content:
                     log_content(event)
                 yield event
     finally:
@@ -96,7 +103,7 @@ async def first_output(
             if not isinstance(event, TurnStarted):
                 return
 
-    await unless_gone(request, wait)
+    await unless_disconnected(request, wait)
     for event in first:
         if isinstance(event, Failed):
             await turn.aclose()
@@ -114,28 +121,75 @@ async def _joined(
             yield event
 
 
-async def unless_gone(request: Request, work: Callable[[], Awaitable[T]]) -> T:
-    """The result of `work`, which is cancelled when the client goes away.
+STEPS = (Transcript, ToolCallStarted, ToolProgress, ToolCallFinished, VoiceChanged)
+"""What happens besides text and sound; clients see it in a field of ours."""
 
-    Raises ClientDisconnect then. The request's body must have been read.
+
+@dataclass
+class TurnResult:
+    """What a turn brought. `steps` are events as JSON."""
+
+    ended: TurnEnded
+    chunks: list[Pcm16] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    transcript: str = ""
+
+
+async def collect(turn: AsyncIterator[Event]) -> TurnResult:
+    """Reads the turn to its end. Raises ApiError: it failed, or was cancelled."""
+    parts: dict[str, Any] = {"chunks": [], "codes": [], "steps": [], "transcript": ""}
+    async for event in turn:
+        match event:
+            case AudioChunk():
+                parts["chunks"].append(event.samples)
+                parts["codes"].extend(event.codes)
+            case TurnEnded():
+                check_ended(event)
+                return TurnResult(event, **parts)
+            case Failed():
+                raise failure(event)
+            case _ if isinstance(event, STEPS):
+                parts["steps"].append(to_json(event))
+                if isinstance(event, Transcript):
+                    parts["transcript"] = event.text
+    raise AssertionError("a turn ends with TurnEnded")
+
+
+def failure(event: Failed) -> ApiError:
+    """What a client is told of a turn that failed."""
+    return ApiError(event.message, status=400 if event.fault == "input" else 500)
+
+
+def check_ended(ended: TurnEnded) -> None:
+    """Raises ApiError when the turn was stopped by something else than its client."""
+    if ended.reason == "cancelled":
+        raise ApiError("The turn was stopped: the server is about to stop.", status=503)
+
+
+async def audio_bytes(
+    turn: AsyncGenerator[Event, None], form: Format, *, header_alone: bool = False
+) -> AsyncGenerator[bytes, None]:
+    """The file, as it is made. Raises ApiError when the turn fails: the file must not look whole.
+
+    `header_alone`: what stands before the first sample is a piece by itself.
     """
-    results: list[T] = []
-    failures: list[Exception] = []
-    async with anyio.create_task_group() as tasks:
-
-        async def watch() -> None:
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
-            tasks.cancel_scope.cancel()
-
-        tasks.start_soon(watch)
-        try:
-            results.append(await work())
-        except Exception as error:  # noqa: BLE001 - out of the task group, which would wrap it
-            failures.append(error)
-        tasks.cancel_scope.cancel()
-    if failures:
-        raise failures[0]
-    if not results:
-        raise ClientDisconnect
-    return results[0]
+    encoder = Encoder(form)
+    start = encoder.start()
+    if header_alone and start:
+        yield start
+        start = b""
+    async with aclosing(turn):
+        async for event in turn:
+            match event:
+                case AudioChunk():
+                    piece, start = start + encoder.feed(event.samples), b""
+                    if piece:
+                        yield piece
+                case Failed():
+                    raise failure(event)
+                case TurnEnded():
+                    check_ended(event)
+    rest = start + encoder.finish()
+    if rest:
+        yield rest

@@ -15,11 +15,10 @@ from assistant.audio.encode import write_wav
 from assistant.audio.samples import Pcm16
 from assistant.audio.voice import Voice, VoiceMatch
 from assistant.library import AddReport, ClipInfo, VoiceLibrary
-from assistant.server.audio.hearing import hear
 from assistant.server.auth.access import Access, require
-from assistant.server.http.errors import ApiError, ErrorBody
-from assistant.server.http.problems import forbidden, not_found
-from assistant.server.turns import get_assistant
+from assistant.server.http.errors import ApiError, ErrorBody, forbidden, not_found
+from assistant.server.request_audio import read_audio
+from assistant.server.state import get_state
 from assistant.server.voice_schema import VoiceInfo, VoiceList
 
 router = APIRouter(prefix="/v1/voices", tags=["voices"], responses={"4XX": {"model": ErrorBody}})
@@ -33,7 +32,7 @@ async def list_voices(
     request: Request, access: Reader, query: str = "", language: str = "", limit: Limit = 100
 ) -> VoiceList:
     """All voices of this key, or with `query` those that fit its words, best first."""
-    library = get_assistant(request).library
+    library = get_state(request).assistant.library
     if query.strip():
         search = partial(access.voices(library).search, query, language=language, limit=limit)
         return _matches(list(await anyio.to_thread.run_sync(search)))
@@ -48,8 +47,8 @@ async def search_like(
     request: Request, access: Reader, audio: Annotated[UploadFile, File()], limit: Limit = 5
 ) -> VoiceList:
     """The voices that sound most like a clip."""
-    sound = await hear(request, await audio.read())
-    library = get_assistant(request).library
+    sound = await read_audio(request, await audio.read())
+    library = get_state(request).assistant.library
     found = await anyio.to_thread.run_sync(library.search_like, sound, len(library))
     return _matches([match for match in found if access.may_use_voice(match.voice.id)][:limit])
 
@@ -85,8 +84,10 @@ async def upload(
         licence=licence,
         consent=consent,
     )
-    sound = await hear(request, await audio.read())  # within the limits, before it is written
-    add = partial(_add, get_assistant(request).library, sound.to_pcm16(), sound.sample_rate, info)
+    sound = await read_audio(request, await audio.read())  # within the limits, before it is written
+    add = partial(
+        _add, get_state(request).assistant.library, sound.to_pcm16(), sound.sample_rate, info
+    )
     return VoiceInfo.of(await anyio.to_thread.run_sync(add))
 
 
@@ -104,7 +105,7 @@ def _add(library: VoiceLibrary, samples: Pcm16, rate: int, info: ClipInfo) -> Vo
 @router.delete("/{voice_id}", status_code=204)
 async def delete(request: Request, access: Writer, voice_id: str) -> Response:
     """Removes a clip that was uploaded; those that come with the project stay."""
-    library = get_assistant(request).library
+    library = get_state(request).assistant.library
     known = await anyio.to_thread.run_sync(lambda: {voice.id for voice in library})
     if voice_id not in known or not access.may_use_voice(voice_id):
         raise not_found(f"no voice is called {voice_id!r}")

@@ -21,6 +21,6 @@ def server(
     monkeypatch.setenv("OPENAI_API_KEY", "any")
     with running(create_app(assistant=Assistant(settings))) as made:
         yield made
-        sockets = made.app.state.parts.sockets
+        sockets = made.app.state.server.sockets
     assert sockets.open == 0
     assert complaints(caplog.get_records("call")) == []

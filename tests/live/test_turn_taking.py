@@ -110,7 +110,7 @@ async def test_packets_that_come_late_in_a_heap_are_heard_as_if_they_were_in_tim
     async with call(["Hello."]) as line:
         await line.speak(0.5)
         await line.clock.advance(0.4)
-        line.live.hear(line.noise(0.4))
+        line.live.push_audio(line.noise(0.4))
         await line.speak(0.2)
         await line.silence(1.0)
         (turn,) = line.of(UserTurn)

@@ -10,9 +10,9 @@ import pytest
 from assistant import ToolResult, tool
 from assistant.config import ServerSettings
 from assistant.errors import SettingsError
-from assistant.server.auth.bind import check_address
 from assistant.server.auth.key_file import KeyFile, add_key, read_keys
 from assistant.server.auth.keys import SCOPES, ApiKey
+from assistant.server.auth.middleware import check_address
 from assistant.server.auth.rate_limits import RateLimits
 from assistant.server.http.errors import ApiError
 from assistant.testing import ScriptedEngine

@@ -152,9 +152,9 @@ def test_a_client_that_vanishes_while_it_waits_gives_up_its_place(serve: Serve, 
     with raw_turn(server, first):
         hold.wait_reached()
         with raw_turn(server, second):
-            while server.app.state.parts.gate.waiting == 0:
+            while server.app.state.server.turn_queue.waiting == 0:
                 pass  # the request is on its way
-        while server.app.state.parts.gate.waiting:
+        while server.app.state.server.turn_queue.waiting:
             pass  # so is the news that it is gone
     hold.let_go.set()
 

@@ -33,7 +33,7 @@ def test_as_many_wait_as_may_and_the_next_one_is_told_when_to_come_back(
     answers: list[httpx.Response] = []
     threads = [in_background(server, new_session(server), answers)]
     hold.wait_reached()
-    gate = server.app.state.parts.gate
+    gate = server.app.state.server.turn_queue
     for waiting in (1, 2):
         threads.append(in_background(server, new_session(server), answers))
         while gate.waiting < waiting:
@@ -71,7 +71,7 @@ def test_a_server_that_is_about_to_stop_is_not_ready_and_lets_running_turns_end(
     other = new_session(server)
     hold.wait_reached()
     assert server.client.get("/ready").json() == {"status": "ready"}
-    server.app.state.parts.drain()
+    server.app.state.server.drain()
     assert server.client.get("/ready").status_code == 503
     assert server.client.get("/health").status_code == 200
     refused = ask(server, other)

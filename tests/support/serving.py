@@ -56,7 +56,7 @@ class Running:
         assert not self.thread.is_alive(), "the server did not stop"
 
     def metric(self, name: str, **labels: str) -> float:
-        value = self.app.state.parts.metrics.registry.get_sample_value(name, labels)
+        value = self.app.state.server.metrics.registry.get_sample_value(name, labels)
         return 0.0 if value is None else float(value)
 
 
@@ -106,7 +106,7 @@ server = ServerSettings(sessions=SessionSettings(file=folder / "s.sqlite3"), shu
 settings = Settings(library=LibrarySettings(folder=folder / "voices"), server=server)
 
 async def until_told_to_stop():
-    while app.state.parts.ready:
+    while app.state.server.ready:
         await anyio.sleep(0.01)
 
 def step(request):

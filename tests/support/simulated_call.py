@@ -56,7 +56,7 @@ class Call:
     async def _send(self, seconds: float, level: int) -> None:
         for _ in range(round(seconds / STEP_S)):
             await self.clock.advance(STEP_S)
-            self.live.hear(self.noise(STEP_S, level))
+            self.live.push_audio(self.noise(STEP_S, level))
         await self.settle()
 
     def noise(self, seconds: float, level: int = 6_000) -> Pcm16:

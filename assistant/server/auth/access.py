@@ -12,7 +12,7 @@ from assistant.errors import LibraryError
 from assistant.plugins import VoiceSearch
 from assistant.server.auth.client_secrets import ClientSecret
 from assistant.server.auth.keys import EVERYBODY, ApiKey, Scope
-from assistant.server.http.problems import forbidden
+from assistant.server.http.errors import forbidden
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assistant.server.auth.keys import hash_of
-from assistant.server.http.problems import too_many
+from assistant.server.http.errors import too_many
 
 PREFIX = "ek_"
 MAX_PER_OWNER = 1_000

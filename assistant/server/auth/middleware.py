@@ -16,14 +16,14 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assistant.config import ServerSettings
+from assistant.errors import SettingsError
 from assistant.server.auth.access import Access
 from assistant.server.auth.client_secrets import PREFIX, ClientSecret, ClientSecrets
 from assistant.server.auth.key_file import KeyFile
 from assistant.server.auth.keys import EVERYBODY, ApiKey
 from assistant.server.auth.rate_limits import RateLimits
-from assistant.server.http.errors import ApiError
+from assistant.server.http.errors import ApiError, forbidden, unauthorized
 from assistant.server.http.handlers import answer_error
-from assistant.server.http.problems import forbidden, unauthorized
 
 OPEN_PATHS = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
 """Need no key: the web page, probes, and what the API looks like."""
@@ -136,3 +136,14 @@ def _same(origin: str, host: str) -> bool:
 
 def _listed(origin: str, origins: Collection[str]) -> bool:
     return "*" in origins or origin in origins
+
+
+def check_address(settings: ServerSettings) -> None:
+    """Raises SettingsError where strangers could ask without a key, unless that is wanted."""
+    if is_loopback(settings.host) or settings.keys is not None or settings.insecure:
+        return
+    raise SettingsError(
+        f"{settings.host} is reachable from other machines, and there are no API keys",
+        hint="make one with `assistant keys add` and give --keys FILE, or listen on 127.0.0.1; "
+        "--insecure listens without keys",
+    )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from assistant.server.auth.keys import ApiKey
-from assistant.server.http.problems import too_many
+from assistant.server.http.errors import too_many
 
 WINDOW_S = 60.0
 

@@ -17,9 +17,8 @@ from starlette.requests import Request
 from assistant.audio.samples import Audio
 from assistant.config import Settings
 from assistant.events import Event, Failed, TurnEnded
-from assistant.server import answers
+from assistant.server import turns
 from assistant.server.audio.encode import Format, format_named
-from assistant.server.audio.hearing import hear
 from assistant.server.chat import response, stepfun
 from assistant.server.chat.history import Ears, read_history
 from assistant.server.chat.request import ChatRequest
@@ -28,8 +27,9 @@ from assistant.server.chat.sampling import sampling_of
 from assistant.server.chat.turn_cache import TurnCache
 from assistant.server.http import sse
 from assistant.server.http.errors import ApiError
+from assistant.server.request_audio import read_audio
 from assistant.server.state import get_state
-from assistant.server.turns import get_assistant, open_session
+from assistant.server.turns import open_session
 from assistant.session import Session
 
 ChunkWriter = response.ChunkWriter | stepfun.ChunkWriter
@@ -39,7 +39,7 @@ def ears_of(request: Request) -> Ears:
     """Decodes and fetches within the limits of the settings."""
 
     async def decode(data: bytes, raw_rate: int | None) -> Audio:
-        return await hear(request, data, raw_rate=raw_rate)
+        return await read_audio(request, data, raw_rate=raw_rate)
 
     return Ears(decode, get_state(request).fetch)
 
@@ -60,8 +60,8 @@ class Chat:
     @classmethod
     async def read(cls, request: Request, body: ChatRequest) -> Chat:
         """Raises ApiError and AudioError."""
-        assistant = get_assistant(request)
-        recall: TurnCache = request.app.state.recall
+        assistant = get_state(request).assistant
+        recall: TurnCache = get_state(request).get(TurnCache)
         body.check({schema.name for schema in assistant.dispatcher.schemas()})
         history = await read_history(body, ears_of(request), recall.find)
         session = open_session(
@@ -82,7 +82,7 @@ class Chat:
     async def whole(self, turn: AsyncGenerator[Event, None]) -> Json:
         """The answer when the turn is over. Raises ApiError."""
         async with aclosing(turn):
-            answer = await answers.collect(turn)
+            answer = await turns.collect(turn)
         expires_at = self._remember(answer.ended)
         if self._body.is_stepfun:
             message = stepfun.whole_message(answer, speaks=self._body.speaks)
@@ -109,11 +109,11 @@ class Chat:
 
     def _chunks(self, event: Event, writer: ChunkWriter) -> Iterator[Json]:
         if isinstance(event, Failed):
-            raise answers.failure(event)
+            raise turns.failure(event)
         if not isinstance(event, TurnEnded):
             yield from writer.write(event)
             return
-        answers.check_ended(event)
+        turns.check_ended(event)
         yield from writer.end(event, self._remember(event))
         if self._wants_usage():
             yield self._envelope.usage_chunk(event.usage)

@@ -6,17 +6,13 @@ what the answer means, and that can't be done, are refused.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
-from assistant.messages import ToolSchema
 from assistant.server.http.errors import ApiError
+from assistant.server.openai_types import ClientTool, Lenient, VoiceName
 from assistant.server.special_tokens import TTS_START
-
-
-class Lenient(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class InputAudio(Lenient):
@@ -78,41 +74,12 @@ class ChatMessage(Lenient):
         return "\n".join(part.text for part in self.parts if part.text)
 
 
-class ToolFunction(Lenient):
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-
-
-class ClientTool(Lenient):
-    type: Literal["function"] = "function"
-    function: ToolFunction
-
-    def schema_of(self) -> ToolSchema:
-        function = self.function
-        parameters = function.parameters or {"type": "object", "properties": {}}
-        return ToolSchema(function.name, function.description or "", parameters)
-
-
 class FunctionName(Lenient):
     name: str
 
 
 class NamedChoice(Lenient):
     function: FunctionName
-
-
-class VoiceReference(Lenient):
-    id: str
-
-
-def _voice_id(value: Any) -> Any:
-    return value.get("id") if isinstance(value, dict) else value
-
-
-VoiceName = Annotated[
-    str | None, BeforeValidator(_voice_id, json_schema_input_type=str | VoiceReference | None)
-]
 
 
 class AudioOut(Lenient):

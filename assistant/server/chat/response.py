@@ -11,9 +11,9 @@ from typing import Any
 
 from assistant.events import AudioChunk, Event, TextDelta, TurnEnded, Usage, to_json
 from assistant.messages import ToolCall
-from assistant.server.answers import STEPS, Answer
 from assistant.server.audio.encode import Encoder, Format, encode
 from assistant.server.special_tokens import SpecialTokenFilter, without_special_tokens
+from assistant.server.turns import STEPS, TurnResult
 
 Json = dict[str, Any]
 
@@ -81,20 +81,20 @@ def call_json(call: ToolCall) -> Json:
     return {"id": call.id, "type": "function", "function": function}
 
 
-def whole_message(answer: Answer, form: Format | None, audio_id: str, expires_at: int) -> Json:
+def whole_message(result: TurnResult, form: Format | None, audio_id: str, expires_at: int) -> Json:
     """Text and sound in one message, for some clients look at the first choice only.
 
     `form` is None where no speech was asked for. CPU-bound: encodes the sound.
     """
-    text = without_special_tokens(answer.ended.text)
-    calls = [call_json(call) for call in answer.ended.calls]
+    text = without_special_tokens(result.ended.text)
+    calls = [call_json(call) for call in result.ended.calls]
     message: Json = {"content": text or (None if calls else ""), "refusal": None}
     if calls:
         message["tool_calls"] = calls
-    if form is not None and answer.chunks:
+    if form is not None and result.chunks:
         message["audio"] = {
             "id": audio_id,
-            "data": base64.b64encode(encode(form, answer.chunks)).decode("ascii"),
+            "data": base64.b64encode(encode(form, result.chunks)).decode("ascii"),
             "expires_at": expires_at,
             "transcript": text,
         }

@@ -14,8 +14,9 @@ from assistant.server.chat.schema import ChatCompletion
 from assistant.server.http import sse
 from assistant.server.http.errors import ERRORS
 from assistant.server.http.handlers import CompactJson
-from assistant.server.http.streaming import Stream
-from assistant.server.turns import begin, get_assistant, unless_gone
+from assistant.server.http.streaming import Stream, unless_disconnected
+from assistant.server.state import get_state
+from assistant.server.turns import begin
 
 router = APIRouter(
     prefix="/v1", tags=["chat"], dependencies=[Depends(require("chat"))], responses=ERRORS
@@ -31,10 +32,10 @@ async def create_chat_completion(request: Request, body: ChatRequest) -> Respons
     tool that the request brings comes back in `tool_calls`; its result is a message of the next
     request.
     """
-    settings = get_assistant(request).settings
+    settings = get_state(request).assistant.settings
     chat = await Chat.read(request, body)
     turn = await begin(request, chat.turn(settings))
     if body.stream:
         stall_s = settings.server.limits.stall_s
         return Stream(chat.pieces(turn), media_type=sse.MEDIA_TYPE, stall_s=stall_s)
-    return CompactJson(await unless_gone(request, lambda: chat.whole(turn)))
+    return CompactJson(await unless_disconnected(request, lambda: chat.whole(turn)))

@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from assistant.events import AudioChunk, Event, TextDelta, TurnEnded
-from assistant.server.answers import Answer
 from assistant.server.chat.response import Envelope, Json, call_json, finish_reason
 from assistant.server.special_tokens import SpecialTokenFilter, without_special_tokens
+from assistant.server.turns import TurnResult
 
 
-def whole_message(answer: Answer, *, speaks: bool) -> Json:
+def whole_message(result: TurnResult, *, speaks: bool) -> Json:
     """A call comes with `tts_content` always, for the client looks into it unasked."""
-    text = without_special_tokens(answer.ended.text)
-    calls = [call_json(call) for call in answer.ended.calls]
+    text = without_special_tokens(result.ended.text)
+    calls = [call_json(call) for call in result.ended.calls]
     in_speech = speaks or bool(calls)
     message: Json = {"content": None if in_speech else text}
     if in_speech:
-        message["tts_content"] = tts_content(text, answer.codes)
+        message["tts_content"] = tts_content(text, result.codes)
     if calls:
         message["tool_calls"] = calls
     return message

@@ -13,17 +13,16 @@ from starlette.responses import Response
 
 from assistant.audio.samples import Audio
 from assistant.events import Event
-from assistant.server.answers import collect
 from assistant.server.audio.encode import FORMATS, encode
-from assistant.server.audio.uploads import read_inside, read_upload
 from assistant.server.auth.access import access_of, require
 from assistant.server.generate import schema
 from assistant.server.generate.schema import GenerateRequest
 from assistant.server.generate.text_streams import TextStream, TextStreams
 from assistant.server.http.errors import DetailBody
-from assistant.server.http.streaming import Stream
-from assistant.server.speech.schema import audio_bytes
-from assistant.server.turns import admitted, begin, get_assistant, open_session, unless_gone
+from assistant.server.http.streaming import Stream, unless_disconnected
+from assistant.server.request_audio import read_inside, read_upload
+from assistant.server.state import get_state
+from assistant.server.turns import admitted, audio_bytes, begin, collect, open_session
 
 _ERROR = {"model": DetailBody, "description": "What is wrong."}
 router = APIRouter(
@@ -61,7 +60,7 @@ async def create_sound(request: Request) -> Response:
         pieces = audio_bytes(turn, _WAV, header_alone=True)
         return _stream(request, pieces)
     async with aclosing(turn):
-        answer = await unless_gone(request, partial(collect, turn))
+        answer = await unless_disconnected(request, partial(collect, turn))
     return Response(encode(_WAV, answer.chunks), media_type=_WAV.content_type)
 
 
@@ -81,14 +80,14 @@ async def _sound_of(request: Request, body: GenerateRequest) -> Audio | None:
 
 
 def _stream(request: Request, pieces: AsyncGenerator[bytes, None]) -> Stream:
-    stall_s = get_assistant(request).settings.server.limits.stall_s
+    stall_s = get_state(request).settings.limits.stall_s
     return Stream(pieces, media_type=_WAV.content_type, stall_s=stall_s)
 
 
 @router.post("/stream/start")
 async def start_text(request: Request) -> Started:
     """A text that will come word by word. Open its audio first."""
-    streams: TextStreams = request.app.state.text_streams
+    streams: TextStreams = get_state(request).get(TextStreams)
     return Started(request_id=streams.start(access_of(request).owner))
 
 
@@ -104,7 +103,7 @@ async def _speak(
     request: Request, request_id: str, stream: TextStream
 ) -> AsyncGenerator[bytes, None]:
     session = open_session(request, allow=())
-    streams: TextStreams = request.app.state.text_streams
+    streams: TextStreams = get_state(request).get(TextStreams)
 
     def read(sentence: str) -> AsyncGenerator[Event, None]:
         return admitted(request, session.ask(sentence, task="read"))
@@ -132,5 +131,5 @@ async def end_text(request: Request, request_id: str) -> Accepted:
 
 
 def _find(request: Request, request_id: str) -> TextStream:
-    streams: TextStreams = request.app.state.text_streams
+    streams: TextStreams = get_state(request).get(TextStreams)
     return streams.get(request_id, access_of(request).owner)

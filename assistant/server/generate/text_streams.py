@@ -11,9 +11,9 @@ from contextlib import aclosing
 import anyio
 
 from assistant.events import AudioChunk, Event, Failed
-from assistant.server.answers import failure
 from assistant.server.audio.encode import wav_header
 from assistant.server.http.errors import ApiError
+from assistant.server.turns import failure
 
 IDLE_S = 60.0
 MAX_STREAMS = 256

@@ -13,9 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.config import LimitSettings
-from assistant.server.http.errors import ApiError
+from assistant.server.http.errors import ApiError, too_large
 from assistant.server.http.handlers import answer_error
-from assistant.server.http.problems import too_large
 
 MAX_MARKS = 500_000
 """Brackets, quotes, commas and colons of one JSON body: a bound of how many values it makes."""

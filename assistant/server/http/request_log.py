@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.server.http.errors import ApiError
 from assistant.server.http.handlers import answer_error
-from assistant.server.http.streaming import Stalled
+from assistant.server.http.streaming import StalledClientError
 
 logger = logging.getLogger(__name__)
 access_log = logging.getLogger("assistant.server.access")
@@ -67,7 +67,7 @@ class _Answer:
             await self._app(self._scope, self._receive, self._send)
         except ClientDisconnect:
             pass  # nobody reads an answer
-        except Stalled as stalled:
+        except StalledClientError as stalled:
             logger.warning("Given up: %s", stalled)
             raise  # the server cuts the connection then
         except Exception:  # a defect of ours: logged once, and nothing of it goes out

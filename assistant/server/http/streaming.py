@@ -7,18 +7,20 @@ slowly slows it down. Whatever happens, the source is closed before the answer i
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from assistant.errors import RefusedError
 from assistant.events import Event, to_json
 
-logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Stream(Response):
@@ -62,7 +64,8 @@ class Stream(Response):
                     piece = await anext(source, None)
                 await self._send(send, b"", more=False)
 
-            await while_connected(receive, work)
+            with suppress(ClientDisconnect):  # nobody is left to tell
+                await while_connected(receive, work)
 
     async def _send(self, send: Send, piece: bytes, *, more: bool) -> None:
         try:
@@ -70,17 +73,20 @@ class Stream(Response):
                 await send({"type": "http.response.body", "body": piece, "more_body": more})
         except TimeoutError:
             # Raised, so that the server cuts the connection: the answer must not look complete.
-            raise Stalled(f"the client took nothing for {self._stall_s:g} s") from None
+            raise StalledClientError(f"the client took nothing for {self._stall_s:g} s") from None
 
 
-class Stalled(Exception):  # noqa: N818 - what a client does, and no error of ours
-    """A client does not take what it asked for."""
+class StalledClientError(RefusedError):
+    """A client does not read the response that it asked for."""
 
 
-async def while_connected(receive: Receive, work: Callable[[], Awaitable[None]]) -> bool:
-    """Does `work`, which is cancelled when the client goes away; whether it came to its end."""
-    done = False
-    failure: Exception | None = None
+async def while_connected(receive: Receive, work: Callable[[], Awaitable[T]]) -> T:
+    """Returns the result of `work`, which is cancelled if the client disconnects.
+
+    Raises ClientDisconnect then. The body of the request must have been read.
+    """
+    results: list[T] = []
+    failures: list[Exception] = []
     async with anyio.create_task_group() as tasks:
 
         async def watch() -> None:
@@ -90,14 +96,20 @@ async def while_connected(receive: Receive, work: Callable[[], Awaitable[None]])
 
         tasks.start_soon(watch)
         try:
-            await work()
-            done = True
-        except Exception as error:  # noqa: BLE001 - out of the group, which would wrap it
-            failure = error
+            results.append(await work())
+        except Exception as error:  # noqa: BLE001 - taken out of the group, which would wrap it
+            failures.append(error)
         tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return done
+    if failures:
+        raise failures[0]
+    if not results:
+        raise ClientDisconnect
+    return results[0]
+
+
+async def unless_disconnected(request: Request, work: Callable[[], Awaitable[T]]) -> T:
+    """`while_connected` for a request."""
+    return await while_connected(request.receive, work)
 
 
 async def as_sse(

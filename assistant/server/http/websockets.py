@@ -2,7 +2,7 @@
 
 A door (realtime, telephone) takes one like this; ApiError before the accept is an HTTP answer:
 
-    async with get_state(websocket).sockets.accept(websocket) as socket:
+    async with get_state(websocket).sockets.accept(websocket, owner) as socket:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(work)                          # calls socket.send, then socket.room
             while (text := await socket.receive()) is not None:
@@ -27,8 +27,7 @@ import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from assistant.config import SocketSettings
-from assistant.server.auth.access import access_of
-from assistant.server.http.problems import too_many, unavailable
+from assistant.server.http.errors import too_many, unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +56,10 @@ class Sockets:
 
     @asynccontextmanager
     async def accept(
-        self, websocket: WebSocket, *, subprotocol: str | None = None
+        self, websocket: WebSocket, owner: str, *, subprotocol: str | None = None
     ) -> AsyncIterator[Socket]:
         """Raises ApiError: this key, or everybody, has as many as may be; the server stops."""
-        with self._place(access_of(websocket).owner):
+        with self._place(owner):
             await websocket.accept(subprotocol)
             socket = Socket(websocket, self.settings, self._stall_s)
             failure: Exception | None = None

@@ -23,9 +23,9 @@ _CODECS: dict[str, Codec] = {"audio/pcmu": MU_LAW, "audio/pcma": A_LAW}
 class AudioDecoder:
     """Decodes what a client sends, piece by piece."""
 
-    def __init__(self, form: AudioFormat) -> None:
-        self.form = form
-        self.rate = RATES[form.type]
+    def __init__(self, audio_format: AudioFormat) -> None:
+        self.format = audio_format
+        self.rate = RATES[audio_format.type]
         self._rest = b""  # half a sample
 
     def decode(self, text: str) -> Pcm16:
@@ -34,7 +34,7 @@ class AudioDecoder:
             data = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
             raise ApiError("audio: not base64", param="audio", code="invalid_value") from None
-        codec = _CODECS.get(self.form.type)
+        codec = _CODECS.get(self.format.type)
         if codec is not None:
             return codec.decode(data)
         data = self._rest + data
@@ -46,9 +46,9 @@ class AudioDecoder:
 class AudioEncoder:
     """Encodes one response's sound. What goes in is 24 kHz."""
 
-    def __init__(self, form: AudioFormat) -> None:
-        self._codec = _CODECS.get(form.type)
-        self._rate = RATES[form.type]
+    def __init__(self, audio_format: AudioFormat) -> None:
+        self._codec = _CODECS.get(audio_format.type)
+        self._rate = RATES[audio_format.type]
         self._resampler = Resampler(OUTPUT_RATE, self._rate)
 
     def encode(self, samples: Pcm16) -> Iterator[str]:

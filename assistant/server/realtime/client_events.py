@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from assistant.server.chat.request import Lenient
+from assistant.server.openai_types import Lenient
 from assistant.server.realtime.item_schema import ClientItem, ItemReference
 from assistant.server.realtime.session_config import (
     AudioOutput,
@@ -86,7 +86,7 @@ class ResponseConfig(Lenient):
     input: list[ItemReference | ClientItem] | None = Field(default=None, max_length=1_000)
 
     @property
-    def apart(self) -> bool:
+    def out_of_band(self) -> bool:
         """Whether it stays out of the conversation."""
         return self.conversation == "none"
 

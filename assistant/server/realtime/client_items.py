@@ -14,7 +14,6 @@ from assistant.messages import (
 )
 from assistant.server.http.errors import ApiError
 from assistant.server.realtime import item_schema as shapes
-from assistant.server.realtime.ids import new_id
 from assistant.server.realtime.item_schema import (
     ContentPart,
     FunctionCallItem,
@@ -23,9 +22,10 @@ from assistant.server.realtime.item_schema import (
     MessageItem,
 )
 from assistant.server.realtime.items import Item
+from assistant.server.realtime.server_events import new_id
 from assistant.server.special_tokens import without_special_tokens
 
-Hear = Callable[[str], Audio]
+Decode = Callable[[str], Audio]
 """From base64 in the format of the session's input. Raises ApiError."""
 
 _TEXTS = ("input_text", "text", "output_text")
@@ -33,14 +33,14 @@ _SOUNDS = ("input_audio", "audio", "output_audio")
 
 
 def item_from_client(
-    shape: MessageItem | FunctionCallItem | FunctionOutputItem, hear: Hear
+    shape: MessageItem | FunctionCallItem | FunctionOutputItem, decode: Decode
 ) -> Item:
     """Raises ApiError: a part that can't be read. The result of a call stands for no message of
     its own: it goes to its call.
     """
     item_id = shape.id or new_id("item")
     if isinstance(shape, MessageItem):
-        return _message(item_id, shape, hear)
+        return _message(item_id, shape, decode)
     call_id = shape.call_id or new_id("item").replace("item", "call")
     if isinstance(shape, FunctionOutputItem):
         return Item(shapes.function_output(item_id, call_id, shape.output))
@@ -49,33 +49,33 @@ def item_from_client(
     return Item(shown, (AssistantMessage("", (call,)),))
 
 
-def _message(item_id: str, shape: MessageItem, hear: Hear) -> Item:
+def _message(item_id: str, shape: MessageItem, decode: Decode) -> Item:
     if shape.role == "user":
-        return _user(item_id, shape, hear)
+        return _user(item_id, shape, decode)
     for part in shape.content:
         if part.type not in _TEXTS + _SOUNDS:
             raise _unreadable(part)
     text = "\n".join(part.words for part in shape.content if part.words)
     message: Message
     if shape.role == "system":
-        content, message = [shapes.typed(text)], SystemMessage(text)
+        content, message = [shapes.input_text(text)], SystemMessage(text)
     else:
         speaks = any(part.type in _SOUNDS for part in shape.content)
         text = without_special_tokens(text)
-        content, message = [shapes.said(text, speaks=speaks)], AssistantMessage(text)
+        content, message = [shapes.output_content(text, speaks=speaks)], AssistantMessage(text)
     return Item(shapes.message(item_id, shape.role, content), (message,) if text else ())
 
 
-def _user(item_id: str, shape: MessageItem, hear: Hear) -> Item:
+def _user(item_id: str, shape: MessageItem, decode: Decode) -> Item:
     content: list[Json] = []
     parts: list[str | Audio] = []
     for part in shape.content:
         if part.type in _TEXTS:
-            content.append(shapes.typed(part.words))
+            content.append(shapes.input_text(part.words))
             parts.append(part.words)
         elif part.type in _SOUNDS:
-            content.append(shapes.heard(part.transcript))
-            parts.append(hear(part.audio) if part.audio else part.words)
+            content.append(shapes.input_audio(part.transcript))
+            parts.append(decode(part.audio) if part.audio else part.words)
         else:
             raise _unreadable(part)
     said = tuple(part for part in parts if not isinstance(part, str) or part.strip())

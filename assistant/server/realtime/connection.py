@@ -1,10 +1,9 @@
-"""One socket, and the conversation that is held over it."""
+"""One WebSocket of the Realtime API, and the conversation that is held over it."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -17,133 +16,134 @@ from starlette.websockets import WebSocket
 from assistant.errors import AssistantError
 from assistant.live.conversation import LiveConversation
 from assistant.live.events import UserTurn
-from assistant.messages import Message
 from assistant.server.http.body_limits import check_json
 from assistant.server.http.errors import ApiError, describe_invalid
 from assistant.server.http.websockets import ANSWERS, GOING_AWAY, REFUSED, Socket
-from assistant.server.live_metrics import LiveMeter
+from assistant.server.metrics import LiveMeter
 from assistant.server.realtime import extensions as ours
 from assistant.server.realtime import server_events as wire
+from assistant.server.realtime.active_responses import ActiveResponses
 from assistant.server.realtime.client_events import ClientEvent
 from assistant.server.realtime.commands import Commands
 from assistant.server.realtime.event_writer import ServerEventWriter
-from assistant.server.realtime.ids import new_id
+from assistant.server.realtime.live_control import LiveControl
 from assistant.server.realtime.out_of_band import OutOfBandResponses
 from assistant.server.realtime.response_options import ResponseOptions
+from assistant.server.realtime.server_events import new_id
 from assistant.server.realtime.session import RealtimeSession
-from assistant.server.realtime.session_config import RATES
 from assistant.server.realtime.transcripts import Transcripts
 from assistant.server.state import get_state
-from assistant.server.turns import admitted, get_assistant
+from assistant.server.turns import admitted
 
 Json = dict[str, Any]
 
 MAX_BAD = 20
-"""Messages in a row that are no events; then the client is sent away."""
+"""Messages in a row that are no events; after more of them the connection is closed."""
 WIND_DOWN_S = 5.0
+"""How long a connection that ends waits for its last response to be recorded."""
 
 _EVENTS: TypeAdapter[ClientEvent] = TypeAdapter(ClientEvent)
 
 
 class Connection:
-    """Runs until the socket is closed. `extensions`: also events of ours are sent and taken."""
+    """Joins the socket, the live conversation and those who read and write its events.
+
+    `tasks` must outlive `run`. `extensions`: this project's own events are sent and taken, too.
+    """
 
     def __init__(
         self,
         websocket: WebSocket,
         socket: Socket,
-        conversation: RealtimeSession,
+        session: RealtimeSession,
         meter: LiveMeter,
+        tasks: TaskGroup,
         *,
         extensions: bool,
     ) -> None:
-        self.conversation = conversation
-        self.settings = get_assistant(websocket).settings
-        self.narrator: ServerEventWriter
-        self.apart: OutOfBandResponses
-        self._websocket = websocket
+        state = get_state(websocket)
+        settings = state.assistant.settings
+        expires_at = int(time.time() + settings.server.sockets.session_s)
+        self._session = session
         self._socket = socket
-        self._meter = meter
-        self._parts = get_state(websocket)
+        self._tasks = tasks
         self._extensions = extensions
-        self._expires_at = int(time.time() + self.settings.server.sockets.session_s)
+        self._resume_s = settings.server.sockets.resume_s
+        self._max_json_depth = settings.server.limits.max_json_depth
+        self._draining = state.sockets.draining
         self._bad = 0
-        self._changed = anyio.Event()
-        self.live = LiveConversation(
-            conversation.session,
-            conversation.live_settings,
+        self._responses = responses = ActiveResponses()
+        self._live = live = LiveConversation(
+            session.session,
+            session.live_settings,
             pausable=extensions,
             admit=partial(admitted, websocket),
-            lead_ins=self._parts.lead_ins,
+            lead_ins=state.lead_ins,
         )
-        self._commands = Commands(self)
+        transcripts = Transcripts(websocket, session, self.emit, tasks)
+        self._out_of_band = OutOfBandResponses(
+            websocket, session, live, responses, self.emit, tasks
+        )
+        self._control = LiveControl(session, live, responses, self.emit, settings, expires_at)
+        self._writer = ServerEventWriter(
+            session,
+            responses,
+            self._control,
+            transcripts,
+            meter,
+            self.emit,
+            extensions=extensions,
+        )
+        self._commands = Commands(
+            session,
+            live,
+            responses,
+            self._control,
+            self._out_of_band,
+            self.emit,
+            max_audio_s=settings.max_audio_s,
+            audio_in=state.metrics.audio_in,
+        )
 
     async def run(self) -> None:
-        self.emit(wire.session("created", self._shown()))
+        """Holds the conversation until the socket is closed."""
+        self._control.announce("created")
         if self._extensions:
-            resumable_s = self.settings.server.sockets.resume_s
-            voice = self.conversation.voice.id
-            self.emit(ours.session(self.conversation.id, voice, resumable_s))
-        async with self.live, anyio.create_task_group() as tasks:
-            self._start(tasks)
+            self.emit(ours.session(self._session.id, self._session.voice.id, self._resume_s))
+        async with self._live:
+            self._control.configure()
+            self._tasks.start_soon(self._write_events)
+            self._tasks.start_soon(self._leave_when_drained)
             while (text := await self._socket.receive()) is not None:
                 await self._take(text)
                 await self._socket.room(ANSWERS)
             await self._wind_down()
-            tasks.cancel_scope.cancel()
-
-    def _start(self, tasks: TaskGroup) -> None:
-        transcripts = Transcripts(self._websocket, self.conversation, self.emit, tasks)
-        self.apart = OutOfBandResponses(
-            self._websocket, self.conversation, self.emit, tasks, self._settled, self._joined
-        )
-        self.narrator = ServerEventWriter(
-            self.conversation,
-            self.emit,
-            transcripts,
-            self._meter,
-            extensions=self._extensions,
-            told=self.tell_session,
-            answered=lambda: self._answers,
-        )
-        self.configure()
-        tasks.start_soon(self._listen)
-        tasks.start_soon(self._leave_when_drained)
-
-    # Out.
 
     def emit(self, event: Json) -> None:
+        """Sends a server event."""
         event["event_id"] = new_id("event")
         self._socket.send(json.dumps(event, separators=(",", ":")))
 
-    def tell_session(self) -> None:
-        self.emit(wire.session("updated", self._shown()))
+    # Live events --> server events.
 
-    def _shown(self) -> Json:
-        return self.conversation.shown(self._expires_at)
-
-    async def _listen(self) -> None:
-        async for event in self.live:
-            self.narrator.see(event)
+    async def _write_events(self) -> None:
+        async for event in self._live:
+            self._writer.handle(event)
             if isinstance(event, UserTurn):
-                self._after_turn()
-            self._notify()
+                self._after_user_turn()
+            self._responses.changed.notify()
             await self._socket.room()
 
-    def _after_turn(self) -> None:
-        if self.conversation.items.full:
+    def _after_user_turn(self) -> None:
+        if self._session.items.full:
             self.emit(wire.error("the conversation is full", code="full"))
             self._socket.close(REFUSED, "the conversation is full")
-        if self.conversation.transcribes:
-            self.live.edit(self.conversation.session.history.clear)
-        elif self._answers and not self._plain and not self.narrator.busy:
-            self.respond(ResponseOptions.of(self.conversation.config))
+        if self._session.transcribes:
+            self._live.edit(self._session.session.history.clear)
+        elif self._control.answers_here and not self._responses.busy:
+            self._control.respond(ResponseOptions.of(self._session.config))
 
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
-
-    # In.
+    # Client events --> commands.
 
     async def _take(self, text: str) -> None:
         event_id = None
@@ -154,7 +154,7 @@ class Connection:
             if event.type.startswith("assistant.") and not self._extensions:
                 raise ApiError(f"type: {event.type!r} is no event", param="type")
             self._bad = 0
-            await self._commands.do(event)
+            await self._commands.handle(event)
         except ApiError as error:
             code = error.code or "invalid_value"
             self.emit(wire.error(error.message, code=code, param=error.param, event_id=event_id))
@@ -164,9 +164,9 @@ class Connection:
             self._socket.close(REFUSED, "too many messages that are no events")
 
     def _parsed(self, text: str) -> Json:
-        """Raises ApiError."""
+        """Returns the JSON object of a message. Raises ApiError if it is none."""
         self._bad += 1
-        check_json(text.encode("utf-8", "replace"), self._parts.settings.limits.max_json_depth)
+        check_json(text.encode("utf-8", "replace"), self._max_json_depth)
         try:
             values = json.loads(text)
         except ValueError:
@@ -175,86 +175,29 @@ class Connection:
             raise ApiError("the message is not a JSON object", code="invalid_json")
         return values
 
-    def count_sound(self, seconds: float) -> None:
-        self._parts.metrics.audio_in.inc(seconds)
-
-    # What the conversation is told.
-
-    @property
-    def _answers(self) -> bool:
-        """Whether turns are answered by themselves."""
-        detection = self.conversation.config.audio.input.turn_detection
-        return bool(detection and detection.answers and not self.conversation.transcribes)
-
-    @property
-    def _plain(self) -> bool:
-        """Whether answers need nothing that only `respond` can say: they can begin early then."""
-        config = self.conversation.config
-        return config.tool_choice == "auto" and config.max_output_tokens == "inf"
-
-    def configure(self) -> None:
-        """After a change of the session."""
-        heard = self.conversation.config.audio.input
-        self.live.configure(
-            self.conversation.live_settings,
-            manual=heard.turn_detection is None,
-            answers=self._answers and self._plain,
-            input_rate=RATES[heard.format.type],
-        )
-        self.live.edit(self.conversation.apply)
-
-    def check_free(self) -> None:
-        """Raises ApiError."""
-        if self.narrator.busy or self.apart.joins:
-            message = "the conversation has an active response already: wait, or cancel it"
-            raise ApiError(message, code="conversation_already_has_active_response")
-
-    def respond(self, wish: ResponseOptions) -> None:
-        """Raises ApiError."""
-        self.check_free()
-        options = wish.turn_options(self.settings.sampling)
-        if not self.live.respond(context=wish, **options):
-            message = "the conversation has an active response already"
-            raise ApiError(message, code="conversation_already_has_active_response")
-        self.narrator.expected.add(self.live.response_id)
-
-    async def _settled(self) -> None:
-        """Until the changes asked for so far are made, unless they wait for a turn to end."""
-        if not self.narrator.busy:
-            await self._edited()
-
-    async def _edited(self) -> None:
-        done = anyio.Event()
-        self.live.edit(done.set)
-        await done.wait()
-
-    def _joined(self, messages: Sequence[Message]) -> None:
-        """A response apart is over."""
-        if messages:
-            self.live.edit(lambda: self.conversation.session.history.extend(messages))
-        self._notify()
-
     # The end.
 
     async def _leave_when_drained(self) -> None:
-        """What is being said may be said to its end."""
-        await self._parts.sockets.draining.wait()
-        while self.narrator.busy or self.apart.busy:
-            await self._changed.wait()
+        """Closes the socket of a server that stops, once no response runs."""
+        await self._draining.wait()
+        while self._responses.busy or self._out_of_band.busy:
+            await self._responses.changed.wait()
         self._socket.close(GOING_AWAY, "the server is about to stop")
 
     async def _wind_down(self) -> None:
-        """Leaves the history as it was heard, for whoever comes back."""
-        self.live.clear()
-        self.live.stop()
+        """Leaves the history as it was played, for a client that resumes the conversation."""
+        self._live.clear()
+        self._live.stop()
         with anyio.move_on_after(WIND_DOWN_S):
-            await self._edited()
-            while self.narrator.busy:
-                await self._changed.wait()
+            edited = anyio.Event()
+            self._live.edit(edited.set)
+            await edited.wait()
+            while self._responses.busy:
+                await self._responses.changed.wait()
 
 
 def _validated(values: Json) -> ClientEvent:
-    """Raises ApiError."""
+    """Returns the event that the values describe. Raises ApiError if they describe none."""
     try:
         return _EVENTS.validate_python(values)
     except pydantic.ValidationError as error:

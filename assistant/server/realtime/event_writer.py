@@ -1,10 +1,8 @@
-"""What happens in the live conversation, told to the client."""
+"""Writes the server events of the live conversation: what happens in it, told to the client."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from assistant.audio.samples import Audio
@@ -33,203 +31,176 @@ from assistant.live.events import (
     UserTurn,
 )
 from assistant.messages import UserMessage
-from assistant.server.live_metrics import LiveMeter
+from assistant.server.metrics import LiveMeter
 from assistant.server.realtime import extensions as ours
 from assistant.server.realtime import item_schema as shapes
 from assistant.server.realtime import server_events as wire
-from assistant.server.realtime.ids import new_id
+from assistant.server.realtime.active_responses import (
+    ActiveResponses,
+    RunningResponse,
+    SpokenQuestion,
+)
 from assistant.server.realtime.items import Item
-from assistant.server.realtime.response import Response
+from assistant.server.realtime.live_control import LiveControl
+from assistant.server.realtime.response import ResponseWriter
 from assistant.server.realtime.response_options import ResponseOptions
+from assistant.server.realtime.server_events import new_id
 from assistant.server.realtime.session import RealtimeSession
 from assistant.server.realtime.transcripts import Transcripts
 
 Json = dict[str, Any]
 
-RECENT = 8
-"""Responses whose sound may still play."""
-
-
-@dataclass(eq=False)
-class Question:
-    """What an answer is about: the item, and its sound where it was spoken."""
-
-    item: Item
-    sound: Audio
-
-
-@dataclass(eq=False)
-class Running:
-    """An answer on its way to the client."""
-
-    response: Response
-    question: Question | None
-    speculated: bool
-    first_sound_s: float | None = None
-
 
 class ServerEventWriter:
-    """`emit` sends an event, `told` a session.updated. `answered`: whether turns are answered by
-    themselves. `expected`: the responses that the client asked for and that have not begun.
+    """Turns each event of the live conversation into server events, which `emit` sends.
+
+    `extensions` adds this project's own events to OpenAI's.
     """
 
     def __init__(
         self,
-        conversation: RealtimeSession,
-        emit: Callable[[Json], None],
+        session: RealtimeSession,
+        responses: ActiveResponses,
+        control: LiveControl,
         transcripts: Transcripts,
         meter: LiveMeter,
+        emit: Callable[[Json], None],
         *,
         extensions: bool,
-        told: Callable[[], None],
-        answered: Callable[[], bool],
     ) -> None:
-        self.running: dict[str, Running] = {}
-        self.expected: set[str] = set()
-        self._conversation = conversation
-        self._items = conversation.items
-        self._emit = emit
+        self._session = session
+        self._responses = responses
+        self._control = control
         self._transcripts = transcripts
         self._meter = meter
+        self._emit = emit
         self._extensions = extensions
-        self._told = told
-        self._answered = answered
-        self._speech_id = ""
-        self._question: Question | None = None
-        self._recent: deque[Response] = deque(maxlen=RECENT)
+        self._speech_item_id = ""
+        self._question: SpokenQuestion | None = None
 
-    @property
-    def busy(self) -> bool:
-        """A response is being made, or about to be."""
-        return bool(self.running or self.expected)
-
-    def see(self, event: LiveEvent) -> None:
-        wait_s = self._meter.see(event)
+    def handle(self, event: LiveEvent) -> None:
+        """Writes what the event means to a client."""
+        wait_s = self._meter.handle(event)
         match event:
             case SpeechStarted():
-                self._speech_id = new_id("item")
-                self._emit(wire.speech_started(self._speech_id, event.at))
+                self._speech_item_id = new_id("item")
+                self._emit(wire.speech_started(self._speech_item_id, event.at))
             case SpeechStopped():
-                self._emit(wire.speech_stopped(self._speech_id, event.at))
+                self._emit(wire.speech_stopped(self._speech_item_id, event.at))
             case UserTurn():
                 self._user_turn(event)
             case ResponseStarted():
-                self._answer_started(event)
+                self._response_started(event)
             case _:
-                self._answer_event(event, wait_s)
+                self._response_event(event, wait_s)
 
     def _user_turn(self, event: UserTurn) -> None:
-        item_id, self._speech_id = self._speech_id or new_id("item"), ""
-        shown = shapes.message(item_id, "user", [shapes.heard()])
-        keeps = not self._conversation.transcribes
-        item = Item(shown, (UserMessage(event.parts, id=event.message_id),) if keeps else ())
-        before = self._items.add(item)
+        item_id, self._speech_item_id = self._speech_item_id or new_id("item"), ""
+        content = shapes.message(item_id, "user", [shapes.input_audio()])
+        in_history = not self._session.transcribes
+        message = UserMessage(event.parts, id=event.message_id)
+        item = Item(content, (message,) if in_history else ())
+        before = self._session.items.add(item)
         self._emit(wire.committed(item_id, before))
-        self._emit(wire.item_added(shown, before))
-        self._emit(wire.item_done(shown, before))
-        sounds = [part for part in event.parts if isinstance(part, Audio)]
-        self._question = Question(item, sounds[0]) if sounds else None
-        if sounds:
-            self._transcripts.turn(item, sounds[0], answered=self._answered())
+        self._emit(wire.item_added(content, before))
+        self._emit(wire.item_done(content, before))
+        audio = next((part for part in event.parts if isinstance(part, Audio)), None)
+        self._question = SpokenQuestion(item, audio) if audio else None
+        if audio is not None:
+            self._transcripts.user_turn(item, audio, answered=self._control.answers)
 
-    def _answer_started(self, event: ResponseStarted) -> None:
-        self.expected.discard(event.response_id)
-        asked = event.context
-        config = self._conversation.config
-        wish = asked if isinstance(asked, ResponseOptions) else ResponseOptions.of(config)
-        response = Response(
+    def _response_started(self, event: ResponseStarted) -> None:
+        options = event.context
+        if not isinstance(options, ResponseOptions):
+            options = ResponseOptions.of(self._session.config)
+        writer = ResponseWriter(
             self._emit,
-            wish,
-            voice=(wish.voice or self._conversation.voice).id,
-            conversation_id=self._conversation.public_id,
-            items=self._items,
+            options,
+            voice=(options.voice or self._session.voice).id,
+            conversation_id=self._session.public_id,
+            items=self._session.items,
             live_id=event.response_id,
         )
         question, self._question = self._question, None
-        self._recent.append(response)
-        self.running[event.response_id] = Running(response, question, event.speculated)
-        self._transcripts.answer_began()
-        response.start()
+        running = RunningResponse(writer, question, event.speculated)
+        self._responses.begin(event.response_id, running)
+        self._transcripts.response_started()
+        writer.start()
 
-    def _answer_event(self, event: LiveEvent, wait_s: float | None) -> None:
+    def _response_event(self, event: LiveEvent, wait_s: float | None) -> None:
+        running_of = self._responses.running
         match event:
-            case ResponseEvent() if running := self.running.get(event.response_id):
-                running.first_sound_s = running.first_sound_s or wait_s
+            case ResponseEvent() if running := running_of(event.response_id):
+                running.first_audio_s = running.first_audio_s or wait_s
                 self._turn_event(running, event.event)
-            case LeadInAudio() if running := self.running.get(event.response_id):
-                running.first_sound_s = running.first_sound_s or wait_s
-                running.response.text(event.text + " ")
-                running.response.sound(event.samples)
-            case ResponseEnded() if running := self.running.pop(event.response_id, None):
-                self._answer_ended(running, event)
+            case LeadInAudio() if running := running_of(event.response_id):
+                running.first_audio_s = running.first_audio_s or wait_s
+                running.writer.text(event.text + " ")
+                running.writer.audio(event.samples)
+            case ResponseEnded() if running := self._responses.end(event.response_id):
+                self._response_ended(running, event)
             case ResponsePaused() | ResponseResumed() | Interrupted():
                 self._playback(event)
 
-    def _turn_event(self, running: Running, event: Event) -> None:
+    def _turn_event(self, running: RunningResponse, event: Event) -> None:
         match event:
             case Transcript():
                 if running.question is not None:
                     question, running.question = running.question, None
-                    self._transcripts.heard(question.item, event.text, question.sound.seconds)
+                    seconds = question.audio.seconds
+                    self._transcripts.by_engine(question.item, event.text, seconds)
             case TextDelta():
-                self._missed(running)
-                running.response.text(event.text)
+                self._transcribe(running)
+                running.writer.text(event.text)
             case AudioChunk():
-                self._missed(running)
-                running.response.sound(event.samples)
+                self._transcribe(running)
+                running.writer.audio(event.samples)
             case Failed():
-                running.response.problem = event.message
+                running.writer.problem = event.message
             case VoiceChanged():
                 self._voice_changed(event)
             case ToolCallStarted() if self._extensions:
-                self._emit(ours.tool_started(running.response.id, event))
+                self._emit(ours.tool_started(running.writer.id, event))
             case ToolProgress() if self._extensions:
                 self._emit(ours.tool_progress(event))
             case ToolCallFinished() if self._extensions:
                 self._emit(ours.tool_finished(event))
 
-    def _missed(self, running: Running) -> None:
+    def _transcribe(self, running: RunningResponse) -> None:
+        """Transcribes the question if the engine responds without a transcript of it."""
         if running.question is not None:
             question, running.question = running.question, None
-            self._transcripts.missed(question.item, question.sound)
+            self._transcripts.by_us(question.item, question.audio)
 
     def _voice_changed(self, event: VoiceChanged) -> None:
-        self._conversation.voice = self._conversation.session.voice
+        self._session.voice = self._session.session.voice
         if self._extensions:
             self._emit(ours.voice_changed(event))
-        self._told()
+        self._control.announce("updated")
 
-    def _answer_ended(self, running: Running, event: ResponseEnded) -> None:
-        self._missed(running)
-        response = running.response
-        response.end(event.reason, event.ended, event.messages)
+    def _response_ended(self, running: RunningResponse, event: ResponseEnded) -> None:
+        self._transcribe(running)
+        running.writer.end(event.reason, event.ended, event.messages)
         if self._extensions:
             latency = ours.latency(
-                response.id,
-                first_audio_s=running.first_sound_s,
+                running.writer.id,
+                first_audio_s=running.first_audio_s,
                 tools_s=event.ended.latency.tools,
                 speculated=running.speculated,
             )
             self._emit(latency)
 
     def _playback(self, event: ResponsePaused | ResponseResumed | Interrupted) -> None:
-        """Of a sound that may play long after all of it was sent."""
-        response = self.response_of(event.response_id)
-        if response is None:
+        """Writes what happened to audio that may play long after all of it was sent."""
+        writer = self._responses.recent(event.response_id)
+        if writer is None:
             return
         if isinstance(event, Interrupted):
-            if response.item is not None:
-                response.item.set_text(event.text)
-            told = ours.playback_cleared(response.id, event.seconds, event.text)
+            if writer.item is not None:
+                writer.item.set_text(event.text)
+            value = ours.playback_cleared(writer.id, event.seconds, event.text)
         else:
             kind = "paused" if isinstance(event, ResponsePaused) else "resumed"
-            told = ours.playback(kind, response.id)
+            value = ours.playback(kind, writer.id)
         if self._extensions:
-            self._emit(told)
-
-    def response_of(self, live_id: str) -> Response | None:
-        return next((r for r in self._recent if r.live_id == live_id), None)
-
-    def answer_of(self, response_id: str) -> str:
-        """Empty where there is none of late."""
-        return next((r.live_id for r in self._recent if r.id == response_id), "")
+            self._emit(value)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from assistant.server.chat.request import Lenient
+from assistant.server.openai_types import Lenient
 
 Json = dict[str, Any]
 Status = Literal["completed", "in_progress", "incomplete"]
@@ -79,17 +79,18 @@ def _item(item_id: str, kind: str, status: Status, **values: Any) -> Json:
     return {"id": item_id, "object": "realtime.item", "type": kind, "status": status, **values}
 
 
-def heard(transcript: str | None = None) -> Json:
-    """What a user said. The sound itself never goes back."""
+def input_audio(transcript: str | None = None) -> Json:
+    """Returns the content of what a user said; the audio itself is never sent back."""
     return {"type": "input_audio", "transcript": transcript}
 
 
-def typed(text: str) -> Json:
+def input_text(text: str) -> Json:
+    """Returns the content of what a user typed."""
     return {"type": "input_text", "text": text}
 
 
-def said(text: str, *, speaks: bool) -> Json:
-    """What the assistant said."""
+def output_content(text: str, *, speaks: bool) -> Json:
+    """Returns the content of what the assistant said, or wrote."""
     if speaks:
         return {"type": "output_audio", "transcript": text}
     return {"type": "output_text", "text": text}

@@ -25,32 +25,32 @@ ROOT = "root"
 
 @dataclass(eq=False)
 class Item:
-    """`shown`: as clients read it. `messages`: what it stands for in the history, as that came in.
+    """`content`: as clients read it. `messages`: what it stands for in the history.
 
-    `live_id`, `sound_s`: of an answer's item, which answer it is, and how much sound was sent.
+    `live_id`, `audio_s`: of an answer's item, which answer it is, and how much sound was sent.
     """
 
-    shown: Json
+    content: Json
     messages: tuple[Message, ...] = ()
     live_id: str = ""
-    sound_s: float = 0.0
+    audio_s: float = 0.0
     speaks: bool = False
     transcribing: bool = field(default=False)
 
     @property
     def id(self) -> str:
-        return str(self.shown["id"])
+        return str(self.content["id"])
 
     @property
     def kind(self) -> str:
-        return str(self.shown["type"])
+        return str(self.content["type"])
 
     @property
     def size(self) -> int:
         """Bytes, about: of texts, and of sound as the history holds it."""
         parts = [part for m in self.messages if isinstance(m, UserMessage) for part in m.parts]
         sounds = sum(part.samples.nbytes for part in parts if isinstance(part, Audio))
-        return sounds + len(str(self.shown))
+        return sounds + len(str(self.content))
 
     @property
     def message_ids(self) -> frozenset[str]:
@@ -59,22 +59,22 @@ class Item:
 
     @property
     def call_id(self) -> str:
-        return str(self.shown.get("call_id", ""))
+        return str(self.content.get("call_id", ""))
 
     @property
-    def is_said(self) -> bool:
+    def by_assistant(self) -> bool:
         """By the assistant."""
-        return self.shown.get("role") == "assistant"
+        return self.content.get("role") == "assistant"
 
-    def heard(self, transcript: str) -> None:
-        """What was said in it, as text."""
+    def set_transcript(self, transcript: str) -> None:
+        """Sets the text of what was said in it."""
         self.set_text(transcript)
         self.messages = tuple(
             replace(m, transcript=transcript) if isinstance(m, UserMessage) else m
             for m in self.messages
         )
 
-    def forget_sound(self) -> None:
+    def forget_audio(self) -> None:
         """Where the text is known, it stands for the sound."""
         self.messages = tuple(
             without_audio(m) if isinstance(m, UserMessage) else m for m in self.messages
@@ -82,7 +82,7 @@ class Item:
 
     def set_text(self, text: str) -> None:
         """Of its one part."""
-        for part in self.shown["content"]:
+        for part in self.content["content"]:
             part["transcript" if "transcript" in part else "text"] = text
 
 
@@ -143,7 +143,7 @@ class Items:
         self._bytes += item.size
         for old in self._items[-2 * RECENT : -RECENT]:
             self._bytes -= old.size
-            old.forget_sound()
+            old.forget_audio()
             self._bytes += old.size
         before = self._items[place - 1].id if place else None
         if len(self._items) > MAX_ITEMS:

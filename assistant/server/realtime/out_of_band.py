@@ -1,10 +1,12 @@
-"""Responses apart from the turns of the conversation: made of an input of their own, or kept out
-of the history. They run beside it, in sessions of their own.
+"""Out-of-band responses: generated from an input of their own, or kept out of the conversation.
+
+They run beside it, in sessions of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -14,69 +16,75 @@ from starlette.requests import HTTPConnection
 
 from assistant.errors import AssistantError
 from assistant.events import AudioChunk, Failed, TextDelta, TurnEnded
+from assistant.live.conversation import LiveConversation
 from assistant.live.response import never_ran
-from assistant.messages import Message
+from assistant.messages import Message, UserMessage
 from assistant.server.http.errors import ApiError
-from assistant.server.realtime.reading import text_to_read
-from assistant.server.realtime.response import Reason, Response
+from assistant.server.realtime.active_responses import ActiveResponses
+from assistant.server.realtime.response import Reason, ResponseWriter
 from assistant.server.realtime.response_options import ResponseOptions
 from assistant.server.realtime.session import RealtimeSession
-from assistant.server.turns import admitted, get_assistant, open_session
+from assistant.server.state import get_state
+from assistant.server.turns import admitted, open_session
 from assistant.session import Session
 
 MAX_RUNNING = 4
 
+# Bridges of smart homes ask in the instructions that a text be read aloud: the protocol has no
+# event for that, and an engine reads better if it is given the task than if it is told to.
+_ASKS_TO_READ = re.compile(r"\b(aloud|out loud|verbatim|word for word|exactly as)\b", re.IGNORECASE)
+
 
 class OutOfBandResponses:
-    """Those of one connection. `emit`: sends an event; `settled`: waits until the conversation is
-    as the client has it; `over`: called at the end of each, with the messages that it adds.
+    """The out-of-band responses of one connection, at most MAX_RUNNING at a time.
+
+    `emit` sends an event to the client.
     """
 
     def __init__(
         self,
         connection: HTTPConnection,
-        conversation: RealtimeSession,
+        session: RealtimeSession,
+        live: LiveConversation,
+        responses: ActiveResponses,
         emit: Callable[[dict[str, Any]], None],
         tasks: TaskGroup,
-        settled: Callable[[], Awaitable[None]],
-        over: Callable[[Sequence[Message]], None],
     ) -> None:
         self._connection = connection
-        self._conversation = conversation
+        self._session = session
+        self._live = live
+        self._responses = responses
         self._emit = emit
         self._tasks = tasks
-        self._settled = settled
-        self._over = over
         self._running: dict[str, anyio.CancelScope] = {}
-        self.joins = False
-        """Whether one runs that will be added to the conversation."""
 
     @property
     def busy(self) -> bool:
+        """Whether any of them runs."""
         return bool(self._running)
 
-    def start(self, wish: ResponseOptions, messages: Sequence[Message] | None = None) -> None:
-        """Answers the messages, or the conversation. Raises ApiError: as many run as may."""
+    def start(self, options: ResponseOptions, messages: Sequence[Message] | None = None) -> None:
+        """Responds to the messages, or to the conversation. Raises ApiError if too many run."""
         if len(self._running) >= MAX_RUNNING:
             message = f"{MAX_RUNNING} responses out of the conversation run already"
             raise ApiError(message, code="conversation_already_has_active_response")
         session = open_session(self._connection)
-        self._conversation.tell(session)
-        session.switch_voice(self._conversation.voice)
-        response = Response(
+        self._session.configure(session)
+        session.switch_voice(self._session.voice)
+        writer = ResponseWriter(
             self._emit,
-            wish,
-            voice=(wish.voice or session.voice).id,
-            conversation_id=self._conversation.public_id,
-            items=None if wish.apart else self._conversation.items,
+            options,
+            voice=(options.voice or session.voice).id,
+            conversation_id=self._session.public_id,
+            items=None if options.out_of_band else self._session.items,
         )
-        self.joins = self.joins or not wish.apart
-        self._running[response.id] = anyio.CancelScope()
-        response.start()
-        self._tasks.start_soon(self._run, response, session, wish, messages)
+        self._responses.joining += not options.out_of_band
+        self._running[writer.id] = anyio.CancelScope()
+        writer.start()
+        self._tasks.start_soon(self._run, writer, session, options, messages)
 
     def cancel(self, response_id: str) -> bool:
-        """False: no such one runs."""
+        """Stops a response; False if it does not run."""
         scope = self._running.get(response_id)
         if scope is not None:
             scope.cancel()
@@ -84,52 +92,79 @@ class OutOfBandResponses:
 
     async def _run(
         self,
-        response: Response,
+        writer: ResponseWriter,
         session: Session,
-        wish: ResponseOptions,
+        options: ResponseOptions,
         messages: Sequence[Message] | None,
     ) -> None:
         ended, before = never_ran(), 0
         reason: Reason = "cancelled"
         try:
-            with self._running[response.id]:
+            with self._running[writer.id]:
                 if messages is None:
-                    await self._settled()
-                    messages = self._conversation.session.history
+                    await self._edited()
+                    messages = self._session.session.history
                 session.history.extend(messages)
                 before = len(session.history)
-                ended = await self._turn(response, session, wish)
+                ended = await self._turn(writer, session, options)
                 reason = ended.reason
-        except (ApiError, AssistantError) as error:
-            response.problem, reason = str(error), "failed"
+        except AssistantError as error:
+            writer.problem, reason = str(error), "failed"
         finally:
-            del self._running[response.id]
-        kept = () if wish.apart else tuple(session.history[before:])
-        response.end(reason, ended, kept)
-        self.joins = self.joins and wish.apart
-        self._over(kept)
+            del self._running[writer.id]
+        new = () if options.out_of_band else tuple(session.history[before:])
+        writer.end(reason, ended, new)
+        self._responses.joining -= not options.out_of_band
+        if new:
+            self._live.edit(lambda: self._session.session.history.extend(new))
+        self._responses.changed.notify()
 
-    async def _turn(self, response: Response, session: Session, wish: ResponseOptions) -> TurnEnded:
-        """Raises ApiError, AssistantError."""
-        options = wish.turn_options(get_assistant(self._connection).settings.sampling)
-        prompt = options.get("system_prompt", session.system_prompt)
-        text = text_to_read(wish, prompt, session.history)
+    async def _edited(self) -> None:
+        """Waits for the changes that were asked for so far, unless they wait for a turn to end."""
+        if not self._responses.busy:
+            done = anyio.Event()
+            self._live.edit(done.set)
+            await done.wait()
+
+    async def _turn(
+        self, writer: ResponseWriter, session: Session, options: ResponseOptions
+    ) -> TurnEnded:
+        """Runs the turn. Raises AssistantError."""
+        turn_options = options.turn_options(get_state(self._connection).assistant.settings.sampling)
+        prompt = turn_options.get("system_prompt", session.system_prompt)
+        text = text_to_read(options, prompt, session.history)
         if text is None:
-            turn = session.respond(**options)
+            turn = session.respond(**turn_options)
         else:
             session.history.clear()
-            options["task"] = "read"
-            turn = session.ask(text, **options)
+            turn_options["task"] = "read"
+            turn = session.ask(text, **turn_options)
         ended = never_ran()
         async with aclosing(admitted(self._connection, turn)) as events:
             async for event in events:
                 match event:
                     case TextDelta():
-                        response.text(event.text)
+                        writer.text(event.text)
                     case AudioChunk():
-                        response.sound(event.samples)
+                        writer.audio(event.samples)
                     case Failed():
-                        response.problem = event.message
+                        writer.problem = event.message
                     case TurnEnded():
                         ended = event
         return ended
+
+
+def text_to_read(
+    options: ResponseOptions, system_prompt: str, messages: Sequence[Message]
+) -> str | None:
+    """Returns the only message if it is typed and the instructions ask to read it aloud.
+
+    Only if no tool may be called: a client that wants an answer leaves that to the model.
+    """
+    reads = options.out_of_band and options.choice == "none"
+    if not (reads and _ASKS_TO_READ.search(system_prompt)):
+        return None
+    match messages:
+        case [UserMessage(parts=[str(text)])]:
+            return text
+    return None

@@ -19,10 +19,10 @@ from assistant.messages import Message, ToolCall
 from assistant.server.realtime import item_schema as shapes
 from assistant.server.realtime import server_events as wire
 from assistant.server.realtime.audio import AudioEncoder
-from assistant.server.realtime.ids import new_id
 from assistant.server.realtime.item_schema import Status
 from assistant.server.realtime.items import Item, Items
 from assistant.server.realtime.response_options import ResponseOptions
+from assistant.server.realtime.server_events import new_id
 from assistant.server.special_tokens import SpecialTokenFilter
 
 Json = dict[str, Any]
@@ -32,13 +32,13 @@ Reason = Literal["completed", "interrupted", "cancelled", "failed"]
 _REASONS = {"interrupted": "turn_detected", "cancelled": "client_cancelled"}
 
 
-class Response:
+class ResponseWriter:
     """`items`: of the conversation; None for a response apart from it. `voice`: its id."""
 
     def __init__(
         self,
         emit: Emit,
-        wish: ResponseOptions,
+        options: ResponseOptions,
         *,
         voice: str,
         conversation_id: str,
@@ -52,7 +52,7 @@ class Response:
         self.problem = ""
         """Why it failed, for people."""
         self._emit = emit
-        self._wish = wish
+        self._options = options
         self._voice = voice
         self._conversation_id = conversation_id
         self._items = items
@@ -61,10 +61,10 @@ class Response:
         self._before: dict[str, str | None] = {}  # the item before, by item
         self._text = ""
         self._clean = SpecialTokenFilter()
-        self._sound = AudioEncoder(wish.form)
+        self._encoder = AudioEncoder(options.format)
 
     def start(self) -> None:
-        self._emit(wire.response("created", self._shown("in_progress")))
+        self._emit(wire.response("created", self._to_json("in_progress")))
 
     def text(self, text: str) -> None:
         clean = self._clean.feed(text)
@@ -74,15 +74,15 @@ class Response:
     def _say(self, text: str) -> None:
         item = self._message()
         self._text += text
-        name = "output_audio_transcript.delta" if self._wish.speaks else "output_text.delta"
+        name = "output_audio_transcript.delta" if self._options.speaks else "output_text.delta"
         self._emit(wire.content(name, self.id, item.id, delta=text))
 
-    def sound(self, samples: Pcm16) -> None:
-        if not self._wish.speaks:
+    def audio(self, samples: Pcm16) -> None:
+        if not self._options.speaks:
             return
         item = self._message()
-        item.sound_s += len(samples) / OUTPUT_RATE
-        for delta in self._sound.encode(samples):
+        item.audio_s += len(samples) / OUTPUT_RATE
+        for delta in self._encoder.encode(samples):
             self._emit(wire.content("output_audio.delta", self.id, item.id, delta=delta))
 
     def _message(self) -> Item:
@@ -90,12 +90,12 @@ class Response:
         if self.item is None:
             shown = shapes.message(new_id("item"), "assistant", [], "in_progress")
             self.item = self._begin(shown)
-            part = wire.part("", speaks=self._wish.speaks)
+            part = wire.part("", speaks=self._options.speaks)
             self._emit(wire.content("content_part.added", self.id, self.item.id, part=part))
         return self.item
 
     def _begin(self, shown: Json) -> Item:
-        item = Item(shown, live_id=self.live_id, speaks=self._wish.speaks)
+        item = Item(shown, live_id=self.live_id, speaks=self._options.speaks)
         self._emit(wire.output_item("added", self.id, len(self._output), dict(shown)))
         if self._items is not None:
             self._before[item.id] = before = self._items.add(item)
@@ -116,13 +116,13 @@ class Response:
                 self._call(call)
         if self._made:
             self._made[0].messages = messages
-        shown = self._shown(status, self._details(status, reason), ended.usage)
+        shown = self._to_json(status, self._details(status, reason), ended.usage)
         self._emit(wire.response("done", shown))
 
     def _finish(self, item: Item, status: Status) -> None:
-        speaks = self._wish.speaks
+        speaks = self._options.speaks
         if speaks:
-            for delta in self._sound.finish():
+            for delta in self._encoder.finish():
                 self._emit(wire.content("output_audio.delta", self.id, item.id, delta=delta))
             self._emit(wire.content("output_audio.done", self.id, item.id))
             name = "output_audio_transcript.done"
@@ -131,7 +131,7 @@ class Response:
             self._emit(wire.content("output_text.done", self.id, item.id, text=self._text))
         part = wire.part(self._text, speaks=speaks)
         self._emit(wire.content("content_part.done", self.id, item.id, part=part))
-        item.shown["content"] = [shapes.said(self._text, speaks=speaks)]
+        item.content["content"] = [shapes.output_content(self._text, speaks=speaks)]
         self._item_done(0, item, status)
 
     def _call(self, call: ToolCall) -> None:
@@ -144,10 +144,10 @@ class Response:
         self._item_done(index, item, "completed")
 
     def _item_done(self, index: int, item: Item, status: Status) -> None:
-        item.shown["status"] = status
+        item.content["status"] = status
         if self._items is not None:
-            self._emit(wire.item_done(dict(item.shown), self._before[item.id]))
-        self._emit(wire.output_item("done", self.id, index, dict(item.shown)))
+            self._emit(wire.item_done(dict(item.content), self._before[item.id]))
+        self._emit(wire.output_item("done", self.id, index, dict(item.content)))
 
     def _status(self, reason: Reason, ended: TurnEnded) -> str:
         if reason == "completed" and ended.cut_off:
@@ -165,18 +165,18 @@ class Response:
                 return {"type": "failed", "error": error}
         return None
 
-    def _shown(self, status: str, details: Json | None = None, used: Usage | None = None) -> Json:
-        output = {"format": self._wish.form.shown(), "voice": self._voice}
+    def _to_json(self, status: str, details: Json | None = None, used: Usage | None = None) -> Json:
+        output = {"format": self._options.format.to_json(), "voice": self._voice}
         return {
             "id": self.id,
             "object": "realtime.response",
             "status": status,
             "status_details": details,
             "output": [dict(item) for item in self._output],
-            "output_modalities": ["audio"] if self._wish.speaks else ["text"],
+            "output_modalities": ["audio"] if self._options.speaks else ["text"],
             "conversation_id": self._conversation_id if self._items is not None else None,
-            "max_output_tokens": self._wish.max_tokens,
+            "max_output_tokens": self._options.max_tokens,
             "audio": {"output": output},
             "usage": wire.usage(used) if used else None,
-            "metadata": self._wish.metadata,
+            "metadata": self._options.metadata,
         }

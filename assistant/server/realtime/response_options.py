@@ -22,14 +22,14 @@ class ResponseOptions:
     """`instructions`, `tools` and `voice` are None where the session's hold."""
 
     speaks: bool
-    form: AudioFormat
+    format: AudioFormat
     max_tokens: MaxTokens
     choice: str
     instructions: str | None = None
     tools: dict[str, ToolSchema] | None = None
     voice: Voice | None = None
     metadata: dict[str, str] | None = None
-    apart: bool = field(default=False)
+    out_of_band: bool = field(default=False)
 
     @classmethod
     def of(
@@ -43,14 +43,14 @@ class ResponseOptions:
         tools = asked.tools
         return cls(
             speaks=speaks == ("audio",),
-            form=output.format if output and has_format else config.audio.output.format,
+            format=output.format if output and has_format else config.audio.output.format,
             max_tokens=asked.max_output_tokens or config.max_output_tokens,
             choice=choice_of(choice),
             instructions=asked.instructions,
             tools=None if tools is None else {tool.name: tool.schema_of() for tool in tools},
             voice=voice,
             metadata=asked.metadata,
-            apart=asked.apart,
+            out_of_band=asked.out_of_band,
         )
 
     def turn_options(self, default: Sampling) -> TurnOptions:

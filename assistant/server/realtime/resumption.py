@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol
 
 import anyio
-from anyio.abc import TaskGroup
 from typing_extensions import Self
 
+from assistant.concurrency import Signal, open_tasks
 from assistant.config import SocketSettings
+from assistant.server.realtime.session import RealtimeSession
 
 TAKE_OVER_S = 10.0
-
-
-class Kept(Protocol):
-    """`owner`: the id of the key that it belongs to."""
-
-    id: str
-    owner: str
 
 
 @dataclass(eq=False)
@@ -39,16 +32,18 @@ class ResumableSessions:
 
     def __init__(self, settings: SocketSettings) -> None:
         self._settings = settings
-        self._kept: OrderedDict[str, tuple[Kept, float]] = OrderedDict()  # until when; oldest first
+        self._kept: OrderedDict[str, tuple[RealtimeSession, float]] = (
+            OrderedDict()
+        )  # until when; oldest first
         self._held: dict[str, _Held] = {}
-        self._changed = anyio.Event()
-        self._tasks: TaskGroup | None = None
+        self._changed = Signal()
+        self._stack = AsyncExitStack()
 
     def __len__(self) -> int:
         return len(self._kept)
 
     @contextmanager
-    def held(self, conversation: Kept, let_go: Callable[[], None]) -> Iterator[None]:
+    def held(self, conversation: RealtimeSession, let_go: Callable[[], None]) -> Iterator[None]:
         """Around a connection. `let_go` is called when its client comes by another one."""
         mine = self._held[conversation.id] = _Held(conversation.owner, let_go)
         try:
@@ -58,14 +53,14 @@ class ResumableSessions:
                 del self._held[conversation.id]
             mine.over.set()
 
-    def keep(self, conversation: Kept) -> None:
+    def keep(self, conversation: RealtimeSession) -> None:
         if not self._settings.max_resumable or not self._settings.resume_s:
             return
         if len(self._kept) >= self._settings.max_resumable:
             self._forget_one()
         until = anyio.current_time() + self._settings.resume_s
         self._kept[conversation.id] = conversation, until
-        self._changed.set()
+        self._changed.notify()
 
     def _forget_one(self) -> None:
         """The oldest one of the owner who has the most: nobody drives out everybody else's."""
@@ -73,7 +68,7 @@ class ResumableSessions:
         oldest = next(key for key, (kept, _) in self._kept.items() if kept.owner == most)
         del self._kept[oldest]
 
-    async def take(self, session_id: str, owner: str) -> Kept | None:
+    async def take(self, session_id: str, owner: str) -> RealtimeSession | None:
         """The conversation, which is the caller's from now on; None where there is none of this
         owner. One that a connection still holds, perhaps a dead one, is taken from it.
         """
@@ -89,9 +84,8 @@ class ResumableSessions:
         return kept
 
     async def __aenter__(self) -> Self:
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
-        self._tasks.start_soon(self._forget_old)
+        tasks = await self._stack.enter_async_context(open_tasks())
+        tasks.start_soon(self._forget_old)
         return self
 
     async def __aexit__(
@@ -100,16 +94,12 @@ class ResumableSessions:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._tasks is not None
-        self._tasks.cancel_scope.cancel()
-        # The group isn't told of an error in the block: it would wrap it in another one.
-        await self._tasks.__aexit__(None, None, None)
+        await self._stack.aclose()
         self._kept.clear()
 
     async def _forget_old(self) -> None:
         while True:
             if not self._kept:
-                self._changed = anyio.Event()
                 await self._changed.wait()
             _, until = next(iter(self._kept.values()))
             await anyio.sleep_until(until)

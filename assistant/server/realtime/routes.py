@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, WebSocket
 
+from assistant.concurrency import open_tasks
 from assistant.server.auth.access import Access, access_of, require
-from assistant.server.http.errors import ERRORS
-from assistant.server.http.problems import too_large
+from assistant.server.http.errors import ERRORS, too_large
 from assistant.server.http.websockets import NORMAL, Socket
 from assistant.server.realtime.connection import Connection
+from assistant.server.realtime.resumption import ResumableSessions
 from assistant.server.realtime.session import RealtimeSession
 from assistant.server.realtime.session_config import SecretAnswer, SecretRequest, merged
 from assistant.server.state import get_state
@@ -38,7 +39,7 @@ async def create_client_secret(request: Request, body: SecretRequest) -> SecretA
         access.owner, body.expires_after.seconds, body.session
     )
     expires_at = int(secret.expires_at)
-    return SecretAnswer(value=token, expires_at=expires_at, session=session.shown(expires_at))
+    return SecretAnswer(value=token, expires_at=expires_at, session=session.to_json(expires_at))
 
 
 @router.websocket("/realtime")
@@ -50,29 +51,31 @@ async def realtime(
     session_id: Annotated[str, Query(max_length=128)] = "",
 ) -> None:
     """A live conversation, in the protocol of OpenAI's Realtime API."""
-    parts, access = get_state(websocket), access_of(websocket)
+    state, access = get_state(websocket), access_of(websocket)
+    resumable = state.get(ResumableSessions)
     conversation = _begun(websocket, access, model, intent)
     offered = websocket.scope.get("subprotocols", ())
     ours = "assistant" in extensions.split(",")
     subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
-    async with parts.sockets.accept(websocket, subprotocol=subprotocol) as socket:
+    async with state.sockets.accept(websocket, access.owner, subprotocol=subprotocol) as socket:
         if session_id:
-            kept = await parts.resumable.take(session_id, access.owner)
-            if isinstance(kept, RealtimeSession):
-                conversation = kept
-        with parts.resumable.held(conversation, lambda: socket.close(TAKEN_OVER, "taken over")):
+            conversation = await resumable.take(session_id, access.owner) or conversation
+        with resumable.held(conversation, lambda: socket.close(TAKEN_OVER, "taken over")):
             await _hold(websocket, socket, conversation, extensions=ours)
-            if socket.code != NORMAL and not parts.sockets.draining.is_set():
-                conversation.rest()
-                parts.resumable.keep(conversation)
+            if socket.code != NORMAL and not state.sockets.draining.is_set():
+                conversation.release()
+                resumable.keep(conversation)
 
 
 async def _hold(
     websocket: WebSocket, socket: Socket, conversation: RealtimeSession, *, extensions: bool
 ) -> None:
-    with get_state(websocket).live.meter() as meter:
-        connection = Connection(websocket, socket, conversation, meter, extensions=extensions)
-        await connection.run()
+    with get_state(websocket).live_metrics.meter() as meter:
+        async with open_tasks() as tasks:
+            connection = Connection(
+                websocket, socket, conversation, meter, tasks, extensions=extensions
+            )
+            await connection.run()
 
 
 def _begun(websocket: WebSocket, access: Access, model: str, intent: str) -> RealtimeSession:

@@ -1,16 +1,22 @@
 """/v1/realtime: what the server sends. Every event gets its `event_id` when it is sent.
 
 Nothing outside of OpenAI's own events is here: some clients end a session for an event that they
-don't know. Those of ours, for clients that asked for them, are in realtime_extensions.py.
+don't know. Those of ours, for clients that asked for them, are in extensions.py.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import secrets
+from typing import Any, Literal
 
 from assistant.events import Usage
 
 Json = dict[str, Any]
+
+
+def new_id(kind: Literal["item", "resp", "event", "sess"]) -> str:
+    """Returns an id that nobody can guess."""
+    return f"{kind}_{secrets.token_hex(12)}"
 
 
 def error(

@@ -16,25 +16,26 @@ from assistant.config import LiveSettings, Settings
 from assistant.server.auth.access import access_of
 from assistant.server.http.errors import ApiError, describe_invalid
 from assistant.server.realtime import turn_detection
-from assistant.server.realtime.ids import new_id
 from assistant.server.realtime.items import Items
-from assistant.server.realtime.session_config import SessionConfig, merged, shown
-from assistant.server.turns import get_assistant, known_voice, open_session
+from assistant.server.realtime.server_events import new_id
+from assistant.server.realtime.session_config import SessionConfig, config_to_json, merged
+from assistant.server.state import get_state
+from assistant.server.turns import known_voice, open_session
 from assistant.session import Session
 
 Json = dict[str, Any]
 
 
 class RealtimeSession:
-    """`values`: what it begins with, checked by `checked`. Raises ApiError: they are wrong."""
+    """`values`: what it begins with, checked by `validated`. Raises ApiError: they are wrong."""
 
     def __init__(self, connection: HTTPConnection, values: Mapping[str, Any]) -> None:
-        access, assistant = access_of(connection), get_assistant(connection)
+        access, assistant = access_of(connection), get_state(connection).assistant
         self.id = new_id("sess")
         self.owner = access.owner
         self.session = open_session(connection)
         self.items = Items()
-        self.config = checked(values)
+        self.config = validated(values)
         self._settings: Settings = assistant.settings
         self._voices = access.voices(assistant.library)
         self._values = dict(values)
@@ -57,7 +58,7 @@ class RealtimeSession:
     def update(self, changes: Mapping[str, Any]) -> None:
         """A session.update; takes effect by `apply`. Raises ApiError, and changes nothing then."""
         values = merged(self._values, changes)
-        config = checked(values)
+        config = validated(values)
         if config.type != self.config.type:
             message = f"session.type: this session is one of type {self.config.type!r}"
             raise ApiError(message, param="session.type", code="invalid_value")
@@ -76,12 +77,12 @@ class RealtimeSession:
 
     def apply(self) -> None:
         """Tells the session, between two turns."""
-        self.tell(self.session)
+        self.configure(self.session)
         if self._new_voice is not None:
             self.session.switch_voice(self._new_voice)
             self._new_voice = None
 
-    def tell(self, session: Session) -> None:
+    def configure(self, session: Session) -> None:
         """All that the client has set but the voice."""
         session.configure(
             system_prompt=self.config.instructions or self._prompt,
@@ -89,7 +90,7 @@ class RealtimeSession:
             client_tools=[tool.schema_of() for tool in self.config.tools],
         )
 
-    def rest(self) -> None:
+    def release(self) -> None:
         """Its connection is over: what was playing is history now."""
         for item in self.items:
             item.live_id = ""
@@ -102,16 +103,16 @@ class RealtimeSession:
             settings = settings.model_copy(update={"max_utterance_s": self._settings.max_audio_s})
         return settings
 
-    def shown(self, expires_at: int) -> Json:
+    def to_json(self, expires_at: int) -> Json:
         """As clients read it."""
-        detection = turn_detection.shown(
+        detection = turn_detection.detection_to_json(
             self.config.audio.input.turn_detection, self._settings.live
         )
-        values = shown(self.config, voice=self.voice.id, detection=detection)
+        values = config_to_json(self.config, voice=self.voice.id, detection=detection)
         return {"id": self.id, "object": "realtime.session", "expires_at": expires_at, **values}
 
 
-def checked(values: Mapping[str, Any]) -> SessionConfig:
+def validated(values: Mapping[str, Any]) -> SessionConfig:
     """Raises ApiError."""
     try:
         return SessionConfig.model_validate(values)

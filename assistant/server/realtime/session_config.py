@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from assistant.messages import ToolSchema
-from assistant.server.chat.request import Lenient, VoiceName
+from assistant.server.openai_types import Lenient, VoiceName
 
 FormatName = Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
 RATES: dict[FormatName, int] = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
@@ -22,7 +22,7 @@ class AudioFormat(Lenient):
     type: FormatName = "audio/pcm"
     rate: Literal[24_000] | None = None
 
-    def shown(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         rate = {"rate": 24_000} if self.type == "audio/pcm" else {}
         return {"type": self.type, **rate}
 
@@ -32,7 +32,7 @@ class Transcription(Lenient):
     language: str | None = None
     prompt: str | None = None
 
-    def shown(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True)
 
 
@@ -41,7 +41,7 @@ class NoiseReduction(Lenient):
 
     type: Literal["near_field", "far_field"] | None = None
 
-    def shown(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True)
 
 
@@ -84,7 +84,7 @@ class AudioOutput(Lenient):
     voice: VoiceName = None
 
 
-class Audio(Lenient):
+class AudioConfig(Lenient):
     input: AudioInput = AudioInput()
     output: AudioOutput = AudioOutput()
 
@@ -132,7 +132,7 @@ class SessionConfig(Lenient):
     tool_choice: ToolChoice = "auto"
     max_output_tokens: MaxTokens = "inf"
     tracing: Literal["auto"] | dict[str, Any] | None = None
-    audio: Audio = Audio()
+    audio: AudioConfig = AudioConfig()
 
     @property
     def speaks(self) -> bool:
@@ -183,21 +183,21 @@ def _other_kind(key: str, before: Json, value: Json) -> bool:
     return key == "turn_detection" and value.get("type", kind) != kind
 
 
-def shown(config: SessionConfig, *, voice: str, detection: Json | None) -> Json:
+def config_to_json(config: SessionConfig, *, voice: str, detection: Json | None) -> Json:
     """The session as clients read it; without what changes with every connection.
 
     `detection`: of turns, with the figures that hold.
     """
-    heard = config.audio.input
+    audio = config.audio.input
     audio_in = {
-        "format": heard.format.shown(),
-        "transcription": heard.transcription.shown() if heard.transcription else None,
-        "noise_reduction": heard.noise_reduction.shown() if heard.noise_reduction else None,
+        "format": audio.format.to_json(),
+        "transcription": audio.transcription.to_json() if audio.transcription else None,
+        "noise_reduction": audio.noise_reduction.to_json() if audio.noise_reduction else None,
         "turn_detection": detection,
     }
     if config.type == "transcription":
         return {"type": "transcription", "audio": {"input": audio_in}}
-    spoken = {"format": config.audio.output.format.shown(), "voice": voice, "speed": 1.0}
+    spoken = {"format": config.audio.output.format.to_json(), "voice": voice, "speed": 1.0}
     return {
         "type": "realtime",
         "model": config.model,

@@ -18,7 +18,6 @@ from starlette.requests import HTTPConnection
 from assistant.audio.samples import Audio
 from assistant.errors import AssistantError
 from assistant.events import Failed, TextDelta
-from assistant.server.http.errors import ApiError
 from assistant.server.realtime import server_events as wire
 from assistant.server.realtime.items import Item
 from assistant.server.realtime.session import RealtimeSession
@@ -49,7 +48,7 @@ class Transcripts:
         self._tasks = tasks
         self._one_at_a_time = anyio.Lock()
         self._waiting_s = 0.0
-        self._answered = anyio.Event()
+        self._response_started = anyio.Event()
 
     @property
     def _wanted(self) -> bool:
@@ -57,34 +56,34 @@ class Transcripts:
         asked = self._conversation.config.audio.input.transcription is not None
         return asked or self._conversation.transcribes
 
-    def turn(self, item: Item, sound: Audio, *, answered: bool) -> None:
+    def user_turn(self, item: Item, sound: Audio, *, answered: bool) -> None:
         """The user has said something. `answered`: an answer follows by itself."""
-        self._answered = anyio.Event()
+        self._response_started = anyio.Event()
         if self._wanted and not answered:
             grace_s = 0.0 if self._conversation.transcribes else GRACE_S
-            self._tasks.start_soon(self._unless_answered, item, sound, grace_s)
+            self._tasks.start_soon(self._unless_a_response_starts, item, sound, grace_s)
 
-    def answer_began(self) -> None:
-        self._answered.set()
+    def response_started(self) -> None:
+        self._response_started.set()
 
-    def heard(self, item: Item, text: str, seconds: float) -> None:
+    def by_engine(self, item: Item, text: str, seconds: float) -> None:
         """By the engine, while it answers."""
         if not item.transcribing:
             item.transcribing = True
             text = without_special_tokens(text).strip()
-            item.heard(text)
+            item.set_transcript(text)
             if self._wanted:
                 self._emit(wire.transcription_delta(item.id, text))
                 self._emit(wire.transcription_completed(item.id, text, seconds))
 
-    def missed(self, item: Item, sound: Audio) -> None:
+    def by_us(self, item: Item, sound: Audio) -> None:
         """The answer is on its way, and the engine made no text of the question."""
         if self._wanted and not item.transcribing:
             self._start(item, sound)
 
-    async def _unless_answered(self, item: Item, sound: Audio, grace_s: float) -> None:
+    async def _unless_a_response_starts(self, item: Item, sound: Audio, grace_s: float) -> None:
         with anyio.move_on_after(grace_s):
-            await self._answered.wait()
+            await self._response_started.wait()
             return
         if not item.transcribing:
             self._start(item, sound)
@@ -95,16 +94,16 @@ class Transcripts:
             self._emit(wire.transcription_failed(item.id, "too much waits already"))
             return
         self._waiting_s += sound.seconds
-        self._tasks.start_soon(self._write_down, item, sound)
+        self._tasks.start_soon(self._transcribe_by_us, item, sound)
 
-    async def _write_down(self, item: Item, sound: Audio) -> None:
+    async def _transcribe_by_us(self, item: Item, sound: Audio) -> None:
         try:
             async with self._one_at_a_time:
                 text = await self._transcribe(item, sound)
-        except (ApiError, AssistantError) as error:
+        except AssistantError as error:
             self._emit(wire.transcription_failed(item.id, str(error)))
         else:
-            item.heard(text)
+            item.set_transcript(text)
             self._emit(wire.transcription_completed(item.id, text, sound.seconds))
         finally:
             self._waiting_s -= sound.seconds

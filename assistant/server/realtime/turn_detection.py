@@ -43,7 +43,9 @@ def _server_vad(detection: TurnDetection) -> dict[str, Any]:
     return changes
 
 
-def shown(detection: TurnDetection | None, server: LiveSettings) -> dict[str, Any] | None:
+def detection_to_json(
+    detection: TurnDetection | None, server: LiveSettings
+) -> dict[str, Any] | None:
     """With the figures that hold."""
     if detection is None:
         return None

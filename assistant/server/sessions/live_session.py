@@ -15,7 +15,7 @@ import anyio
 
 from assistant.events import Event, Failed, TurnEnded
 from assistant.messages import Message
-from assistant.server.http.problems import conflict
+from assistant.server.http.errors import conflict
 from assistant.server.sessions.serialize import Keep, encode
 from assistant.server.sessions.store import SessionRecord, StoredMessage, StoreError
 from assistant.session import Session

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
@@ -17,11 +17,11 @@ from anyio.abc import TaskGroup
 from typing_extensions import Self
 
 from assistant.assistant import Assistant
+from assistant.concurrency import open_tasks
 from assistant.config import SessionSettings
 from assistant.errors import LibraryError
 from assistant.server.auth.access import Access
-from assistant.server.http.errors import ApiError
-from assistant.server.http.problems import conflict, not_found, too_many, unavailable
+from assistant.server.http.errors import ApiError, conflict, not_found, too_many, unavailable
 from assistant.server.sessions.live_session import Events, LiveSession
 from assistant.server.sessions.serialize import decode
 from assistant.server.sessions.store import (
@@ -63,6 +63,7 @@ class SessionManager:
         self._live: OrderedDict[str, LiveSession] = OrderedDict()
         self._loading = anyio.Lock()
         self._threads = anyio.CapacityLimiter(4)
+        self._stack = AsyncExitStack()
         self._tasks: TaskGroup
 
     @property
@@ -70,8 +71,9 @@ class SessionManager:
         return len(self._live)
 
     async def __aenter__(self) -> Self:
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
+        await self._in_thread(self._store.open)
+        self._stack.push_async_callback(self._close_store)
+        self._tasks = await self._stack.enter_async_context(open_tasks())
         self._tasks.start_soon(self._sweep_for_ever)
         return self
 
@@ -85,12 +87,11 @@ class SessionManager:
             for kept in list(self._live.values()):
                 if kept.turn is not None:
                     await kept.turn.stop()
-        self._tasks.cancel_scope.cancel()
-        try:
-            await self._tasks.__aexit__(None, None, None)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._in_thread(self._store.close)
+        await self._stack.aclose()
+
+    async def _close_store(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._in_thread(self._store.close)
 
     async def create(self, access: Access, **values: Any) -> LiveSession:
         """A new session of this caller; `values` are fields of SessionRecord.

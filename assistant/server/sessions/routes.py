@@ -10,10 +10,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from assistant.assistant import Assistant
 from assistant.events import Failed
 from assistant.server.auth.access import Access, require
-from assistant.server.http.errors import ApiError, ErrorBody
-from assistant.server.http.problems import forbidden
-from assistant.server.http.streaming import Stream, as_sse
+from assistant.server.http.errors import ApiError, ErrorBody, forbidden
+from assistant.server.http.streaming import Stream, as_sse, unless_disconnected
 from assistant.server.sessions.live_session import Events
+from assistant.server.sessions.manager import SessionManager
 from assistant.server.sessions.schema import (
     History,
     NewSession,
@@ -25,7 +25,7 @@ from assistant.server.sessions.schema import (
 from assistant.server.sessions.serialize import to_public
 from assistant.server.sessions.turn_input import TURN_BODY, read_turn
 from assistant.server.state import get_state
-from assistant.server.turns import admitted, first_output, get_assistant, unless_gone
+from assistant.server.turns import admitted, first_output
 from assistant.session import Session
 
 ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorBody}, "5XX": {"model": ErrorBody}}
@@ -36,19 +36,25 @@ Caller = Annotated[Access, Depends(require("sessions"))]
 @router.post("", status_code=201)
 async def create(request: Request, access: Caller, new: NewSession) -> SessionInfo:
     """Begins a conversation. It belongs to the key that made it."""
-    assistant = get_assistant(request)
+    assistant = get_state(request).assistant
     settings = assistant.settings
     tools = _tools(assistant, access, new.tools)
     voice = settings.voice if new.voice is None else new.voice
-    kept = await get_state(request).sessions.create(
-        access,
-        system_prompt=settings.system_prompt if new.system_prompt is None else new.system_prompt,
-        language=settings.language if new.language is None else new.language,
-        normal_voice=voice,
-        voice=voice,
-        tools=tools,
-        speak=new.speak,
-        metadata=dict(new.metadata),
+    kept = (
+        await get_state(request)
+        .get(SessionManager)
+        .create(
+            access,
+            system_prompt=settings.system_prompt
+            if new.system_prompt is None
+            else new.system_prompt,
+            language=settings.language if new.language is None else new.language,
+            normal_voice=voice,
+            voice=voice,
+            tools=tools,
+            speak=new.speak,
+            metadata=dict(new.metadata),
+        )
     )
     return SessionInfo.of(kept.record)
 
@@ -70,34 +76,34 @@ async def list_sessions(
     request: Request, access: Caller, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
 ) -> SessionList:
     """The sessions of this key, the newest first."""
-    records = await get_state(request).sessions.of_owner(access, limit)
+    records = await get_state(request).get(SessionManager).of_owner(access, limit)
     return SessionList(data=[SessionInfo.of(record) for record in records])
 
 
 @router.get("/{session_id}")
 async def get(request: Request, access: Caller, session_id: str) -> SessionInfo:
-    kept = await get_state(request).sessions.find(access, session_id)
+    kept = await get_state(request).get(SessionManager).find(access, session_id)
     return SessionInfo.of(kept.record)
 
 
 @router.get("/{session_id}/history")
 async def history(request: Request, access: Caller, session_id: str) -> History:
     """What was said, and which tools ran, without the sounds."""
-    kept = await get_state(request).sessions.find(access, session_id)
+    kept = await get_state(request).get(SessionManager).find(access, session_id)
     return History(data=[to_public(message) for message in kept.session.history])
 
 
 @router.delete("/{session_id}", status_code=204)
 async def delete(request: Request, access: Caller, session_id: str) -> Response:
     """Forgets the conversation and all that was said in it; a running turn is stopped."""
-    await get_state(request).sessions.delete(access, session_id)
+    await get_state(request).get(SessionManager).delete(access, session_id)
     return Response(status_code=204)
 
 
 @router.post("/{session_id}/cancel", status_code=204)
 async def cancel(request: Request, access: Caller, session_id: str) -> Response:
     """Stops the turn that runs, if any. What was said until then stays in the history."""
-    kept = await get_state(request).sessions.find(access, session_id)
+    kept = await get_state(request).get(SessionManager).find(access, session_id)
     if kept.turn is not None:
         await kept.turn.stop()
     return Response(status_code=204)
@@ -115,20 +121,21 @@ async def turn(request: Request, access: Caller, session_id: str) -> Any:
     Events are those of `assistant ask --json-audio`, named by their type; samples are base64 of
     little-endian int16, 24 kHz mono.
     """
-    parts = get_state(request)
-    await parts.sessions.find(access, session_id)  # before the sound is decoded
+    state = get_state(request)
+    manager = state.get(SessionManager)
+    await manager.find(access, session_id)  # before the sound is decoded
     question = await read_turn(request)
 
     def start(session: Session) -> Events:
         return admitted(request, session.ask(*question.parts))
 
-    running = await parts.sessions.turn(access, session_id, start, interrupt=question.interrupt)
+    running = await manager.turn(access, session_id, start, interrupt=question.interrupt)
     events = await first_output(request, running)
     if question.stream:
         sse = as_sse(events, with_samples=True)
-        limit = parts.settings.limits.stall_s
+        limit = state.settings.limits.stall_s
         return Stream(sse, media_type="text/event-stream", stall_s=limit, headers=NO_CACHE)
-    return await unless_gone(request, lambda: _whole(events))
+    return await unless_disconnected(request, lambda: _whole(events))
 
 
 NO_CACHE = {"Cache-Control": "no-store"}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from assistant.errors import AssistantError
+from assistant.errors import RefusedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class StoredMessage:
     sounds: tuple[bytes, ...] = ()
 
 
-class StoreError(AssistantError):
+class StoreError(RefusedError):
     """The store can't do it; `full` where there is no more room."""
 
     def __init__(self, message: str, *, full: bool = False) -> None:
@@ -48,6 +48,10 @@ class SessionStore(Protocol):
 
     All of them may raise StoreError.
     """
+
+    def open(self) -> None:
+        """Connects to what lies behind; called once, before anything else."""
+        ...
 
     def create(self, record: SessionRecord) -> None: ...
 

@@ -13,8 +13,8 @@ from starlette.requests import Request
 
 from assistant.audio.samples import Audio
 from assistant.server.audio.fetch import decode_base64
-from assistant.server.audio.hearing import hear, hear_url
 from assistant.server.http.errors import ApiError
+from assistant.server.request_audio import fetch_audio, read_audio
 from assistant.server.sessions.schema import TurnRequest
 
 RAW_FORMATS = ("pcm16", "pcm", "s16le")
@@ -63,9 +63,9 @@ async def read_turn(request: Request) -> TurnInput:
         raw = asked.audio.format.lower() in RAW_FORMATS
         data = decode_base64(asked.audio.data)
         rate = asked.audio.sample_rate if raw else None
-        sounds.append(await hear(request, data, raw_rate=rate))
+        sounds.append(await read_audio(request, data, raw_rate=rate))
     if asked.audio_url is not None:
-        sounds.append(await hear_url(request, asked.audio_url))
+        sounds.append(await fetch_audio(request, asked.audio_url))
     return _input(asked, sounds)
 
 
@@ -74,7 +74,7 @@ async def _from_form(request: Request) -> TurnInput:
         texts = {name: value for name, value in form.items() if isinstance(value, str)}
         asked = _checked(texts)
         uploads = [value for value in form.getlist("audio") if isinstance(value, UploadFile)]
-        sounds = [await hear(request, await upload.read()) for upload in uploads]
+        sounds = [await read_audio(request, await upload.read()) for upload in uploads]
     return _input(asked, sounds)
 
 

@@ -9,14 +9,14 @@ import anyio
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from assistant.server.answers import collect
 from assistant.server.audio.encode import FORMATS, encode
 from assistant.server.auth.access import require
 from assistant.server.http import sse
 from assistant.server.http.errors import ERRORS
-from assistant.server.http.streaming import Stream
-from assistant.server.speech.schema import SpeechRequest, audio_bytes, audio_events
-from assistant.server.turns import begin, get_assistant, open_session, unless_gone
+from assistant.server.http.streaming import Stream, unless_disconnected
+from assistant.server.speech.schema import SpeechRequest, audio_events
+from assistant.server.state import get_state
+from assistant.server.turns import audio_bytes, begin, collect, open_session
 
 router = APIRouter(
     prefix="/v1", tags=["audio"], dependencies=[Depends(require("audio"))], responses=ERRORS
@@ -46,13 +46,13 @@ async def create_speech(request: Request, body: SpeechRequest) -> Response:
         allow=(),
     )
     turn = await begin(request, session.ask(body.input, task="read"))
-    stall_s = get_assistant(request).settings.server.limits.stall_s
+    stall_s = get_state(request).settings.limits.stall_s
     if body.stream_format == "sse":
         events = audio_events(audio_bytes(turn, form))
         return Stream(events, media_type=sse.MEDIA_TYPE, stall_s=stall_s)
     if body.streams:
         return Stream(audio_bytes(turn, form), media_type=form.content_type, stall_s=stall_s)
     async with aclosing(turn):
-        answer = await unless_gone(request, partial(collect, turn))
+        answer = await unless_disconnected(request, partial(collect, turn))
     data = await anyio.to_thread.run_sync(encode, form, answer.chunks)
     return Response(data, media_type=form.content_type)

@@ -9,12 +9,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from assistant.events import AudioChunk, Event, Failed, TurnEnded
-from assistant.server.answers import check_ended, failure
-from assistant.server.audio.encode import Encoder, Format, format_named
-from assistant.server.chat.request import Lenient, VoiceName
+from assistant.server.audio.encode import Format, format_named
 from assistant.server.http import sse
 from assistant.server.http.errors import ApiError
+from assistant.server.openai_types import Lenient, VoiceName
 
 
 class SpeechRequest(Lenient):
@@ -44,34 +42,6 @@ class SpeechRequest(Lenient):
         """Raises ApiError."""
         if not self.input.strip():
             raise ApiError("input: there is nothing to say", param="input")
-
-
-async def audio_bytes(
-    turn: AsyncGenerator[Event, None], form: Format, *, header_alone: bool = False
-) -> AsyncGenerator[bytes, None]:
-    """The file, as it is made. Raises ApiError when the turn fails: the file must not look whole.
-
-    `header_alone`: what stands before the first sample is a piece by itself.
-    """
-    encoder = Encoder(form)
-    start = encoder.start()
-    if header_alone and start:
-        yield start
-        start = b""
-    async with aclosing(turn):
-        async for event in turn:
-            match event:
-                case AudioChunk():
-                    piece, start = start + encoder.feed(event.samples), b""
-                    if piece:
-                        yield piece
-                case Failed():
-                    raise failure(event)
-                case TurnEnded():
-                    check_ended(event)
-    rest = start + encoder.finish()
-    if rest:
-        yield rest
 
 
 async def audio_events(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

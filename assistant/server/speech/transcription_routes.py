@@ -13,17 +13,17 @@ from starlette.responses import PlainTextResponse, Response
 
 from assistant.audio.samples import Audio
 from assistant.events import Event, Failed, TextDelta
-from assistant.server.answers import collect, failure
-from assistant.server.audio.uploads import read_upload
 from assistant.server.auth.access import require
 from assistant.server.http import sse
 from assistant.server.http.errors import ERRORS
 from assistant.server.http.handlers import CompactJson
-from assistant.server.http.streaming import Stream
+from assistant.server.http.streaming import Stream, unless_disconnected
+from assistant.server.request_audio import read_upload
 from assistant.server.special_tokens import SpecialTokenFilter, without_special_tokens
 from assistant.server.speech import transcription
 from assistant.server.speech.transcription import ResponseFormat, Transcription
-from assistant.server.turns import begin, get_assistant, open_session, unless_gone
+from assistant.server.state import get_state
+from assistant.server.turns import begin, collect, failure, open_session
 
 _TEXTS = {"text/plain": {"schema": {"type": "string"}}, **sse.DESCRIBED}
 router = APIRouter(
@@ -69,7 +69,7 @@ async def create_translation(request: Request, file: UploadFile, fields: AllFiel
 async def _write_down(
     request: Request, file: UploadFile, fields: Fields, task: Literal["transcribe", "translate"]
 ) -> Response:
-    settings = get_assistant(request).settings
+    settings = get_state(request).assistant.settings
     sound = await read_upload(request, file)
     language = fields.language or ("en" if task == "translate" else "")
     session = open_session(
@@ -84,7 +84,7 @@ async def _write_down(
         stall_s = settings.server.limits.stall_s
         return Stream(_deltas(turn, sound), media_type=sse.MEDIA_TYPE, stall_s=stall_s)
     async with aclosing(turn):
-        answer = await unless_gone(request, partial(collect, turn))
+        answer = await unless_disconnected(request, partial(collect, turn))
     text = without_special_tokens(answer.ended.text).strip()
     return _answer(text, sound, fields.response_format, task=task, language=language)
 

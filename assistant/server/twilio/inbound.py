@@ -122,7 +122,7 @@ class InboundAudio:
         if media.media.chunk is not None:
             samples = self._packets.put(media.media.chunk, samples)
         if not self._call.deaf:
-            live.hear(samples)
+            live.push_audio(samples)
 
     async def _wait_for_time(self) -> None:
         ahead_s = self._began + self._received_s - self._clock.now()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response, WebSocket
 
 from assistant.live.conversation import LiveConversation
-from assistant.server.http.errors import ApiError, DetailBody
-from assistant.server.http.problems import too_large
+from assistant.server.auth.access import access_of
+from assistant.server.http.errors import ApiError, DetailBody, too_large
 from assistant.server.state import get_state
-from assistant.server.turns import admitted, get_assistant, open_session
+from assistant.server.turns import admitted, open_session
 from assistant.server.twilio import twiml
 from assistant.server.twilio.frames import SAMPLE_RATE
 from assistant.server.twilio.hang_up import HANG_UP
 from assistant.server.twilio.signature import Fields
-from assistant.server.twilio.telephone import MEDIA_PATH, STYLE, TOKEN, VOICE_PATH
+from assistant.server.twilio.telephone import MEDIA_PATH, STYLE, TOKEN, VOICE_PATH, Telephone
 
 MOST_BYTES = 64 * 1024
 """Twilio's form has about one thousand."""
@@ -37,7 +38,7 @@ async def voice(request: Request) -> Response:
     To be set as the webhook of a number, with POST. Where no more calls are taken the caller hears
     that the line is busy.
     """
-    telephone = get_state(request).telephone
+    telephone = get_state(request).get(Telephone)
     fields = await _form(request)
     telephone.check(request, fields)
     call_sid = dict(fields).get("CallSid", "")
@@ -65,12 +66,13 @@ async def _form(request: Request) -> Fields:
 @router.websocket(MEDIA_PATH)
 async def media(websocket: WebSocket) -> None:
     """The call, as Twilio Media Streams sends it."""
-    parts = get_state(websocket)
-    parts.telephone.check(websocket)
+    state = get_state(websocket)
+    telephone = state.get(Telephone)
+    telephone.check(websocket)
 
     def open_live() -> LiveConversation:
-        settings = parts.telephone.settings
-        prompt = get_assistant(websocket).settings.system_prompt
+        settings = telephone.settings
+        prompt = state.assistant.settings.system_prompt
         session = open_session(
             websocket,
             voice=settings.voice or None,
@@ -80,13 +82,13 @@ async def media(websocket: WebSocket) -> None:
         )
         return LiveConversation(
             session,
-            get_assistant(websocket).settings.live,
+            state.assistant.settings.live,
             input_rate=SAMPLE_RATE,
             pausable=True,
-            clock=parts.telephone.clock,
-            admit=lambda turn: admitted(websocket, turn),
-            lead_ins=parts.lead_ins,
+            clock=telephone.clock,
+            admit=partial(admitted, websocket),
+            lead_ins=state.lead_ins,
         )
 
-    async with parts.sockets.accept(websocket) as socket:
-        await parts.telephone.take(socket, open_live, parts.live)
+    async with state.sockets.accept(websocket, access_of(websocket).owner) as socket:
+        await telephone.take(socket, open_live, state.live_metrics)

@@ -14,10 +14,9 @@ from assistant.config import ServerSettings
 from assistant.live.clock import Clock, SystemClock
 from assistant.live.conversation import LiveConversation
 from assistant.live.phrase_cache import PhraseCache
-from assistant.server.http.problems import forbidden, not_found
+from assistant.server.http.errors import forbidden, not_found
 from assistant.server.http.websockets import GOING_AWAY, REFUSED
-from assistant.server.live_metrics import LiveMeter, LiveMetrics
-from assistant.server.metrics import Metrics
+from assistant.server.metrics import LiveMeter, LiveMetrics, Metrics
 from assistant.server.twilio.call import Call, Line
 from assistant.server.twilio.frames import Start
 from assistant.server.twilio.inbound import InboundAudio, first_start
@@ -144,7 +143,7 @@ class Telephone:
             self.settings,
             self.clock,
             late=self._late.observe,
-            seen=meter.see,
+            seen=meter.handle,
         )
         listening = InboundAudio(line, start, call, self.clock)
         try:

@@ -21,9 +21,9 @@ def talked() -> tuple[Items, History]:
     items, messages = Items(), History()
     for turn in range(TURNS):
         asked = UserMessage((Audio(np.zeros(16_000, np.float32), 16_000),))
-        question = Item(shapes.message(f"q{turn}", "user", [shapes.heard()]), (asked,))
+        question = Item(shapes.message(f"q{turn}", "user", [shapes.input_audio()]), (asked,))
         items.add(question)
-        question.heard(f"question {turn}")
+        question.set_transcript(f"question {turn}")
         asked = replace(asked, transcript=f"question {turn}")
         answer = AssistantMessage(f"answer {turn}")
         items.add(Item(shapes.message(f"a{turn}", "assistant", []), (answer,)))

@@ -8,6 +8,7 @@ from pathlib import Path
 from websockets.sync.client import connect
 
 from assistant.server.auth.key_file import add_key
+from assistant.server.realtime.resumption import ResumableSessions
 from assistant.testing import ScriptedEngine
 from tests.server.realtime.calling import Caller, calling, speech
 from tests.support.serving import Hold, Running, Serve, process
@@ -24,7 +25,7 @@ def lose(caller: Caller) -> str:
 def parked(server: Running, count: int = 1) -> None:
     """Returns once the server has noticed."""
     with calling(server) as caller:
-        while len(server.app.state.parts.resumable) != count:
+        while len(server.app.state.server.get(ResumableSessions)) != count:
             caller.update()
         caller.socket.close()
 
@@ -121,7 +122,7 @@ def test_a_client_that_says_goodbye_does_not_come_back(serve: Serve) -> None:
         session_id = caller.seen[0]["session"]["id"]
     with calling(server, f"session_id={session_id}") as caller:
         assert caller.seen[0]["session"]["id"] != session_id
-    assert len(server.app.state.parts.resumable) == 0
+    assert len(server.app.state.server.get(ResumableSessions)) == 0
 
 
 def test_nobody_elses_conversation_is_gone_on_with(serve: Serve, tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ def test_nobody_elses_conversation_is_gone_on_with(serve: Serve, tmp_path: Path)
         caller.update()
         lose(caller)
     with calling(server, key=mine) as watcher:
-        while len(server.app.state.parts.resumable) != 1:
+        while len(server.app.state.server.get(ResumableSessions)) != 1:
             watcher.update()
         with calling(server, f"session_id={session_id}", key=other) as thief:
             assert thief.seen[0]["session"]["id"] != session_id
@@ -153,10 +154,10 @@ def test_conversations_are_kept_so_many_and_so_long(serve: Serve) -> None:
         with calling(server) as watcher:
             while server.metric("assistant_sockets_open") > 1:
                 watcher.update()
-            assert len(server.app.state.parts.resumable) <= count
+            assert len(server.app.state.server.get(ResumableSessions)) <= count
             watcher.socket.close()
     with calling(server) as watcher:
-        while len(server.app.state.parts.resumable):
+        while len(server.app.state.server.get(ResumableSessions)):
             watcher.update()
     with calling(server, f"session_id={ids[-1]}") as caller:
         assert caller.seen[0]["session"]["id"] != ids[-1]

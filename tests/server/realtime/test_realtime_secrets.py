@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from assistant.server.auth.client_secrets import MAX_PER_OWNER, ClientSecrets
 from assistant.server.auth.key_file import add_key, remove_key
 from assistant.server.http.errors import ApiError
-from assistant.server.realtime.ids import new_id
+from assistant.server.realtime.server_events import new_id
 from assistant.testing import ScriptedEngine
 from tests.server.realtime.calling import calling
 from tests.support.serving import Serve

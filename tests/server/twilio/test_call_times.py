@@ -18,8 +18,7 @@ from assistant.live.conversation import LiveConversation
 from assistant.live.phrase_cache import PhraseCache
 from assistant.messages import AssistantMessage, UserMessage
 from assistant.server.http.websockets import NORMAL
-from assistant.server.live_metrics import LiveMetrics
-from assistant.server.metrics import Metrics
+from assistant.server.metrics import LiveMetrics, Metrics
 from assistant.server.twilio.hang_up import HANG_UP
 from assistant.server.twilio.telephone import Telephone
 from assistant.testing import ScriptedEngine

@@ -14,6 +14,7 @@ from assistant.errors import SettingsError
 from assistant.server.auth.key_file import add_key
 from assistant.server.twilio.pending_calls import PendingCalls
 from assistant.server.twilio.signature import HEADER, is_signed, sign
+from assistant.server.twilio.telephone import Telephone
 from assistant.testing.clock import ManualClock
 from tests.server.twilio.simulated_caller import (
     ACCOUNT,
@@ -97,7 +98,7 @@ def test_a_webhook_that_is_not_signed_right_is_refused(serve: Serve) -> None:
         assert ring(server, {HEADER: wrong}).status_code == 403
     assert ring(server, {}).status_code == 403
     assert ring(server, {HEADER: right}, From="+15550199").status_code == 403
-    assert len(server.app.state.parts.telephone.announced) == 0
+    assert len(server.app.state.server.get(Telephone).announced) == 0
 
 
 async def test_a_socket_that_is_not_signed_right_is_refused(serve: Serve) -> None:
