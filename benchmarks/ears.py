@@ -57,7 +57,7 @@ def packets(samples: Pcm16, rate: int) -> list[Pcm16]:
 
 def listen(samples: Pcm16, rate: int, ears: VoiceActivityDetector) -> Callable[[], object]:
     pieces = packets(samples, rate)
-    return lambda: [ears.hear(piece) for piece in pieces]
+    return lambda: [ears.push(piece) for piece in pieces]
 
 
 def network_alone(samples: Pcm16) -> Callable[[], object]:
@@ -116,7 +116,7 @@ def longest_ms(sound: Audio, rate: int = 8_000) -> float:
     said = np.concatenate((sound.resampled(rate).to_pcm16(), np.zeros(2 * rate, np.int16)))
     for piece in packets(np.tile(said, 5), rate):
         start = time.thread_time()
-        ears.hear(piece)
+        ears.push(piece)
         times.append(time.thread_time() - start)
     return round(max(times) * 1e3, 2)
 
@@ -158,7 +158,7 @@ def lateness_of(samples: Pcm16, rate: int, begin: float, end: float) -> tuple[fl
     ears = VoiceActivityDetector(LiveSettings(), rate)
     told, spoken = 0.0, []
     for number, piece in enumerate(packets(samples, rate), 1):
-        spoken += [frame.start for frame in ears.hear(piece) if frame.speech]
+        spoken += [frame.start for frame in ears.push(piece) if frame.speech]
         told = told or (number * 0.02 if spoken else 0.0)
     return told - begin, spoken[0] - begin, spoken[-1] + FRAME_S - end
 

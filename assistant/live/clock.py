@@ -1,4 +1,4 @@
-"""Time, as a live conversation sees it; tests drive one of their own (assistant.testing)."""
+"""The clock of live conversations; tests drive one by hand (`assistant.testing.ManualClock`)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,36 @@ import anyio
 
 
 class Clock(Protocol):
-    """Seconds that only grow, from any beginning."""
+    """Time in seconds that never goes back."""
 
-    def now(self) -> float: ...
+    def now(self) -> float:
+        """Returns the seconds since a moment that is the same for the whole process."""
+        ...
 
     async def sleep_until(self, time_s: float) -> None:
-        """Returns at once where that time is over."""
+        """Waits until that time; returns at once if it has passed."""
         ...
 
 
 class SystemClock:
-    """The time of this machine."""
+    """The monotonic clock of this machine."""
 
     def now(self) -> float:
         return time.monotonic()
 
     async def sleep_until(self, time_s: float) -> None:
         await anyio.sleep(max(0.0, time_s - time.monotonic()))
+
+
+async def wait_until(event: anyio.Event, clock: Clock, deadline: float) -> bool:
+    """Waits for an event until a time of `clock`; returns whether the event was set."""
+    async with anyio.create_task_group() as tasks:
+
+        async def wake() -> None:
+            await clock.sleep_until(deadline)
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(wake)
+        await event.wait()
+        tasks.cancel_scope.cancel()
+    return event.is_set()

@@ -121,7 +121,7 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeculationDropped:
+class SpeculationDiscarded:
     """An answer that had begun to be made was thrown away: the user went on. For figures."""
 
     seconds: float
@@ -138,5 +138,5 @@ LiveEvent = (
     | ResponseResumed
     | ResponseEnded
     | Interrupted
-    | SpeculationDropped
+    | SpeculationDiscarded
 )

@@ -20,9 +20,19 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from random import Random
 
+from anyio.abc import TaskGroup
+
+from assistant.audio.samples import OUTPUT_RATE
+from assistant.errors import AssistantError
+from assistant.events import ToolCallFinished, ToolCallStarted
+from assistant.live.clock import Clock
+from assistant.live.events import LeadInAudio, LiveEvent
 from assistant.live.phrase_cache import PhraseCache
-from assistant.messages import ToolSchema
+from assistant.live.response import Response
+from assistant.messages import ToolSchema, UserMessage
 from assistant.phrasebook import lead_ins
+from assistant.session import Session
+from assistant.turn.event_queue import EventQueue
 
 PATIENCE_S = 0.7
 """A longer silence feels long."""
@@ -150,3 +160,70 @@ class _Duration:
 def language_by_script(text: str) -> str:
     """zh, ja, ko or ru where the letters say so, else empty: for a session without a language."""
     return next((tag for tag, letters in _SCRIPTS.items() if letters.search(text)), "")
+
+
+class LeadInPlayer:
+    """Says a lead-in while a slow tool of one conversation runs.
+
+    At most once per response, and never if the model has said something before its call.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        out: EventQueue[LiveEvent],
+        clock: Clock,
+        lead_ins: LeadIns | None,
+    ) -> None:
+        self._session = session
+        self._out = out
+        self._clock = clock
+        self._lead_ins = lead_ins
+        self._last = ""
+        self._tasks: TaskGroup
+
+    def open(self, tasks: TaskGroup) -> None:
+        """Starts to render the phrases; called once, before everything else."""
+        self._tasks = tasks
+        tasks.start_soon(self.prepare)
+
+    def tool_started(self, response: Response, event: ToolCallStarted) -> None:
+        response.tools += 1
+        if self._lead_ins is not None and response.tools == 1 and not response.has_output:
+            self._tasks.start_soon(self._wait, response, event.name, self._lead_ins)
+
+    def tool_finished(self, response: Response, event: ToolCallFinished) -> None:
+        response.tools -= 1
+        if self._lead_ins is not None and event.outcome in ("ok", "timeout"):
+            self._lead_ins.observed(event.name, event.seconds)
+
+    async def prepare(self) -> None:
+        """Renders the phrases in the current voice, so that they play without a delay."""
+        if self._lead_ins is not None:
+            language = self._session.language
+            texts = self._lead_ins.texts(self._session.tools.values(), language)
+            await self._lead_ins.phrases.prepare(texts, self._session.voice, language)
+
+    async def _wait(self, response: Response, name: str, lead_ins: LeadIns) -> None:
+        await self._clock.sleep_until(self._clock.now() + lead_ins.limit_s(name))
+        if not self._is_silent(response):
+            return
+        language = self._language()
+        text = lead_ins.next(self._session.tools.get(name), language, self._last)
+        try:
+            samples = await lead_ins.phrases.audio(text, self._session.voice, language)
+        except AssistantError:  # logged where it failed
+            return
+        if self._is_silent(response):
+            self._last = text
+            response.has_output = True
+            response.playback.sent(len(samples) / OUTPUT_RATE, self._clock.now(), own=False)
+            await self._out.put(LeadInAudio(response.id, text, samples))
+
+    def _language(self) -> str:
+        """Returns the session's language, or the one of the script that the user writes in."""
+        said = [m.text for m in self._session.history if isinstance(m, UserMessage)]
+        return self._session.language or language_by_script(said[-1] if said else "")
+
+    def _is_silent(self, response: Response) -> bool:
+        return response.tools > 0 and not response.has_output and not response.stopped

@@ -65,14 +65,14 @@ class PhraseCache:
         self._places = anyio.CapacityLimiter(RENDERINGS_AT_ONCE)
 
     def ready(self, text: str, voice: Voice, language: str) -> Pcm16 | None:
-        """What `sound` would give, if it is there already. Read-only, shape (n,), 24 kHz."""
+        """What `audio` would give, if it is there already. Read-only, shape (n,), 24 kHz."""
         key = _Key(text, voice, language)
         samples = self._kept.get(key)
         if samples is not None:
             self._kept.move_to_end(key)
         return samples
 
-    async def sound(self, text: str, voice: Voice, language: str) -> Pcm16:
+    async def audio(self, text: str, voice: Voice, language: str) -> Pcm16:
         """`text` as it is spoken, without silence at its ends. Read-only, shape (n,), 24 kHz.
 
         Raises AssistantError: the engine can't say it.
@@ -97,7 +97,7 @@ class PhraseCache:
         """
         for text in dict.fromkeys(texts):
             try:
-                await self.sound(text, voice, language)
+                await self.audio(text, voice, language)
             except AssistantError:
                 continue  # logged where it failed
 

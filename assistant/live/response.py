@@ -1,4 +1,4 @@
-"""One answer of a live conversation, from its first thought to its last sound."""
+"""One response of a live conversation, from the start of its turn to the end of its playback."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from assistant.messages import Message, new_message_id
 from assistant.turn.event_queue import EventQueue
 from assistant.turn.options import TurnOptions
 
-HELD = 256
-"""Events that are made before the turn is certain; the engine waits then."""
+MAX_HELD = 256
+"""Events that wait until the user turn is certain; the engine waits if there are more."""
 
 Reason = Literal["completed", "interrupted", "cancelled", "failed"]
 
 
 @dataclass(eq=False)
 class Response:
-    """`parts`: what was asked, or None to respond to the history as it stands; `message_id` is the
+    """`parts` is the user turn, or None to respond to the history as it stands; `message_id` is the
     id of the user's message in the history. `context` is the caller's, and comes back in
     ResponseStarted.
 
-    It is made at once and goes out once `commit` is set. `begun`: its turn runs, the ones before
-    are over. `made`: the turn is over, and the history holds it. Whatever happens, all three are
-    set in the end, and `events` is closed.
+    The response is generated at once, and sent once `commit` is set. `begun` is set when the
+    responses before it are done and its turn starts, `generated` when the turn is over and recorded
+    in the history. Whatever happens, all three are set in the end, and `events` is closed.
     """
 
     id: str
@@ -39,33 +39,34 @@ class Response:
     started_at: float = 0.0
     commit: anyio.Event = field(default_factory=anyio.Event)
     begun: anyio.Event = field(default_factory=anyio.Event)
-    made: anyio.Event = field(default_factory=anyio.Event)
+    generated: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    events: EventQueue[Event] = field(default_factory=lambda: EventQueue[Event](HELD))
+    events: EventQueue[Event] = field(default_factory=lambda: EventQueue[Event](MAX_HELD))
     playback: Playback = field(default_factory=Playback)
     turn_id: str = ""
     messages: tuple[Message, ...] = ()
-    dropped: bool = False
-    refused: bool = False  # it could not begin
+    discarded: bool = False
+    refused: bool = False  # its turn could not begin
     reason: Reason | None = None  # why it was stopped, or how it ended
-    heard: float | None = None  # seconds of its own sound, where it was stopped
-    heard_text: str = ""
+    played_s: float | None = None  # how much of its own audio was played, if it was stopped
+    played_text: str = ""
     speculated: bool = False
     saved: float = 0.0
     question_ended_at: float | None = None  # when the user stopped speaking, by the clock
-    passed_on: bool = False  # all of it has gone out
-    said: bool = False  # something of it was said
-    tools: int = 0  # that run now
+    sent: bool = False  # all of it was sent
+    has_output: bool = False  # text or audio of it was sent
+    tools: int = 0  # how many run now
 
     @property
     def stopped(self) -> bool:
-        return self.dropped or self.heard is not None
+        """Whether no more of it is sent."""
+        return self.discarded or self.played_s is not None
 
     def over(self, now: float) -> bool:
-        """Nothing more of it will be heard."""
-        return self.passed_on and (self.heard is not None or self.playback.left(now) <= 0.0)
+        """Returns whether nothing more of it will be played."""
+        return self.sent and (self.played_s is not None or self.playback.left(now) <= 0.0)
 
 
 def never_ran() -> TurnEnded:
-    """The end of a turn that could not begin."""
+    """Returns the end of a turn that could not begin."""
     return TurnEnded("failed", "", 0.0, Latency(None, None, 0.0, 0.0))

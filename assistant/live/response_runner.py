@@ -40,10 +40,10 @@ from assistant.live.events import (
     ResponseEnded,
     ResponseEvent,
     ResponseStarted,
-    SpeculationDropped,
+    SpeculationDiscarded,
 )
+from assistant.live.lead_ins import LeadInPlayer
 from assistant.live.response import Reason, Response, never_ran
-from assistant.live.waiting import Waiting
 from assistant.messages import Message, UserMessage
 from assistant.session import Session
 from assistant.turn.event_queue import EventQueue
@@ -66,23 +66,27 @@ class ResponseRunner:
         out: EventQueue[LiveEvent],
         clock: Clock,
         admit: Admit,
-        waiting: Waiting,
-        heard: Callable[[Response, str], None],
+        lead_ins: LeadInPlayer,
+        on_transcript: Callable[[Response, str], None],
     ) -> None:
         self._session = session
         self._out = out
         self._clock = clock
         self._admit = admit
-        self._waiting = waiting
-        self._heard = heard
+        self._lead_ins = lead_ins
+        self._heard = on_transcript
         self._turns = anyio.Lock()  # one is made at a time,
-        self._giving_out = anyio.Lock()  # and one goes out
+        self._sending = anyio.Lock()  # and one goes out
         self._ids = itertools.count(1)
         self._recent: deque[Response] = deque(maxlen=REMEMBERED)
-        self.tasks: TaskGroup
+        self._tasks: TaskGroup
+
+    def open(self, tasks: TaskGroup) -> None:
+        """Gives the runner the task group of its turns; called once, before everything else."""
+        self._tasks = tasks
 
     def find(self, response_id: str) -> Response | None:
-        return next((answer for answer in self._recent if answer.id == response_id), None)
+        return next((response for response in self._recent if response.id == response_id), None)
 
     def start(
         self,
@@ -91,61 +95,61 @@ class ResponseRunner:
         options: TurnOptions | None = None,
         context: object = None,
     ) -> Response:
-        """Begins to make an answer."""
-        answer = Response(f"answer_{next(self._ids)}", parts, options or TurnOptions(), context)
-        answer.started_at = self._clock.now()
-        self._recent.append(answer)
-        self.tasks.start_soon(self._make, answer)
-        self.tasks.start_soon(self._give_out, answer)
-        return answer
+        """Begins to make an response."""
+        response = Response(f"response_{next(self._ids)}", parts, options or TurnOptions(), context)
+        response.started_at = self._clock.now()
+        self._recent.append(response)
+        self._tasks.start_soon(self._generate, response)
+        self._tasks.start_soon(self._send, response)
+        return response
 
-    def commit(self, answer: Response, *, question_ended_at: float | None = None) -> None:
+    def commit(self, response: Response, *, question_ended_at: float | None = None) -> None:
         """What was asked is certain."""
-        answer.question_ended_at = question_ended_at
-        answer.commit.set()
+        response.question_ended_at = question_ended_at
+        response.commit.set()
 
-    def drop(self, answer: Response) -> None:
-        """What was asked has changed: nothing of the answer will be heard or remembered."""
-        assert not answer.commit.is_set(), "it is certain already"
-        answer.dropped = True
-        answer.scope.cancel()
-        answer.commit.set()
-        if answer.made.is_set():
-            self._settle(answer)
-        seconds = self._clock.now() - answer.started_at
-        self._out.put_nowait(SpeculationDropped(seconds))
+    def discard(self, response: Response) -> None:
+        """What was asked has changed: nothing of the response will be heard or remembered."""
+        assert not response.commit.is_set(), "it is certain already"
+        response.discarded = True
+        response.scope.cancel()
+        response.commit.set()
+        if response.generated.is_set():
+            self._settle(response)
+        seconds = self._clock.now() - response.started_at
+        self._out.put_nowait(SpeculationDiscarded(seconds))
 
-    def stop(self, answer: Response, reason: Reason) -> None:
+    def stop(self, response: Response, reason: Reason) -> None:
         """Ends it. What was not heard of it is cut from the history."""
-        if answer.stopped:
+        if response.stopped:
             return
         now = self._clock.now()
-        answer.heard = answer.playback.own(answer.playback.played(now))
-        if not answer.passed_on:
-            answer.reason = reason
-        if not answer.made.is_set():
-            self.tasks.start_soon(self._cancel, answer)
+        response.played_s = response.playback.own(response.playback.played(now))
+        if not response.sent:
+            response.reason = reason
+        if not response.generated.is_set():
+            self._tasks.start_soon(self._cancel, response)
             return
-        self._cut(answer)
-        if answer.passed_on:
-            self._out.put_nowait(Interrupted(answer.id, answer.heard, answer.heard_text))
+        self._cut(response)
+        if response.sent:
+            self._out.put_nowait(Interrupted(response.id, response.played_s, response.played_text))
 
-    def truncate(self, answer: Response, played: float) -> str:
+    def truncate(self, response: Response, played: float) -> str:
         """The listener has heard `played` seconds of all its sound; gives the text heard."""
-        answer.playback.reported(played, self._clock.now())
-        if answer.stopped or answer.made.is_set():
-            answer.heard = answer.playback.own(played)
-        if answer.made.is_set():
-            self._cut(answer)
-        return answer.heard_text
+        response.playback.reported(played, self._clock.now())
+        if response.stopped or response.generated.is_set():
+            response.played_s = response.playback.own(played)
+        if response.generated.is_set():
+            self._cut(response)
+        return response.played_text
 
     def add(self, message: UserMessage) -> None:
         """Was said, and is not answered."""
-        self.tasks.start_soon(self._add, message)
+        self._tasks.start_soon(self._add, message)
 
     def edit(self, change: Callable[[], None]) -> None:
         """Calls it once no turn runs, and before those asked for later do."""
-        self.tasks.start_soon(self._edit, change)
+        self._tasks.start_soon(self._edit, change)
 
     async def _edit(self, change: Callable[[], None]) -> None:
         async with self._turns:
@@ -155,120 +159,122 @@ class ResponseRunner:
         async with self._turns:
             self._session.add(message)
 
-    async def _cancel(self, answer: Response) -> None:
+    async def _cancel(self, response: Response) -> None:
         """By the session where it can be: the turn's last events then still come."""
-        if not answer.begun.is_set() or not await self._session.cancel():
-            answer.scope.cancel()
+        if not response.begun.is_set() or not await self._session.cancel():
+            response.scope.cancel()
 
-    async def _make(self, answer: Response) -> None:
+    async def _generate(self, response: Response) -> None:
         try:
             async with self._turns:
-                answer.begun.set()
+                response.begun.set()
                 before = len(self._session.history)
-                if not answer.stopped:
-                    with answer.scope:
-                        await self._run(answer)
-                self._settle(answer)
+                if not response.stopped:
+                    with response.scope:
+                        await self._run(response)
+                self._settle(response)
                 self._session.history.forget_audio()
-                answer.messages = _own(self._session.history[before:], answer)
+                response.messages = _own(self._session.history[before:], response)
         finally:
-            answer.begun.set()
-            answer.made.set()
-            answer.events.close()
+            response.begun.set()
+            response.generated.set()
+            response.events.close()
 
-    async def _run(self, answer: Response) -> None:
+    async def _run(self, response: Response) -> None:
         try:
-            async with aclosing(self._admit(self._turn(answer))) as events:
+            async with aclosing(self._admit(self._turn(response))) as events:
                 async for event in events:
-                    self._see(answer, event)
-                    await answer.events.put(event)
+                    self._handle(response, event)
+                    await response.events.put(event)
         except AssistantError as error:
-            self._fail(answer, str(error))
+            self._fail(response, str(error))
         except Exception as error:
             logger.exception("A response failed")
-            self._fail(answer, str(error) or "The response failed unexpectedly.")
+            self._fail(response, str(error) or "The response failed unexpectedly.")
 
-    def _fail(self, answer: Response, message: str) -> None:
-        answer.refused = not answer.turn_id
-        answer.events.put_nowait(Failed(message))
+    def _fail(self, response: Response, message: str) -> None:
+        response.refused = not response.turn_id
+        response.events.put_nowait(Failed(message))
 
-    def _turn(self, answer: Response) -> Turn:
-        options = answer.options
-        if answer.parts is None:
+    def _turn(self, response: Response) -> Turn:
+        options = response.options
+        if response.parts is None:
             return self._session.respond(**options)
-        options["commit"] = answer.commit
-        return self._session.ask(*answer.parts, message_id=answer.message_id, **options)
+        options["commit"] = response.commit
+        return self._session.ask(*response.parts, message_id=response.message_id, **options)
 
-    def _see(self, answer: Response, event: Event) -> None:
+    def _handle(self, response: Response, event: Event) -> None:
         if isinstance(event, TurnStarted):
-            answer.turn_id = event.turn_id
-        elif isinstance(event, Transcript) and not answer.commit.is_set():
-            self._heard(answer, event.text)
+            response.turn_id = event.turn_id
+        elif isinstance(event, Transcript) and not response.commit.is_set():
+            self._heard(response, event.text)
 
-    def _settle(self, answer: Response) -> None:
+    def _settle(self, response: Response) -> None:
         """The turn is over: undone where it was dropped, cut where it was stopped."""
-        if answer.dropped and answer.turn_id:
-            self._session.drop(answer.turn_id)
-        elif answer.heard is not None:
-            self._cut(answer)
+        if response.discarded and response.turn_id:
+            self._session.drop(response.turn_id)
+        elif response.played_s is not None:
+            self._cut(response)
 
-    def _cut(self, answer: Response) -> None:
-        assert answer.heard is not None
-        if answer.turn_id:
-            text = self._session.truncate(answer.heard, answer.turn_id)
-            answer.heard_text = text or ""
+    def _cut(self, response: Response) -> None:
+        assert response.played_s is not None
+        if response.turn_id:
+            text = self._session.truncate(response.played_s, response.turn_id)
+            response.played_text = text or ""
 
-    async def _give_out(self, answer: Response) -> None:
-        await answer.commit.wait()
-        if answer.dropped:
+    async def _send(self, response: Response) -> None:
+        await response.commit.wait()
+        if response.discarded:
             return
-        async with self._giving_out:
-            await answer.begun.wait()
+        async with self._sending:
+            await response.begun.wait()
             now = self._clock.now()
-            waited = 0.0 if answer.question_ended_at is None else now - answer.question_ended_at
-            await self._out.put(self._started(answer, waited))
-            ended = await self._pass_on(answer)
-            answer.passed_on = True
-            reason = answer.reason or ended.reason
-            await self._out.put(ResponseEnded(answer.id, reason, ended, answer.messages))
-            if answer.heard is not None:
-                self._out.put_nowait(Interrupted(answer.id, answer.heard, answer.heard_text))
+            waited = 0.0 if response.question_ended_at is None else now - response.question_ended_at
+            await self._out.put(self._started(response, waited))
+            ended = await self._send_events(response)
+            response.sent = True
+            reason = response.reason or ended.reason
+            await self._out.put(ResponseEnded(response.id, reason, ended, response.messages))
+            if response.played_s is not None:
+                self._out.put_nowait(
+                    Interrupted(response.id, response.played_s, response.played_text)
+                )
 
-    def _started(self, answer: Response, waited: float) -> ResponseStarted:
+    def _started(self, response: Response, waited: float) -> ResponseStarted:
         return ResponseStarted(
-            answer.id, waited, answer.speculated, answer.saved, context=answer.context
+            response.id, waited, response.speculated, response.saved, context=response.context
         )
 
-    async def _pass_on(self, answer: Response) -> TurnEnded:
+    async def _send_events(self, response: Response) -> TurnEnded:
         ended = never_ran()
-        while (event := await answer.events.get()) is not None:
+        while (event := await response.events.get()) is not None:
             if isinstance(event, TurnEnded):
                 ended = event
-            if self._is_heard(answer, event):
-                await self._out.put(ResponseEvent(answer.id, event))
-        await answer.made.wait()
+            if self._count(response, event):
+                await self._out.put(ResponseEvent(response.id, event))
+        await response.generated.wait()
         return ended
 
-    def _is_heard(self, answer: Response, event: Event) -> bool:
-        """Counts it; whether it goes out: of an answer that was stopped, no word and no sound."""
+    def _count(self, response: Response, event: Event) -> bool:
+        """Counts it; whether it goes out: of an response that was stopped, no word and no sound."""
         match event:
-            case AudioChunk() | TextDelta() if answer.stopped:
+            case AudioChunk() | TextDelta() if response.stopped:
                 return False
             case AudioChunk():
-                answer.said = True
-                answer.playback.sent(event.seconds, self._clock.now())
+                response.has_output = True
+                response.playback.sent(event.seconds, self._clock.now())
             case TextDelta():
-                answer.said = True
+                response.has_output = True
             case ToolCallStarted():
-                self._waiting.tool_started(answer, event)
+                self._lead_ins.tool_started(response, event)
             case ToolCallFinished():
-                self._waiting.tool_finished(answer, event)
+                self._lead_ins.tool_finished(response, event)
             case VoiceChanged():
-                self.tasks.start_soon(self._waiting.prepare)
+                self._tasks.start_soon(self._lead_ins.prepare)
         return True
 
 
-def _own(messages: list[Message], answer: Response) -> tuple[Message, ...]:
-    """What an answer has put into the history, without its question and what stands before it."""
+def _own(messages: list[Message], response: Response) -> tuple[Message, ...]:
+    """What an response has put into the history, without its question and what stands before it."""
     asked = [at for at, message in enumerate(messages) if isinstance(message, UserMessage)]
-    return tuple(messages[asked[-1] + 1 :] if asked and answer.parts is not None else messages)
+    return tuple(messages[asked[-1] + 1 :] if asked and response.parts is not None else messages)

@@ -1,24 +1,25 @@
-"""When a turn of the user begins and ends: the states, and what to do at each step.
+"""Turn detection: when a user turn begins and ends, and what to do at each step.
 
                      speech             long enough
        LISTENING ------------> ONSET ------------------> SPEAKING <----------+
         ^  ^  ^                  |            BEGIN      |      ^            |
-        |  |  +------------------+             a pause:  |      | goes on:   |
-        |  |      too short                    SPECULATE |      | DROP       |
+        |  |  +------------------+             a pause:  |      | goes on: DISCARD_SPECULATION
+        |  |      too short                    SPECULATE |      |            |
         |  |                                             v      |            |
-        |  |  nobody answers                           MAYBE_ENDED           |
+        |  |  no response                            ENDPOINTING             |
         |  +------------------------------------------------+                |
         |                                    silence long   |                |
-        | the answer was played              enough: COMMIT v                |
-        +----------------------------------------------- ANSWERING           |
+        | the response was played            enough: COMMIT v                |
+        +----------------------------------------------- RESPONDING          |
                                                           |     ^            |
                                         speech over it:   |     | too short: |
                                                 PAUSE     v     | RESUME     |
                                                       INTERRUPTED -----------+
                                                            long enough: BEGIN, INTERRUPT
 
-Time is counted in frames of sound, so the same sound always takes the same turns, and a test needs
-no clock. Speech without an end is cut (COMMIT out of SPEAKING).
+Endpointing waits for a short silence if the sentence is complete, and for a long one if it isn't.
+Time is counted in frames of audio, so that the same audio always leads to the same turns, and a
+test needs no clock. Speech without an end is cut (COMMIT out of SPEAKING).
 """
 
 from __future__ import annotations
@@ -30,42 +31,45 @@ from assistant.live.vad.frames import FRAME_S
 
 FRAME_MS = round(FRAME_S * 1000)
 GAP_MS = 256
-"""Silence after which speech that was too short is over."""
+"""Silence after which speech that was too short is discarded, in milliseconds."""
 PAUSE_MS = 32
-"""Speech over the answer that lets its sound pause, where it can."""
+"""Speech over a response after which its audio is paused, if it can be, in milliseconds."""
 GOES_ON_MS = 32
-"""Speech after a pause from which on the user has gone on."""
+"""Speech after a pause that shows that the user goes on, in milliseconds."""
 
 
 class State(Enum):
+    """Where the conversation is; see the diagram."""
+
     LISTENING = auto()
     ONSET = auto()
     SPEAKING = auto()
-    MAYBE_ENDED = auto()
-    ANSWERING = auto()
+    ENDPOINTING = auto()
+    RESPONDING = auto()
     INTERRUPTED = auto()
 
 
 class Action(Enum):
-    BEGIN = auto()  # the user's turn has begun
-    SPECULATE = auto()  # it may be over: begin to make the answer
-    DROP = auto()  # it is not: throw that away
+    """What to do next; see the diagram."""
+
+    BEGIN = auto()  # the user turn has begun
+    SPECULATE = auto()  # it may be over: start a speculative response
+    DISCARD_SPECULATION = auto()  # it is not over: discard that response
     COMMIT = auto()  # it is over
-    PAUSE = auto()  # stop the sound of the answer, and keep it
-    RESUME = auto()  # let it go on
-    INTERRUPT = auto()  # stop the answer
-    FORGET = auto()  # what sounded like speech was none
+    PAUSE = auto()  # pause the audio of the response
+    RESUME = auto()  # resume it
+    INTERRUPT = auto()  # stop the response
 
 
 class TurnDetector:
-    """Fed with frames of FRAME_MS; says what to do. `pausable`: the sound can stop and go on."""
+    """Decides by frames of FRAME_MS. `pausable`: the audio of a response can pause and resume."""
 
     def __init__(self, settings: LiveSettings, *, pausable: bool = False) -> None:
         self.settings = settings
         self.pausable = pausable
         self.state = State.LISTENING
         self.complete: bool | None = None
-        """Whether the sentence may end here, as far as anybody knows."""
+        """Whether the sentence is complete; None if that is not known."""
         self._total_ms = 0  # since the speech began
         self._speech_ms = 0  # of speech in it
         self._run_ms = 0  # speech since the last silence
@@ -73,7 +77,7 @@ class TurnDetector:
         self._paused = False
 
     def frame(self, speech: bool) -> list[Action]:
-        """The next 32 ms of sound."""
+        """Takes the next frame and returns what to do, in this order."""
         self._count(speech)
         match self.state:
             case State.LISTENING:
@@ -82,10 +86,10 @@ class TurnDetector:
                 return self._onset()
             case State.SPEAKING:
                 return self._speaking()
-            case State.MAYBE_ENDED:
-                return self._maybe_ended()
-            case State.ANSWERING:
-                return self._answering(speech)
+            case State.ENDPOINTING:
+                return self._endpointing()
+            case State.RESPONDING:
+                return self._responding(speech)
             case State.INTERRUPTED:
                 return self._interrupted()
 
@@ -111,7 +115,6 @@ class TurnDetector:
             return [Action.BEGIN]
         if self._silence_ms >= GAP_MS:
             self.state = State.LISTENING
-            return [Action.FORGET]
         return []
 
     def _speaking(self) -> list[Action]:
@@ -120,15 +123,15 @@ class TurnDetector:
         pause_ms = self.settings.speculate_ms or self.settings.silence_ms
         if self._silence_ms < min(pause_ms, self.settings.silence_ms):
             return []
-        self.state = State.MAYBE_ENDED
+        self.state = State.ENDPOINTING
         self.complete = None
         speculate = [Action.SPECULATE] if self.settings.speculate_ms else []
-        return speculate + self._maybe_ended()
+        return speculate + self._endpointing()
 
-    def _maybe_ended(self) -> list[Action]:
+    def _endpointing(self) -> list[Action]:
         if self._run_ms >= GOES_ON_MS:
             self.state = State.SPEAKING
-            return [Action.DROP]
+            return [Action.DISCARD_SPECULATION]
         return self._commit() if self._silence_ms >= self._silence_limit_ms() else []
 
     def _silence_limit_ms(self) -> int:
@@ -138,7 +141,7 @@ class TurnDetector:
             return (short + long) // 2
         return short if self.complete else long
 
-    def _answering(self, speech: bool) -> list[Action]:
+    def _responding(self, speech: bool) -> list[Action]:
         if not speech or not self.settings.interrupt:
             return []
         self._start(State.INTERRUPTED)
@@ -150,8 +153,8 @@ class TurnDetector:
             self.state, self._paused = State.SPEAKING, False
             return [Action.BEGIN, Action.INTERRUPT]
         if self._silence_ms >= GAP_MS:
-            self.state = State.ANSWERING
-            return [Action.FORGET, *self._resume()]
+            self.state = State.RESPONDING
+            return self._resume()
         if self.pausable and not self._paused and self._run_ms >= PAUSE_MS:
             self._paused = True
             return [Action.PAUSE]
@@ -170,20 +173,20 @@ class TurnDetector:
         self.state = State.LISTENING
         return [Action.COMMIT]
 
-    def answer_began(self) -> None:
-        """An answer is being made, or its sound plays: speech from here on is over it."""
+    def response_started(self) -> None:
+        """Notes that a response is generated or played: speech from now on interrupts it."""
         if self.state is State.LISTENING:
-            self.state = State.ANSWERING
+            self.state = State.RESPONDING
 
-    def answer_over(self) -> None:
-        """It has been played, or stopped. Speech that has begun meanwhile is a turn of its own."""
-        if self.state is State.ANSWERING:
+    def response_over(self) -> None:
+        """Notes that it was played or stopped; speech that began meanwhile becomes a user turn."""
+        if self.state is State.RESPONDING:
             self.state = State.LISTENING
         elif self.state is State.INTERRUPTED:
             self.state, self._paused = State.ONSET, False
 
     def reset(self) -> None:
-        """Whatever was being said is not to be heard (manual mode, a cleared buffer)."""
-        answering = self.state in (State.ANSWERING, State.INTERRUPTED)
-        self.state = State.ANSWERING if answering else State.LISTENING
+        """Discards the user turn that has begun (manual mode, a cleared buffer)."""
+        responding = self.state in (State.RESPONDING, State.INTERRUPTED)
+        self.state = State.RESPONDING if responding else State.LISTENING
         self._paused = False

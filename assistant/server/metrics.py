@@ -33,7 +33,7 @@ from assistant.live.events import (
     ResponseEvent,
     ResponseResumed,
     ResponseStarted,
-    SpeculationDropped,
+    SpeculationDiscarded,
 )
 
 Segment = Literal["queue", "model", "tools", "speech"]
@@ -215,7 +215,7 @@ class LiveMeter:
                 self._spoken_until.pop(event.response_id, None)
                 if event.reason == "cancelled":
                     self._cancelled = event.response_id
-            case SpeculationDropped():
+            case SpeculationDiscarded():
                 self._figures.speculations.labels("dropped").inc()
             case Interrupted() if event.response_id != self._cancelled:
                 self._figures.interruptions.inc()

@@ -131,7 +131,7 @@ def heard(
     ears = ears or VoiceActivityDetector(DEFAULTS, rate)
     size = rate // 50
     packets = (samples[at : at + size] for at in range(0, len(samples), size))
-    return [frame for packet in packets for frame in ears.hear(packet)]
+    return [frame for packet in packets for frame in ears.push(packet)]
 
 
 def runs(frames: Sequence[Frame]) -> list[tuple[bool, float, float]]:

@@ -35,9 +35,21 @@ from tests.live.recordings import (
 )
 
 
-def scripted(probabilities: Sequence[float]) -> Callable[[Pcm16], float]:
+class Judge:
+    """A speech detector that is a function of the frame."""
+
+    def __init__(self, probability: Callable[[Pcm16], float]) -> None:
+        self.probability = probability
+
+    def __call__(self, samples: Pcm16) -> float:
+        return self.probability(samples)
+
+    def reset(self) -> None: ...
+
+
+def scripted(probabilities: Sequence[float]) -> Judge:
     script = iter(probabilities)
-    return lambda samples: next(script)
+    return Judge(lambda samples: next(script))
 
 
 VARIANTS: dict[str, tuple[int, Callable[[Signal], Signal], Callable[[Pcm16], Pcm16]]] = {
@@ -100,10 +112,10 @@ def test_the_greatest_samples_are_heard_without_an_error() -> None:
 )
 def test_the_frames_are_the_same_however_the_sound_is_cut(rate: int, sizes: list[int]) -> None:
     samples = pcm(np.concatenate((silence(0.4, rate), recording("roll_a_dice", rate))))
-    whole = VoiceActivityDetector(DEFAULTS, rate).hear(samples)
+    whole = VoiceActivityDetector(DEFAULTS, rate).push(samples)
     ears, at, cut = VoiceActivityDetector(DEFAULTS, rate), 0, []
     for size in itertools.chain(sizes, itertools.repeat(100_000)):
-        cut += ears.hear(samples[at : at + size])
+        cut += ears.push(samples[at : at + size])
         at += size
         if at >= len(samples):
             break
@@ -118,14 +130,14 @@ def test_no_single_frame_of_speech_or_pause_comes_between(
     probabilities: list[float], threshold: float
 ) -> None:
     ears = VoiceActivityDetector(LiveSettings(threshold=threshold), 16_000, scripted(probabilities))
-    frames = ears.hear(np.zeros(512 * len(probabilities), np.int16))
+    frames = ears.push(np.zeros(512 * len(probabilities), np.int16))
     between = runs(frames)[1:-1]
     assert all(round((end - begin) / FRAME_S) >= 2 for _, begin, end in between)
 
 
 def labels(probabilities: Sequence[float], ears_settings: LiveSettings = DEFAULTS) -> str:
     ears = VoiceActivityDetector(ears_settings, 16_000, scripted(probabilities))
-    frames = ears.hear(np.zeros(512 * len(probabilities), np.int16))
+    frames = ears.push(np.zeros(512 * len(probabilities), np.int16))
     return "".join("x" if frame.speech else "." for frame in frames)
 
 
@@ -135,21 +147,21 @@ def test_speech_begins_at_the_threshold_and_goes_on_a_little_below_it() -> None:
 
 def test_a_threshold_may_be_set_while_someone_speaks() -> None:
     ears = VoiceActivityDetector(DEFAULTS, 16_000, scripted([0.7] * 8))
-    first = ears.hear(np.zeros(512 * 4, np.int16))
+    first = ears.push(np.zeros(512 * 4, np.int16))
     ears.settings = LiveSettings(threshold=0.9)
     assert [frame.speech for frame in first] == [True] * 4
-    assert [frame.speech for frame in ears.hear(np.zeros(512 * 4, np.int16))] == [False] * 4
+    assert [frame.speech for frame in ears.push(np.zeros(512 * 4, np.int16))] == [False] * 4
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 24_000, 44_100, 48_000])
 def test_a_frame_says_when_its_sound_was_received_also_after_ten_minutes(rate: int) -> None:
-    ears = VoiceActivityDetector(DEFAULTS, rate, lambda samples: 0.0)
+    ears = VoiceActivityDetector(DEFAULTS, rate, Judge(lambda samples: 0.0))
     quiet = np.zeros(rate * 10, np.int16)
     click = quiet.copy()
     click[rate * 7 + rate // 4] = 32_767
     for _ in range(60):
-        ears.hear(quiet)
-    frames = ears.hear(click)
+        ears.push(quiet)
+    frames = ears.push(click)
     loudest = max(frames, key=lambda frame: np.abs(frame.samples).max())
     at = loudest.start + np.argmax(np.abs(loudest.samples)) / 16_000
     assert at == pytest.approx(607.25, abs=0.0001)
@@ -157,18 +169,20 @@ def test_a_frame_says_when_its_sound_was_received_also_after_ten_minutes(rate: i
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 24_000, 48_000])
 def test_a_frame_comes_as_soon_as_its_sound_is_there(rate: int) -> None:
-    ears = VoiceActivityDetector(DEFAULTS, rate, lambda samples: 0.0)
+    ears = VoiceActivityDetector(DEFAULTS, rate, Judge(lambda samples: 0.0))
     step = rate // 1_000
     for number in range(1, 1_000):
-        for frame in ears.hear(np.zeros(step, np.int16)):
+        for frame in ears.push(np.zeros(step, np.int16)):
             assert number / 1_000 - (frame.start + FRAME_S) <= 0.0051
 
 
 def test_after_a_reset_time_goes_on_and_a_frame_that_had_begun_is_forgotten() -> None:
-    ears = VoiceActivityDetector(DEFAULTS, 8_000, lambda samples: float(np.abs(samples).max() > 0))
-    ears.hear(np.full(8_100, 9_000, np.int16))
+    ears = VoiceActivityDetector(
+        DEFAULTS, 8_000, Judge(lambda samples: float(np.abs(samples).max() > 0))
+    )
+    ears.push(np.full(8_100, 9_000, np.int16))
     ears.reset(48_000)
-    frames = ears.hear(np.zeros(48_000, np.int16))
+    frames = ears.push(np.zeros(48_000, np.int16))
     assert frames[0].start == pytest.approx(8_100 / 8_000)
     assert [frame.start - frames[0].start for frame in frames] == pytest.approx(
         [number * FRAME_S for number in range(len(frames))]
@@ -182,8 +196,8 @@ def test_two_streams_at_once_hear_what_each_would_hear_alone() -> None:
     first, second = VoiceActivityDetector(DEFAULTS, 16_000), VoiceActivityDetector(DEFAULTS, 16_000)
     together: tuple[list[Frame], list[Frame]] = ([], [])
     for at in range(0, length, 320):
-        together[0].extend(first.hear(one[at : at + 320]))
-        together[1].extend(second.hear(two[at : at + 320]))
+        together[0].extend(first.push(one[at : at + 320]))
+        together[1].extend(second.push(two[at : at + 320]))
     for frames, samples in zip(together, (one, two), strict=True):
         alone = heard(samples[: -(-length // 320) * 320])
         assert [f.speech for f in frames] == [f.speech for f in alone[: len(frames)]]
@@ -197,7 +211,7 @@ def test_a_rate_that_is_none_is_refused_in_words() -> None:
 def test_importing_ears_loads_no_network() -> None:
     code = (
         "import sys, assistant.live.vad.frames\n"
-        "print([name for name in sys.modules if 'onnx' in name or 'silero' in name])"
+        "print([name for name in sys.modules if 'onnx' in name or 'pysilero' in name])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

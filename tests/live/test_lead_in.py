@@ -166,7 +166,7 @@ async def test_each_phrase_is_spoken_in_a_second_or_so(settings: Settings, langu
     async with Assistant(settings) as assistant:
         lead_ins = LeadIns(PhraseCache(assistant))
         for text in lead_ins.texts([], language):
-            samples = await lead_ins.phrases.sound(text, Voice(), language)
+            samples = await lead_ins.phrases.audio(text, Voice(), language)
             assert 0.3 < len(samples) / OUTPUT_RATE < 2.0
 
 

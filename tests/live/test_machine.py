@@ -32,12 +32,16 @@ def fed(machine: TurnDetector, script: str) -> list[Action]:
     [
         ("-5000", [], State.LISTENING),
         ("+96", [], State.ONSET),
-        ("+96 -320", [Action.FORGET], State.LISTENING),
+        ("+96 -320", [], State.LISTENING),
         ("+96 -96 +96", [Action.BEGIN], State.SPEAKING),
         ("+1000 -192", [Action.BEGIN], State.SPEAKING),
-        ("+1000 -224", [Action.BEGIN, Action.SPECULATE], State.MAYBE_ENDED),
-        ("+1000 -224 +64", [Action.BEGIN, Action.SPECULATE, Action.DROP], State.SPEAKING),
-        ("+1000 -576", [Action.BEGIN, Action.SPECULATE], State.MAYBE_ENDED),
+        ("+1000 -224", [Action.BEGIN, Action.SPECULATE], State.ENDPOINTING),
+        (
+            "+1000 -224 +64",
+            [Action.BEGIN, Action.SPECULATE, Action.DISCARD_SPECULATION],
+            State.SPEAKING,
+        ),
+        ("+1000 -576", [Action.BEGIN, Action.SPECULATE], State.ENDPOINTING),
         ("+1000 -608", [Action.BEGIN, Action.SPECULATE, Action.COMMIT], State.LISTENING),
         ("+5024", [Action.BEGIN, Action.COMMIT], State.LISTENING),
     ],
@@ -69,10 +73,10 @@ def test_what_was_complete_is_asked_anew_after_the_user_went_on() -> None:
     ("pausable", "script", "actions", "state"),
     [
         (False, "+128", [], State.INTERRUPTED),
-        (False, "+128 -320", [Action.FORGET], State.ANSWERING),
+        (False, "+128 -320", [], State.RESPONDING),
         (False, "+160", [Action.BEGIN, Action.INTERRUPT], State.SPEAKING),
         (True, "+32", [Action.PAUSE], State.INTERRUPTED),
-        (True, "+320 -320", [Action.PAUSE, Action.FORGET, Action.RESUME], State.ANSWERING),
+        (True, "+320 -320", [Action.PAUSE, Action.RESUME], State.RESPONDING),
         (True, "+416", [Action.PAUSE, Action.BEGIN, Action.INTERRUPT], State.SPEAKING),
     ],
 )
@@ -80,15 +84,15 @@ def test_speech_over_the_answer(
     pausable: bool, script: str, actions: list[Action], state: State
 ) -> None:
     machine = TurnDetector(SETTINGS, pausable=pausable)
-    machine.answer_began()
+    machine.response_started()
     assert fed(machine, script) == actions
     assert machine.state is state
 
 
 def test_an_answer_that_ends_under_the_first_syllable_makes_it_a_turn() -> None:
     machine = TurnDetector(SETTINGS, pausable=True)
-    machine.answer_began()
+    machine.response_started()
     fed(machine, "+96")
-    machine.answer_over()
+    machine.response_over()
     assert machine.state is State.ONSET
     assert fed(machine, "+64") == [Action.BEGIN]

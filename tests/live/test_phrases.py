@@ -71,7 +71,7 @@ class TestWithTheEmbeddedEngine:
 
     async def test_a_phrase_starts_and_ends_with_speech(self, phrases: PhraseCache) -> None:
         for text, language in (("Let me check.", "en"), ("请稍等。", "zh"), ("Un instant.", "fr")):
-            samples = await phrases.sound(text, Voice(), language)
+            samples = await phrases.audio(text, Voice(), language)
             assert 0.4 < len(samples) / OUTPUT_RATE < 1.6
             loudest = np.abs(samples.astype(np.int32)).max()
             first, last = samples[: OUTPUT_RATE // 25], samples[-OUTPUT_RATE // 8 :]
@@ -80,18 +80,18 @@ class TestWithTheEmbeddedEngine:
 
     async def test_it_is_there_at_once_the_second_time(self, phrases: PhraseCache) -> None:
         assert phrases.ready("One moment.", Voice(), "en") is None
-        samples = await phrases.sound("One moment.", Voice(), "en")
+        samples = await phrases.audio("One moment.", Voice(), "en")
         assert phrases.ready("One moment.", Voice(), "en") is samples
-        assert await phrases.sound("One moment.", Voice(), "en") is samples
+        assert await phrases.audio("One moment.", Voice(), "en") is samples
         with pytest.raises(ValueError, match="read-only"):
             samples[0] = 1
 
     async def test_each_voice_and_language_has_a_sound_of_its_own(
         self, phrases: PhraseCache
     ) -> None:
-        normal = await phrases.sound("Moment.", Voice(), "en")
-        deep = await phrases.sound("Moment.", DEEP, "en")
-        german = await phrases.sound("Moment.", Voice(), "de")
+        normal = await phrases.audio("Moment.", Voice(), "en")
+        deep = await phrases.audio("Moment.", DEEP, "en")
+        german = await phrases.audio("Moment.", Voice(), "de")
         assert not np.array_equal(normal, deep)
         assert not np.array_equal(normal, german)
 
@@ -103,7 +103,7 @@ class TestWithTheEmbeddedEngine:
 
     async def test_a_text_without_words_is_refused(self, phrases: PhraseCache) -> None:
         with pytest.raises(AssistantError, match="the engine gave no sound"):
-            await phrases.sound("...", Voice(), "en")
+            await phrases.audio("...", Voice(), "en")
 
 
 async def test_many_who_ask_share_one_rendering(settings: Settings) -> None:
@@ -112,7 +112,7 @@ async def test_many_who_ask_share_one_rendering(settings: Settings) -> None:
     async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
 
         async def ask() -> None:
-            sounds.append(await phrases.sound("One moment.", Voice(), "en"))
+            sounds.append(await phrases.audio("One moment.", Voice(), "en"))
 
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
@@ -134,10 +134,10 @@ async def test_who_gives_up_does_not_spoil_it_for_the_others(settings: Settings)
 
         async def give_up() -> None:
             with impatient:
-                await phrases.sound("One moment.", Voice(), "en")
+                await phrases.audio("One moment.", Voice(), "en")
 
         async def wait() -> None:
-            sounds.append(await phrases.sound("One moment.", Voice(), "en"))
+            sounds.append(await phrases.audio("One moment.", Voice(), "en"))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(give_up)  # the one who asked first
@@ -153,7 +153,7 @@ async def test_what_was_begun_is_kept_when_nobody_waits_any_more(settings: Setti
     go_on = anyio.Event()
     async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(phrases.sound, "One moment.", Voice(), "en")
+            tasks.start_soon(phrases.audio, "One moment.", Voice(), "en")
             await until(lambda: bool(engine.requests))
             tasks.cancel_scope.cancel()
         go_on.set()
@@ -165,11 +165,11 @@ async def test_what_was_not_begun_is_dropped_when_nobody_waits_any_more(settings
     async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
         async with anyio.create_task_group() as tasks:
             for number in range(50):
-                tasks.start_soon(phrases.sound, f"Phrase {number}.", Voice(), "en")
+                tasks.start_soon(phrases.audio, f"Phrase {number}.", Voice(), "en")
             await until(lambda: len(engine.requests) == RENDERINGS_AT_ONCE)
             tasks.cancel_scope.cancel()
         go_on.set()
-        await phrases.sound("The last one.", Voice(), "en")
+        await phrases.audio("The last one.", Voice(), "en")
         assert len(engine.requests) == RENDERINGS_AT_ONCE + 1
 
 
@@ -185,7 +185,7 @@ async def test_a_failure_reaches_all_who_wait_and_is_not_kept(
 
         async def ask() -> None:
             try:
-                await phrases.sound("One moment.", Voice(), "en")
+                await phrases.audio("One moment.", Voice(), "en")
             except AssistantError as error:
                 problems.append(str(error))
 
@@ -197,7 +197,7 @@ async def test_a_failure_reaches_all_who_wait_and_is_not_kept(
         assert [record.getMessage() for record in caplog.records] == problems[:1]
         assert phrases.ready("One moment.", Voice(), "en") is None
         broken[0] = False
-        assert len(await phrases.sound("One moment.", Voice(), "en")) > 0
+        assert len(await phrases.audio("One moment.", Voice(), "en")) > 0
         assert len(engine.requests) == 2
 
 
@@ -205,7 +205,7 @@ async def test_a_defect_of_the_engine_does_not_end_the_assistant(settings: Setti
     async with scripted(settings, ZeroDivisionError("a defect")) as (phrases, _):
         for _attempt in range(2):
             with pytest.raises(AssistantError, match="failed unexpectedly"):
-                await phrases.sound("One moment.", Voice(), "en")
+                await phrases.audio("One moment.", Voice(), "en")
 
 
 async def test_preparing_goes_on_after_what_cannot_be_rendered(settings: Settings) -> None:
@@ -223,7 +223,7 @@ async def test_the_least_recently_used_go_first_when_there_is_no_room(settings: 
     room_for_two = 2 * second.samples.nbytes + 10_000
     async with scripted(settings, second, budget_bytes=room_for_two) as (phrases, engine):
         for text in ("a", "b", "a", "c"):
-            await phrases.sound(text, Voice(), "en")
+            await phrases.audio(text, Voice(), "en")
         assert phrases.ready("b", Voice(), "en") is None
         assert phrases.ready("a", Voice(), "en") is not None
         assert phrases.ready("c", Voice(), "en") is not None
@@ -232,14 +232,14 @@ async def test_the_least_recently_used_go_first_when_there_is_no_room(settings: 
 
 async def test_what_is_larger_than_the_room_is_given_and_not_kept(settings: Settings) -> None:
     async with scripted(settings, Speech(tone(1000)), budget_bytes=1000) as (phrases, _):
-        assert len(await phrases.sound("a", Voice(), "en")) > OUTPUT_RATE // 2
+        assert len(await phrases.audio("a", Voice(), "en")) > OUTPUT_RATE // 2
         assert phrases.ready("a", Voice(), "en") is None
 
 
 async def test_a_text_that_is_no_phrase_is_refused(settings: Settings) -> None:
     async with scripted(settings, "Hello.") as (phrases, engine):
         with pytest.raises(AssistantError, match="characters"):
-            await phrases.sound("a" * (MAX_CHARS + 1), Voice(), "en")
+            await phrases.audio("a" * (MAX_CHARS + 1), Voice(), "en")
         assert not engine.requests
 
 
@@ -248,7 +248,7 @@ async def test_closing_the_assistant_frees_who_waits(settings: Settings) -> None
 
     async def ask(phrases: PhraseCache) -> None:
         try:
-            await phrases.sound("One moment.", Voice(), "en")
+            await phrases.audio("One moment.", Voice(), "en")
         except AssistantError as error:
             problems.append(str(error))
 

@@ -9,7 +9,7 @@ import pytest
 from assistant import AssistantError, ToolResult, tool
 from assistant.config import LiveSettings
 from assistant.events import Failed, ToolCallFinished, Transcript
-from assistant.live.events import ResponseEnded, ResponseStarted, SpeculationDropped, UserTurn
+from assistant.live.events import ResponseEnded, ResponseStarted, SpeculationDiscarded, UserTurn
 from tests.support.simulated_call import OpenCall, refusing_once
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +48,7 @@ async def test_an_answer_to_half_a_question_is_thrown_away(call: OpenCall) -> No
         await line.silence(1.2)
         assert line.text() == "To the whole."
         assert line.said() == ["To the whole."]
-        assert len(line.of(SpeculationDropped)) == 1
+        assert len(line.of(SpeculationDiscarded)) == 1
         history = line.session.history
         assert len(history) == 2
         (sound,) = line.of(UserTurn)[0].parts

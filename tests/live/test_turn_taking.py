@@ -140,7 +140,7 @@ async def test_what_is_cleared_is_not_heard(call: OpenCall) -> None:
 
 
 async def test_a_turn_may_be_heard_and_not_answered(call: OpenCall) -> None:
-    async with call(["Hello."], answers=False) as line:
+    async with call(["Hello."], auto_respond=False) as line:
         await line.speak(0.8)
         await line.silence(1.0)
         assert line.kinds() == ["SpeechStarted", "SpeechStopped", "UserTurn"]

@@ -8,8 +8,8 @@ Lengths and times are counted in samples, so they are as true after hours as in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -19,8 +19,21 @@ from assistant.config import LiveSettings
 from assistant.live.vad.gated import GatedDetector
 from assistant.live.vad.silero import FRAME_SAMPLES, RATE
 
-Detector = Callable[[Pcm16], float]
-"""The probability of speech in the next frame, (512,) at 16 kHz. May have a `reset()`."""
+
+class SpeechDetector(Protocol):
+    """Judges one stream of audio frame by frame: the extension point for other VAD models.
+
+    `LiveConversation(detector=...)` takes one, in place of Silero VAD behind a noise gate.
+    """
+
+    def __call__(self, samples: Pcm16) -> float:
+        """Returns the probability of speech in the next frame: (512,) int16 at 16 kHz."""
+        ...
+
+    def reset(self) -> None:
+        """Forgets the stream: the next frame is the first of another one."""
+        ...
+
 
 FRAME_S = FRAME_SAMPLES / RATE
 _HYSTERESIS = 0.15  # silero's: speech that goes on may be so much less probable than its begin
@@ -40,7 +53,7 @@ class VoiceActivityDetector:
     """Hears one stream. `settings` may be set at any time."""
 
     def __init__(
-        self, settings: LiveSettings, sample_rate: int, detector: Detector | None = None
+        self, settings: LiveSettings, sample_rate: int, detector: SpeechDetector | None = None
     ) -> None:
         """Raises AudioError for a rate that is none of sound."""
         self.settings = settings
@@ -49,7 +62,7 @@ class VoiceActivityDetector:
         self._rest: Pcm16
         self._begin(sample_rate)
 
-    def hear(self, samples: Pcm16) -> list[Frame]:
+    def push(self, samples: Pcm16) -> list[Frame]:
         """`samples`: int16 mono, any number of them. The frames that are complete now."""
         self._received += len(samples)
         sound = np.concatenate((self._rest, self._resampler.feed(samples)))
@@ -60,9 +73,7 @@ class VoiceActivityDetector:
     def reset(self, sample_rate: int | None = None) -> None:
         """Forgets what was heard, also a frame's begin; time goes on. A new rate may follow."""
         self._begun_s += self._received / self._sample_rate
-        reset = getattr(self._detector, "reset", None)
-        if reset is not None:
-            reset()
+        self._detector.reset()
         self._begin(sample_rate or self._sample_rate)
 
     def _begin(self, sample_rate: int) -> None:

@@ -64,7 +64,7 @@ class LiveControl:
         self._live.configure(
             self._session.live_settings,
             manual=audio.turn_detection is None,
-            answers=self.answers and self._plain,
+            auto_respond=self.answers and self._plain,
             input_rate=RATES[audio.format.type],
         )
         self._live.edit(self._session.apply)

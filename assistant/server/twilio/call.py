@@ -129,7 +129,7 @@ class Call:
         """A phrase, in the voice of the moment; nothing where it can't be made in time."""
         with anyio.move_on_after(PHRASE_S), suppress(AssistantError):  # logged where it failed
             session = self._session
-            samples = await self._phrases.sound(text, session.voice, session.language)
+            samples = await self._phrases.audio(text, session.voice, session.language)
             self.playout.put(OWN, samples)
             self.playout.end(OWN)
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import anyio
 
-from assistant.live.clock import Clock
-from assistant.live.race import wait_until
+from assistant.live.clock import Clock, wait_until
 
 MOST = 64
 

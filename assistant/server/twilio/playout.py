@@ -17,9 +17,8 @@ import soxr
 
 from assistant.audio.g711 import MU_LAW
 from assistant.audio.samples import OUTPUT_RATE, Pcm16
-from assistant.live.clock import Clock
+from assistant.live.clock import Clock, wait_until
 from assistant.live.pacer import Pacer
-from assistant.live.race import wait_until
 from assistant.server.twilio.frames import SAMPLE_RATE, Wire
 
 MARK_S = 0.5

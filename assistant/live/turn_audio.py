@@ -1,4 +1,4 @@
-"""The sound of the user's turn: what came since it began, and a little from before."""
+"""The audio of the user turn: what came since it began, and a little from before."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from assistant.live.vad.frames import FRAME_S, Frame
 from assistant.live.vad.silero import RATE
 
 TAIL_S = 0.2
-"""Kept after the last speech: its faint end, and a pause that tells that it is over."""
+"""Audio after the last speech that belongs to the turn: its faint end, and a short pause."""
 
 
-class Utterance:
-    """Holds at most `limit_s` of sound: what is older is dropped.
+class TurnAudio:
+    """Buffers the frames of one user turn, at most `limit_s` seconds: older ones are dropped.
 
-    While nobody speaks it is a window of the last `prefix_s`; `begin` opens it.
+    While nobody speaks it holds the last `prefix_s` seconds (pre-roll); `begin` starts the turn.
     """
 
     def __init__(self, prefix_s: float, limit_s: float) -> None:
@@ -26,13 +26,14 @@ class Utterance:
         self._frames: deque[Frame] = deque()
         self._speech_end = 0.0
         self._open = False
-        self._pending_s = 0.0  # sound that may turn out to be the beginning
+        self._pending_s = 0.0  # audio that may turn out to be the beginning
 
     def configure(self, prefix_s: float, limit_s: float) -> None:
+        """Changes the lengths from now on, in seconds."""
         self._prefix_s, self._limit_s = prefix_s, limit_s
 
     def add(self, frame: Frame, *, pending: bool) -> None:
-        """`pending`: perhaps the turn has begun already."""
+        """Adds a frame. `pending`: the turn may have begun already."""
         self._frames.append(frame)
         if frame.speech:
             self._speech_end = frame.start + FRAME_S
@@ -44,25 +45,22 @@ class Utterance:
             self._frames.popleft()
 
     def begin(self) -> None:
+        """Starts the turn: everything that is buffered belongs to it."""
         self._open = True
 
     def clear(self) -> None:
-        """All of it has been taken, or is not wanted."""
+        """Ends the turn and drops its audio."""
         self._frames.clear()
         self._pending_s = 0.0
         self._open = False
 
     @property
     def start(self) -> float:
-        """Where it begins, in seconds of sound received."""
+        """Where the turn begins, in seconds of audio received."""
         return self._frames[0].start if self._frames else 0.0
 
-    @property
-    def speech_end(self) -> float:
-        return self._speech_end
-
-    def sound(self, *, whole: bool = False) -> Audio | None:
-        """Up to the end of the speech and TAIL_S, or all of it; None where there is none."""
+    def audio(self, *, whole: bool = False) -> Audio | None:
+        """Returns the audio up to TAIL_S after the last speech, or all of it; None if empty."""
         until = float("inf") if whole else self._speech_end + TAIL_S
         frames = [frame.samples for frame in self._frames if frame.start < until]
         return Audio.from_pcm16(np.concatenate(frames), RATE) if frames else None
