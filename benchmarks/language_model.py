@@ -23,12 +23,12 @@ import torch
 import transformers
 
 from assistant.config import Sampling
-from assistant.engines.step_audio_2.frontend import patch_count
+from assistant.engines.step_audio_2.audio_pieces import patch_count
 from assistant.engines.step_audio_2.model import StepAudio2Model
 from assistant.engines.step_audio_2.prompt import AudioPiece, Prompt
 from assistant.engines.step_audio_2.sampling import Sampler
 from assistant.engines.step_audio_2.scheduler import Scheduler
-from assistant.engines.step_audio_2.sequence import Conversation, End, Generation
+from assistant.engines.step_audio_2.sequence import CachedPrefix, End, Generation
 from assistant.engines.step_audio_2.sizes import AudioSizes, ModelSizes, TextSizes
 
 CPU_SIZES = ModelSizes(
@@ -82,9 +82,9 @@ def prompt_of(length: int, vocab_size: int, seed: int = 0) -> Prompt:
     return Prompt(list(ids), list(ids))
 
 
-def generation(prompt: Prompt, tokens: int, conversation: Conversation | None = None) -> Generation:
+def generation(prompt: Prompt, tokens: int, conversation: CachedPrefix | None = None) -> Generation:
     return Generation(
-        conversation or Conversation(),
+        conversation or CachedPrefix(),
         prompt,
         Sampler(GREEDY),
         ends=frozenset(),
@@ -193,7 +193,7 @@ def batches(model: StepAudio2Model, sizes: tuple[int, ...], repeats: int) -> dic
 
 def conversation(model: StepAudio2Model, scheduler: Scheduler) -> tuple[list[float], list[Prompt]]:
     """Turns with 2 s of sound each: seconds to the first token of each, and its prompt."""
-    state, prompt = Conversation(), prompt_of(40, model.sizes.text.vocab_size)
+    state, prompt = CachedPrefix(), prompt_of(40, model.sizes.text.vocab_size)
     firsts, prompts = [], []
     for turn in range(TURNS):
         samples = np.random.default_rng(turn).uniform(-0.3, 0.3, 32_000).astype(np.float32)

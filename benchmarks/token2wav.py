@@ -34,6 +34,7 @@ from assistant.engines.token2wav.flow.shape import FlowShape
 from assistant.engines.token2wav.hift.generator import Hift, HiftShape
 from assistant.engines.token2wav.token2wav import ChunkJob
 from assistant.engines.token2wav.voice_prompt import VoicePrompt
+from assistant.testing.whole_utterance import whole_utterance
 
 PROMPT_TOKENS, TOKENS = 225, 93  # 9 s and 3.7 s
 RANDOM = np.random.default_rng(0)
@@ -119,7 +120,7 @@ def whole(token2wav: Token2Wav, voice: FlowPrompt, prompt: VoicePrompt) -> dict[
     def exact() -> None:
         with torch.inference_mode():
             inputs = [t.to(token2wav.device) for t in (*as_tensors, speaker)]
-            mel = token2wav.flow.whole(*inputs).transpose(1, 2)
+            mel = whole_utterance(token2wav.flow, *inputs).transpose(1, 2)
             hift = token2wav.hift
             hift.decode(mel, hift.m_source(hift.f0(mel)))
 
@@ -141,7 +142,6 @@ def streaming(token2wav: Token2Wav, voice: FlowPrompt) -> dict[str, float]:
         "steady_chunk": min(steady),
         "stream_per_second_of_audio": min(steady) * 25 / size,
         "stream_per_second_of_audio_median": float(np.median(steady)) * 25 / size,
-        "chunk_after_a_switch": min(run["switch"][0] for run in runs),
     }
 
 
@@ -155,8 +155,7 @@ def one_stream(token2wav: Token2Wav, voice: FlowPrompt) -> dict[str, list[float]
     first = push(token2wav.settings.first_chunks[0] + token2wav.flow.shape.look_ahead)
     push(4 * size)  # fills the history
     steady = [push(size) for _ in range(3)]
-    stream.switch(voice)
-    return {"first": [first], "steady": steady, "switch": [push(size)]}
+    return {"first": [first], "steady": steady}
 
 
 SCHEDULES = ((5,), (8, 8), (10, 10, 15), (10, 15), (15, 15), (20, 20), ())
@@ -193,7 +192,7 @@ def several(token2wav: Token2Wav, voice: FlowPrompt, count: int) -> dict[str, fl
     def chunk() -> None:
         ahead = token2wav.flow.shape.look_ahead
         jobs = [ChunkJob(list(tokens(size + ahead)), f, s, last=False) for f, s in states]
-        token2wav.run_all(jobs)
+        token2wav.batcher.run_all(jobs)
 
     # Until the history is full its length changes, and with it the shape that a GPU records.
     for _ in range(8 if token2wav.device.type == "cuda" else 1):

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from assistant.engines.step_audio_2.audio_pieces import encoder_log_mel
+
 pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 import torch
 from safetensors.numpy import load_file
 
-from assistant.engines.step_audio_2.cache import KeyValueCache
-from assistant.engines.step_audio_2.frontend import log_mel, patch_count
+from assistant.engines.step_audio_2.audio_pieces import patch_count
+from assistant.engines.step_audio_2.kv_cache import KeyValueCache
 from assistant.engines.step_audio_2.model import StepAudio2Model
 from assistant.engines.step_audio_2.sizes import ModelSizes
 from tests.golden.weights import GOLDEN_DIR, manifest, relative_error, weight
@@ -53,7 +55,7 @@ def cache(sizes: ModelSizes) -> KeyValueCache:
 def embeddings(model: StepAudio2Model, golden: dict[str, Any]) -> Any:
     """The embeddings of the prompt, both sounds inserted."""
     ids = torch.from_numpy(golden["input_ids"])[0]
-    heard, counts = hear(model, golden)
+    heard, counts = encode_audio(model, golden)
     x = model.language.embed(ids)
     starts = (ids == AUDIO_START).nonzero()[:, 0].tolist()
     for row, (start, count) in enumerate(zip(starts, counts.tolist(), strict=True)):
@@ -61,7 +63,7 @@ def embeddings(model: StepAudio2Model, golden: dict[str, Any]) -> Any:
     return x
 
 
-def hear(model: StepAudio2Model, golden: dict[str, Any]) -> Any:
+def encode_audio(model: StepAudio2Model, golden: dict[str, Any]) -> Any:
     mels = torch.from_numpy(golden["log_mels_padded"])
     return model.adapter(*model.encoder(mels, torch.from_numpy(golden["mel_lengths"])))
 
@@ -69,7 +71,7 @@ def hear(model: StepAudio2Model, golden: dict[str, Any]) -> Any:
 def test_the_log_mel_is_that_of_the_reference() -> None:
     vectors = load_file(GOLDEN_DIR / "audio_frontend.safetensors")
     expected = vectors["log_mel_128"]
-    actual = log_mel(vectors["wave_16k"], expected.shape[0])
+    actual = encoder_log_mel(vectors["wave_16k"], expected.shape[0])
     assert actual.shape == expected.shape
     assert relative_error(actual, expected) < 1e-4
 
@@ -91,7 +93,7 @@ def test_names_and_shapes_are_those_of_the_checkpoint(sizes: ModelSizes) -> None
 def test_the_adapter_gives_the_reference_embeddings(
     model: StepAudio2Model, golden: dict[str, Any]
 ) -> None:
-    heard, counts = hear(model, golden)
+    heard, counts = encode_audio(model, golden)
     assert counts.tolist() == golden["adapter_lengths"].tolist()
     assert relative_error(heard, golden["adapter_out"]) < 1e-4
 

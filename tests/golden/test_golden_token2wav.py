@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from assistant.testing.whole_utterance import whole_utterance
+
 torch = pytest.importorskip("torch")
 load_file = pytest.importorskip("safetensors.torch").load_file
 pytest.importorskip("transformers")
@@ -79,7 +81,9 @@ def error(ours: Any, reference: Any) -> float:
 
 def test_the_flow_makes_a_whole_utterance_like_the_reference(flow: Any) -> None:
     v = vectors("flow")
-    mel = flow.whole(v["tokens"], v["prompt_tokens"], v["prompt_mel"], v["speaker_embedding"])
+    mel = whole_utterance(
+        flow, v["tokens"], v["prompt_tokens"], v["prompt_mel"], v["speaker_embedding"]
+    )
     assert error(mel.transpose(1, 2), v["mel_offline"]) < TOLERANCE
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from assistant.engines.nn.cuda_graphs import CudaGraphs, Graphs, Recordings, Work, power_of_two
-from assistant.engines.step_audio_2.cache import KeyValueCache
+from assistant.engines.step_audio_2.kv_cache import KeyValueCache
 from assistant.engines.step_audio_2.language import LanguageModel
 
 _SMALLEST_REACH = 512

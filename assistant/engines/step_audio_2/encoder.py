@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from assistant.engines.step_audio_2.matrix import Matrix
+from assistant.engines.nn.packed_linear import Matrix
 from assistant.engines.step_audio_2.sizes import AudioSizes
 
 _ADAPTER_HIDDEN = 2048

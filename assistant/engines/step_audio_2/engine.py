@@ -15,24 +15,32 @@ import anyio.to_thread
 from assistant.config import Sampling, StepAudio2Settings
 from assistant.engines.base import EngineOutput, EngineRequest, Finish
 from assistant.engines.step_audio_2 import tasks, truncation
-from assistant.engines.step_audio_2.answer import outputs, text_of
 from assistant.engines.step_audio_2.checkpoint import Checkpoint
+from assistant.engines.step_audio_2.output_stream import SpeechStream, Vocoder, outputs, text_of
 from assistant.engines.step_audio_2.parser import THINK_CLOSE, OutputParser
 from assistant.engines.step_audio_2.prompt import Prompt, Text
-from assistant.engines.step_audio_2.prompt_builder import CALL_START, Prompter
+from assistant.engines.step_audio_2.prompt_builder import (
+    CALL_START,
+    THINK_OPENING,
+    Prompter,
+    closed_thought,
+)
 from assistant.engines.step_audio_2.sampling import Sampler
 from assistant.engines.step_audio_2.scheduler import Scheduler
-from assistant.engines.step_audio_2.sequence import Conversation, Generation, Steer
+from assistant.engines.step_audio_2.sequence import (
+    CachedPrefix,
+    Generation,
+    SampleBatch,
+    sample_batch,
+)
 from assistant.engines.step_audio_2.state import State
 from assistant.engines.step_audio_2.template import TTS_START
-from assistant.engines.step_audio_2.thinking import THINK_OPENING, closed_thought
 from assistant.engines.step_audio_2.transcripts import Transcripts
-from assistant.engines.step_audio_2.vocoder import SpeechStream, Vocoder
 from assistant.engines.threads import WorkerThreads
 from assistant.errors import EngineError
 from assistant.messages import AssistantMessage
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Variant = Literal["chat", "think", "base"]
 _READERS = 256  # threads that wait for tokens: conversations at the same time, not model threads
@@ -50,15 +58,15 @@ class StepAudio2Engine:
         *,
         variant: Variant = "chat",
         vocoder: Vocoder | None = None,
-        steer: Steer | None = None,
+        sample: SampleBatch = sample_batch,
     ) -> None:
-        """Without a `vocoder` every answer is text. `steer` is for tests."""
+        """Without a `vocoder` every answer is text. `sample` picks the next tokens."""
         self._tokenizer, self._variant, self._vocoder = checkpoint.tokenizer, variant, vocoder
         self._scheduler = Scheduler(
             checkpoint.model,
             conversations=settings.conversations,
             max_batch=settings.max_batch,
-            steer=steer,
+            sample=sample,
         )
         self._prompter = Prompter(
             checkpoint.tokenizer,
@@ -70,7 +78,7 @@ class StepAudio2Engine:
         self._transcripts = Transcripts(checkpoint.tokenizer, self._prompter, self._scheduler)
         self._threads = WorkerThreads(_READERS)
         if vocoder is None:
-            _log.warning("step-audio-2 answers in text only: no token2wav was loaded")
+            logger.warning("step-audio-2 answers in text only: no token2wav was loaded")
 
     def new_state(self) -> State:
         return State()
@@ -110,20 +118,20 @@ class StepAudio2Engine:
                 called = yield from outputs(job, parser, stream)
             if job.reason == "closed":
                 raise EngineError("the engine was closed while it answered")
-            if self._variant != "base" and len(job.conversation.keys) > self._prompter.window // 2:
+            if self._variant != "base" and len(job.prefix.prefix_ids) > self._prompter.window // 2:
                 self._transcripts.prepare(step.request.messages, step.state)
             yield self._finish(step, job, parser, called=called)
         finally:
             job.halt()
 
     def _prepared(self, step: _Step) -> Generation:
-        conversation = step.state.conversation
+        conversation = step.state.prefix
         if self._variant == "base" and step.request.task in ("answer", "continue"):
             prompt = self._prompter.task(step.request, step.opening)
             return self._job(step, conversation, prompt)
         if step.request.task != "answer":
             prompt = self._prompter.task(step.request, step.opening)
-            return self._job(step, Conversation(), prompt, one_off=True)
+            return self._job(step, CachedPrefix(), prompt, one_off=True)
         if self._variant == "think":
             prompt = self._thought(step).extended(self._tokenizer.encode(*step.opening))
         else:
@@ -137,7 +145,7 @@ class StepAudio2Engine:
         cut back to where they differ.
         """
         prompt = self._conversation(step, THINK_OPENING)
-        job = self._job(step, step.state.conversation, prompt)
+        job = self._job(step, step.state.prefix, prompt)
         # Half of the room is kept for the answer.
         job.max_tokens = min(job.max_tokens, max(1, (self._prompter.window - len(prompt)) // 2))
         parser = OutputParser(self._tokenizer, stop=[THINK_CLOSE])
@@ -155,7 +163,7 @@ class StepAudio2Engine:
         )
 
     def _job(
-        self, step: _Step, conversation: Conversation, prompt: Prompt, *, one_off: bool = False
+        self, step: _Step, conversation: CachedPrefix, prompt: Prompt, *, one_off: bool = False
     ) -> Generation:
         return Generation(
             conversation,
@@ -175,7 +183,7 @@ class StepAudio2Engine:
     def _made(self, job: Generation, parser: OutputParser) -> list[int]:
         """What was generated, up to an end token or a stop string."""
         ends = self._tokenizer.special.ends
-        return [token for token in job.generated[: parser.read] if token not in ends]
+        return [token for token in job.generated[: parser.consumed] if token not in ends]
 
     def _finish(
         self, step: _Step, job: Generation, parser: OutputParser, *, called: bool

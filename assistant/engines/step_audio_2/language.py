@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from assistant.engines.step_audio_2.cache import KeyValueCache
-from assistant.engines.step_audio_2.matrix import Matrix
+from assistant.engines.nn.packed_linear import Matrix
+from assistant.engines.step_audio_2.kv_cache import KeyValueCache
 from assistant.engines.step_audio_2.sizes import TextSizes
 
 

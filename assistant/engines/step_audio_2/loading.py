@@ -8,13 +8,14 @@ from pathlib import Path
 import torch
 
 from assistant.config import StepAudio2Settings
-from assistant.engines.step_audio_2.cache import KeyValueCache
+from assistant.engines.nn.device import resolve_device
 from assistant.engines.step_audio_2.checkpoint import load_checkpoint
 from assistant.engines.step_audio_2.engine import StepAudio2Engine, Variant
+from assistant.engines.step_audio_2.kv_cache import KeyValueCache
 from assistant.engines.step_audio_2.model import StepAudio2Model
-from assistant.engines.step_audio_2.sequence import Steer
+from assistant.engines.step_audio_2.output_stream import Vocoder
+from assistant.engines.step_audio_2.sequence import SampleBatch, sample_batch
 from assistant.engines.step_audio_2.token2wav_vocoder import load_vocoder
-from assistant.engines.step_audio_2.vocoder import Vocoder
 from assistant.errors import EngineError
 
 
@@ -23,13 +24,13 @@ def load_engine(
     *,
     prompts: Path | None = None,
     vocoder: Vocoder | None = None,
-    steer: Steer | None = None,
+    sample: SampleBatch = sample_batch,
 ) -> StepAudio2Engine:
     """With `prompts`, the folder for prepared voices, it speaks through the checkpoint's token2wav.
 
     Raises EngineError: the device isn't there, see load_checkpoint and load_vocoder.
     """
-    device = _device(settings.device)
+    device = resolve_device(settings.device)
     checkpoint = load_checkpoint(
         settings.model, device=device, dtype=_dtype(settings.dtype, device), window=settings.window
     )
@@ -37,7 +38,7 @@ def load_engine(
         vocoder = load_vocoder(checkpoint.folder, settings, prompts)
     variant = _variant(settings, checkpoint.folder)
     _check_cache(settings, checkpoint.model)
-    return StepAudio2Engine(checkpoint, settings, variant=variant, vocoder=vocoder, steer=steer)
+    return StepAudio2Engine(checkpoint, settings, variant=variant, vocoder=vocoder, sample=sample)
 
 
 def _check_cache(settings: StepAudio2Settings, model: StepAudio2Model) -> None:
@@ -48,22 +49,6 @@ def _check_cache(settings: StepAudio2Settings, model: StepAudio2Model) -> None:
         message = f"no room on {model.device} for {settings.conversations} warm conversations"
         hint = f"each takes {slot / 1e9:.2f} GB: lower step_audio_2.conversations or window"
         raise EngineError(message, hint=hint)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        hint = "use auto, cpu, cuda or cuda:0"
-        raise EngineError(f"no device is called {name!r}", hint=hint) from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        hint = "use device cpu, or install torch for your GPU"
-        raise EngineError(f"{name}: there is no such GPU", hint=hint)
-    if device.type not in ("cuda", "cpu"):
-        raise EngineError(f"{name}: this engine runs on cuda and cpu", hint="use auto")
-    return device
 
 
 def _dtype(name: str, device: torch.device) -> torch.dtype:

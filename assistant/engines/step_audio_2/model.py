@@ -44,7 +44,7 @@ class StepAudio2Model:
                 if isinstance(module, Linear):
                     module.pack()
 
-    def hear(self, log_mel: Tensor) -> Tensor:
+    def encode_audio(self, log_mel: Tensor) -> Tensor:
         """One piece of sound, (n_mels, frames), to its embeddings, (patches, hidden).
 
         Pieces are heard one by one: in a batch, padding would change their last embedding, and

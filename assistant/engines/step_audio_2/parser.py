@@ -48,20 +48,20 @@ class OutputParser:
         self._calls = ToolCallParser(make_id)
         self.stopped = False
         """A stop string has come."""
-        self.read = 0
+        self.consumed = 0
         """Ids that came until then."""
 
     def begin(self, opening: Iterable[int]) -> None:
         """The answer was begun with these ids: what comes is read as going on from them."""
         for token in opening:
             self.feed(token)
-        self.read = 0
+        self.consumed = 0
 
     def feed(self, token: int) -> list[Piece]:
         """The next id; returns what is certain by now."""
         if self.stopped:
             return []
-        self.read += 1
+        self.consumed += 1
         number = self._special.speech_token(token)
         if number is not None:
             return [SpeechToken(number)]

@@ -6,19 +6,19 @@ import itertools
 import weakref
 from collections.abc import Set as AbstractSet
 
-from assistant.engines.step_audio_2.sequence import Conversation
+from assistant.engines.step_audio_2.sequence import CachedPrefix
 
 
-class Slots:
+class PrefixCache:
     """The last slot is never given to a conversation: it is for idle work."""
 
     def __init__(self, count: int) -> None:
         self.spare = count - 1
-        self._owners: list[weakref.ref[Conversation] | None] = [None] * (count - 1)
+        self._owners: list[weakref.ref[CachedPrefix] | None] = [None] * (count - 1)
         self._used = [0] * (count - 1)
         self._clock = itertools.count(1)
 
-    def take(self, conversation: Conversation, in_use: AbstractSet[int]) -> int:
+    def take(self, conversation: CachedPrefix, in_use: AbstractSet[int]) -> int:
         """The conversation's own slot if it still has one, else that which was idle longest.
 
         At least one slot must be free of `in_use`. Who loses a slot reads everything again later.
@@ -32,14 +32,14 @@ class Slots:
         self._used[slot] = next(self._clock)
         return slot
 
-    def release(self, conversation: Conversation) -> None:
+    def release(self, conversation: CachedPrefix) -> None:
         if conversation.slot is not None:
             self._evict(conversation.slot)
 
     def _rank(self, slot: int) -> tuple[bool, int]:
         return self._owner(slot) is not None, self._used[slot]
 
-    def _owner(self, slot: int) -> Conversation | None:
+    def _owner(self, slot: int) -> CachedPrefix | None:
         owner = self._owners[slot]
         return owner() if owner is not None else None
 
@@ -47,5 +47,5 @@ class Slots:
         owner = self._owner(slot)
         if owner is not None:
             owner.slot = None
-            owner.keys.clear()
+            owner.prefix_ids.clear()
         self._owners[slot] = None

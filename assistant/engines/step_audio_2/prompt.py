@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from assistant.audio.samples import Audio, Float32
-from assistant.engines.step_audio_2.frontend import SAMPLE_RATE, patch_count, pieces
+from assistant.engines.nn.mel import SAMPLE_RATE
+from assistant.engines.step_audio_2.audio_pieces import patch_count, pieces
 from assistant.engines.step_audio_2.sizes import AudioSizes
 from assistant.engines.step_audio_2.tokens import Mark, Tokenizer
 from assistant.errors import AudioError
@@ -27,12 +28,12 @@ class AudioPiece:
 
 @dataclass(slots=True)
 class Prompt:
-    """`ids` are what the model is given; `keys` are the same but tell one sound from another, so
+    """`ids` are for the model; `prefix_ids` are the same, but tell one audio from another, so
     that the beginning which two prompts share can be found.
     """
 
     ids: list[int] = field(default_factory=list)
-    keys: list[int] = field(default_factory=list)
+    prefix_ids: list[int] = field(default_factory=list)
     sounds: list[tuple[int, AudioPiece]] = field(default_factory=list)
     """Each with its first position."""
 
@@ -41,17 +42,17 @@ class Prompt:
 
     def add_ids(self, ids: Sequence[int]) -> None:
         self.ids += ids
-        self.keys += ids
+        self.prefix_ids += ids
 
     def extended(self, ids: Sequence[int]) -> Prompt:
         """A copy that goes on with these ids."""
-        return Prompt([*self.ids, *ids], [*self.keys, *ids], self.sounds)
+        return Prompt([*self.ids, *ids], [*self.prefix_ids, *ids], self.sounds)
 
     def add_piece(self, piece: AudioPiece, patch: int) -> None:
         if piece.patches:
             self.sounds.append((len(self.ids), piece))
         self.ids += [patch] * piece.patches
-        self.keys += range(piece.key, piece.key - piece.patches, -1)
+        self.prefix_ids += range(piece.key, piece.key - piece.patches, -1)
 
 
 Text = str | Mark
@@ -60,7 +61,7 @@ Part = Text | Audio | tuple[int, ...]
 """The same, or a sound, or ids that the model generated."""
 
 
-class Ear:
+class AudioEmbeddingCache:
     """Prepares the sounds of one conversation, each of them once."""
 
     def __init__(self) -> None:
@@ -102,8 +103,10 @@ def _key(samples: Float32) -> int:
 class PromptWriter:
     """Writes turns, or plain continuations, part by part."""
 
-    def __init__(self, tokenizer: Tokenizer, sizes: AudioSizes, ear: Ear) -> None:
-        self._tokenizer, self._sizes, self._ear = tokenizer, sizes, ear
+    def __init__(
+        self, tokenizer: Tokenizer, sizes: AudioSizes, audio_cache: AudioEmbeddingCache
+    ) -> None:
+        self._tokenizer, self._sizes, self._audio_cache = tokenizer, sizes, audio_cache
         self.prompt = Prompt()
 
     def turn(self, role: str, *parts: Part, is_open: bool = False) -> None:
@@ -133,7 +136,7 @@ class PromptWriter:
 
     def _write_sound(self, sound: Audio) -> None:
         special = self._tokenizer.special
-        for piece in self._ear.pieces(sound, self._sizes):
+        for piece in self._audio_cache.pieces(sound, self._sizes):
             self.prompt.add_ids([special.audio_start])
             self.prompt.add_piece(piece, special.audio_patch)
             self.prompt.add_ids([special.audio_end])

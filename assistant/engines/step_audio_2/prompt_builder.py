@@ -9,7 +9,14 @@ from assistant.config import StepAudio2Settings
 from assistant.engines.base import EngineRequest
 from assistant.engines.parser import OPEN
 from assistant.engines.step_audio_2.compaction import Plan, audio_in, plans
-from assistant.engines.step_audio_2.prompt import Ear, Part, Prompt, PromptWriter
+from assistant.engines.step_audio_2.parser import THINK_CLOSE, THINK_OPEN
+from assistant.engines.step_audio_2.prompt import (
+    AudioEmbeddingCache,
+    Part,
+    Prompt,
+    PromptWriter,
+    Text,
+)
 from assistant.engines.step_audio_2.sizes import AudioSizes
 from assistant.engines.step_audio_2.state import State
 from assistant.engines.step_audio_2.tasks import TRANSCRIBE, instruction
@@ -55,11 +62,11 @@ class Prompter:
             end = "\n" if self._is_base else ""
             system = SystemMessage(instruction(request, message) + end)
             messages = [system, message]
-        return self._checked(self._written(messages, (), opening, Ear()), room=1)
+        return self._checked(self._written(messages, (), opening, AudioEmbeddingCache()), room=1)
 
     def transcription(self, sound: Audio) -> Prompt:
         messages: list[Message] = [SystemMessage(TRANSCRIBE), UserMessage((sound,))]
-        return self._checked(self._written(messages, (), (), Ear()), room=1)
+        return self._checked(self._written(messages, (), (), AudioEmbeddingCache()), room=1)
 
     def conversation(
         self,
@@ -82,7 +89,7 @@ class Prompter:
 
         def written(plan: Plan) -> Prompt:
             told = plan.apply(messages, transcribe)
-            return self._written(told, state.tools, opening, state.ear)
+            return self._written(told, state.tools, opening, state.audio_cache)
 
         prompt = written(state.plan)
         if len(prompt) + room <= self.window:
@@ -128,9 +135,9 @@ class Prompter:
         messages: Sequence[Message],
         tools: Sequence[ToolSchema],
         opening: Sequence[Part],
-        ear: Ear,
+        audio_cache: AudioEmbeddingCache,
     ) -> Prompt:
-        writer = PromptWriter(self._tokenizer, self._sizes, ear)
+        writer = PromptWriter(self._tokenizer, self._sizes, audio_cache)
         if self._is_base:
             write_plain(writer, messages, self._tokenizer.special)
             writer.write(*opening)
@@ -166,3 +173,24 @@ def _in_language(messages: Sequence[Message], language: str) -> list[Message]:
         told[0] = SystemMessage(f"{told[0].text}\n{wish}")
         return told
     return [SystemMessage(wish), *told]
+
+
+# The variant `think` was trained on a thought before the answer:
+# <|BOT|>assistant\n\n<think>\n ... </think>\n\n<tts_start>
+THINK_OPENING: tuple[Text, ...] = ("\n", Mark(THINK_OPEN), "\n")
+_AFTER = "\n\n"
+
+
+def closed_thought(tokenizer: Tokenizer, generated: Sequence[int]) -> list[int]:
+    """The ids of a thought with its end in the trained form.
+
+    The token that ended it may hold more than the end (`>` and line feeds are one token), so the
+    last one is written anew. A thought that did not come to its end is ended.
+    """
+    kept, last = list(generated[:-1]), generated[-1:]
+    before, text = tokenizer.decode(kept), tokenizer.decode(generated)
+    end = text.find(THINK_CLOSE)
+    if end < 0:
+        return [*kept, *last, *tokenizer.encode("\n", Mark(THINK_CLOSE), _AFTER)]
+    rest = text[len(before) : end + len(THINK_CLOSE)]
+    return [*kept, *tokenizer.encode(Mark(rest) if rest == THINK_CLOSE else rest, _AFTER)]

@@ -1,7 +1,7 @@
 """Many conversations on one model: one thread owns the model and takes all forward together.
 
 Each round reads one piece of one waiting prompt, then makes one token for everybody who is
-speaking, up to `max_batch`, in one pass over the weights. So a long prompt doesn't stop the others,
+decoding, up to `max_batch`, in one pass over the weights. So a long prompt doesn't stop the others,
 and nobody waits for an answer of somebody else to end.
 """
 
@@ -16,15 +16,14 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from assistant.engines.step_audio_2.cache import KeyValueCache
 from assistant.engines.step_audio_2.decoder import Decoder
+from assistant.engines.step_audio_2.kv_cache import KeyValueCache
 from assistant.engines.step_audio_2.model import StepAudio2Model
-from assistant.engines.step_audio_2.prefix_cache import Slots
-from assistant.engines.step_audio_2.sampling import pick
-from assistant.engines.step_audio_2.sequence import EndReason, Generation, Steer
+from assistant.engines.step_audio_2.prefix_cache import PrefixCache
+from assistant.engines.step_audio_2.sequence import EndReason, Generation, SampleBatch, sample_batch
 from assistant.errors import EngineError
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 CHUNKS = {"cuda": (256, 2048), "cpu": (64, 256)}
 """Positions of a prompt that are read in one round, while others speak and while nobody does.
@@ -42,9 +41,9 @@ class Scheduler:
         *,
         conversations: int,
         max_batch: int,
-        steer: Steer | None = None,
+        sample: SampleBatch = sample_batch,
     ) -> None:
-        self._model, self._steer = model, steer
+        self._model, self._sample_batch = model, sample
         self.window = model.window
         self._max_batch = min(max_batch, conversations)
         # One more slot for idle work, which must not push a conversation out.
@@ -55,7 +54,7 @@ class Scheduler:
             device=model.device,
             dtype=model.dtype,
         )
-        self._slots = Slots(conversations + 1)
+        self._prefix_cache = PrefixCache(conversations + 1)
         self._decoder = Decoder(model.language, self._cache)
         self._waiting: deque[Generation] = deque()
         self._idle: deque[Generation] = deque()
@@ -87,8 +86,8 @@ class Scheduler:
         with torch.inference_mode():
             while self._wait():
                 self._admit()
-                self._read_some()
-                self._speak()
+                self._prefill_next()
+                self._decode_batch()
                 self._active = [job for job in self._active if not job.ended]
         for job in [*self._active, *self._waiting, *self._idle]:
             self._end(job, "closed")
@@ -100,15 +99,15 @@ class Scheduler:
             return not self._closed
 
     @contextmanager
-    def _blamed_on(self, jobs: Sequence[Generation]) -> Iterator[None]:
+    def _failing(self, jobs: Sequence[Generation]) -> Iterator[None]:
         """A failure ends the answers it belongs to, and never this thread."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - a thread has no caller: its readers are told
-            _log.exception("the model failed")
+        except Exception as error:
+            logger.exception("the model failed")
             reason = (str(error) or type(error).__name__).splitlines()[0]
             for job in jobs:
-                job.conversation.keys.clear()  # what its slot holds is not certain
+                job.prefix.prefix_ids.clear()  # what its slot holds is not certain
                 job.fail(EngineError(f"the model failed: {reason}", hint=_advice(error)))
 
     # Admission
@@ -120,7 +119,7 @@ class Scheduler:
             self._waiting.extendleft(reversed(rest))
             busy = bool(self._active or self._waiting)
             if self._idle and not busy:
-                self._start(self._idle.popleft(), self._slots.spare)
+                self._start(self._idle.popleft(), self._prefix_cache.spare)
 
     def _admitted(self, job: Generation) -> bool:
         if job.halted:
@@ -129,51 +128,51 @@ class Scheduler:
         regular = [other for other in self._active if not (other.idle or other.ended)]
         if len(regular) >= self._max_batch:
             return False
-        if any(other.conversation is job.conversation for other in regular):
+        if any(other.prefix is job.prefix for other in regular):
             return False
         in_use = {other.slot for other in self._active if not other.ended}
-        self._start(job, self._slots.take(job.conversation, in_use))
+        self._start(job, self._prefix_cache.take(job.prefix, in_use))
         return True
 
     def _start(self, job: Generation, slot: int) -> None:
-        with self._blamed_on([job]):
+        with self._failing([job]):
             job.begin(slot, self._model.sizes.text.vocab_size, self._model.device)
             self._active.append(job)
 
     # One round
 
-    def _read_some(self) -> None:
-        reading = [job for job in self._turns() if job.unread]
-        if reading:
-            job = min(reading, key=lambda job: job.rounds)
-            with self._blamed_on([job]):
-                self._read(job)
+    def _prefill_next(self) -> None:
+        prefilling = [job for job in self._runnable() if job.to_prefill]
+        if prefilling:
+            job = min(prefilling, key=lambda job: job.rounds)
+            with self._failing([job]):
+                self._prefill(job)
 
-    def _read(self, job: Generation) -> None:
+    def _prefill(self, job: Generation) -> None:
         job.rounds += 1
-        speaking = any(not other.unread for other in self._turns())
+        decoding = any(not other.to_prefill for other in self._runnable())
         busy, alone = CHUNKS[self._model.device.type]
-        x = job.next_embeddings(self._model, busy if speaking else alone)
-        states = self._decoder.prefill(x, job.slot, job.read)
-        job.has_read(len(x))
-        if not job.unread:
-            self._give([job], self._model.language.logits(states[-1:]))
+        x = job.next_embeddings(self._model, busy if decoding else alone)
+        states = self._decoder.prefill(x, job.slot, job.cached)
+        job.prefilled(len(x))
+        if not job.to_prefill:
+            self._sample([job], self._model.language.logits(states[-1:]))
 
-    def _speak(self) -> None:
-        speaking = [job for job in self._turns() if not job.unread]
-        if speaking:
-            with self._blamed_on(speaking):
-                self._speak_once(speaking)
+    def _decode_batch(self) -> None:
+        decoding = [job for job in self._runnable() if not job.to_prefill]
+        if decoding:
+            with self._failing(decoding):
+                self._decode(decoding)
 
-    def _speak_once(self, jobs: Sequence[Generation]) -> None:
+    def _decode(self, jobs: Sequence[Generation]) -> None:
         ids = [job.generated[-1] for job in jobs]
-        slots, lengths = [job.slot for job in jobs], [job.read for job in jobs]
+        slots, lengths = [job.slot for job in jobs], [job.cached for job in jobs]
         logits = self._decoder.decode(ids, slots, lengths)
         for job in jobs:
-            job.has_spoken()
-        self._give(jobs, logits)
+            job.token_cached()
+        self._sample(jobs, logits)
 
-    def _turns(self) -> list[Generation]:
+    def _runnable(self) -> list[Generation]:
         """Who takes part in this round: idle work only when nothing else is to be done."""
         for job in self._active:
             if job.halted and not job.ended:
@@ -182,21 +181,18 @@ class Scheduler:
         regular = [job for job in running if not job.idle]
         return regular or running
 
-    def _give(self, jobs: Sequence[Generation], logits: Tensor) -> None:
-        if self._steer is not None:
-            for row, job in enumerate(jobs):
-                logits[row] = self._steer(job, logits[row])
-        for job, token in zip(jobs, pick(logits, [job.sampler for job in jobs]), strict=True):
+    def _sample(self, jobs: Sequence[Generation], logits: Tensor) -> None:
+        for job, token in zip(jobs, self._sample_batch(jobs, logits), strict=True):
             job.take(token, self._model.sizes.text.vocab_size, self._model.device)
             if token in job.ends:
                 self._end(job, "stop")
-            elif len(job.generated) >= job.max_tokens or job.read + 1 >= self.window:
+            elif len(job.generated) >= job.max_tokens or job.cached + 1 >= self.window:
                 self._end(job, "length")
 
     def _end(self, job: Generation, reason: EndReason) -> None:
         job.end(reason)
         if job.one_off:
-            self._slots.release(job.conversation)
+            self._prefix_cache.release(job.prefix)
 
 
 def _advice(error: Exception) -> str:

@@ -11,10 +11,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from assistant.engines.step_audio_2.frontend import log_mel
+from assistant.engines.step_audio_2.audio_pieces import encoder_log_mel
 from assistant.engines.step_audio_2.model import StepAudio2Model
 from assistant.engines.step_audio_2.prompt import AudioPiece, Prompt
-from assistant.engines.step_audio_2.sampling import Sampler
+from assistant.engines.step_audio_2.sampling import Sampler, pick
 from assistant.errors import EngineError
 
 EndReason = Literal["stop", "length", "halted", "closed"]
@@ -28,13 +28,13 @@ class End:
     reason: EndReason
 
 
-class Conversation:
+class CachedPrefix:
     """What the cache holds of a conversation. Touched by the scheduler's thread alone."""
 
     def __init__(self) -> None:
         self.slot: int | None = None
-        self.keys: list[int] = []
-        """One for each position in the slot, see Prompt.keys."""
+        self.prefix_ids: list[int] = []
+        """One for each position in the slot, see Prompt.prefix_ids."""
 
 
 class Generation:
@@ -45,7 +45,7 @@ class Generation:
 
     def __init__(
         self,
-        conversation: Conversation,
+        prefix: CachedPrefix,
         prompt: Prompt,
         sampler: Sampler,
         *,
@@ -55,7 +55,7 @@ class Generation:
         idle: bool = False,
         one_off: bool = False,
     ) -> None:
-        self.conversation, self.prompt, self.sampler = conversation, prompt, sampler
+        self.prefix, self.prompt, self.sampler = prefix, prompt, sampler
         self.ends, self.max_tokens = ends, max_tokens
         self.stop = stop or threading.Event()
         self.idle = idle
@@ -65,14 +65,14 @@ class Generation:
         self.out: SimpleQueue[int | End | EngineError] = SimpleQueue()
         self.generated: list[int] = []
         self.slot = -1
-        self.read = 0  # positions in the cache, of the prompt first and then of `generated`
+        self.cached = 0  # positions in the cache, of the prompt first and then of `generated`
         self.reused = 0  # how many of them were there before
         self.rounds = 0
         self.ended = False
         self.reason: EndReason | None = None
         self.is_over = False  # for the reader of `out`
         self._halted = False
-        self._heard: dict[int, Tensor] = {}
+        self._embeddings: dict[int, Tensor] = {}
 
     def halt(self) -> None:
         """No more tokens are wanted. From any thread."""
@@ -83,45 +83,47 @@ class Generation:
         return self._halted or self.stop.is_set()
 
     @property
-    def unread(self) -> int:
+    def to_prefill(self) -> int:
         """Positions of the prompt that are still to be read."""
-        return max(0, len(self.prompt) - self.read)
+        return max(0, len(self.prompt) - self.cached)
 
     def begin(self, slot: int, vocab_size: int, device: torch.device) -> None:
         self.slot = slot
-        keys = self.conversation.keys
+        ids = self.prefix.prefix_ids
         # The last position is always read: its state gives the first token.
-        self.read = self.reused = min(shared(keys, self.prompt.keys), len(self.prompt) - 1)
-        del keys[self.read :]
+        self.cached = self.reused = min(shared(ids, self.prompt.prefix_ids), len(self.prompt) - 1)
+        del ids[self.cached :]
         self.sampler.see(self.prompt.ids, vocab_size, device)
 
     def next_embeddings(self, model: StepAudio2Model, limit: int) -> Tensor:
-        """Of the next unread positions, at most `limit`: (t, hidden)."""
-        start, end = self.read, min(self.read + limit, len(self.prompt))
+        """Of the next to_prefill positions, at most `limit`: (t, hidden)."""
+        start, end = self.cached, min(self.cached + limit, len(self.prompt))
         x = model.language.embed(torch.tensor(self.prompt.ids[start:end], device=model.device))
         for place, piece in self.prompt.sounds:
             first, last = max(place, start), min(place + piece.patches, end)
             if first < last:
-                heard = self._hear(model, place, piece)
-                x[first - start : last - start] = heard[first - place : last - place]
+                embeddings = self._encode(model, place, piece)
+                x[first - start : last - start] = embeddings[first - place : last - place]
         return x
 
-    def _hear(self, model: StepAudio2Model, place: int, piece: AudioPiece) -> Tensor:
-        if place not in self._heard:
-            mel = log_mel(piece.samples, model.sizes.audio.n_mels)
-            self._heard = {place: model.hear(mel)}  # pieces are read in order: one is enough
-        return self._heard[place]
+    def _encode(self, model: StepAudio2Model, place: int, piece: AudioPiece) -> Tensor:
+        if place not in self._embeddings:
+            mel = encoder_log_mel(piece.samples, model.sizes.audio.n_mels)
+            self._embeddings = {
+                place: model.encode_audio(mel)
+            }  # pieces are read in order: one is enough
+        return self._embeddings[place]
 
-    def has_read(self, count: int) -> None:
-        self.conversation.keys += self.prompt.keys[self.read : self.read + count]
-        self.read += count
-        if not self.unread:
-            self._heard = {}
+    def prefilled(self, count: int) -> None:
+        self.prefix.prefix_ids += self.prompt.prefix_ids[self.cached : self.cached + count]
+        self.cached += count
+        if not self.to_prefill:
+            self._embeddings = {}
 
-    def has_spoken(self) -> None:
+    def token_cached(self) -> None:
         """The newest token is in the cache."""
-        self.conversation.keys.append(self.generated[-1])
-        self.read += 1
+        self.prefix.prefix_ids.append(self.generated[-1])
+        self.cached += 1
 
     def take(self, token: int, vocab_size: int, device: torch.device) -> None:
         self.generated.append(token)
@@ -138,9 +140,13 @@ class Generation:
         self.out.put(error)
 
 
-Steer = Callable[[Generation, Tensor], Tensor]
-"""Changes the logits, (vocab_size,), of a generation's next token, after everything else has been
-said of them but before a token is picked."""
+SampleBatch = Callable[[Sequence[Generation], Tensor], list[int]]
+"""Returns the next token of each generation from their logits, (b, vocab_size)."""
+
+
+def sample_batch(jobs: Sequence[Generation], logits: Tensor) -> list[int]:
+    """Samples the next token of each generation with its own sampler."""
+    return pick(logits, [job.sampler for job in jobs])
 
 
 def shared(one: Sequence[int], other: Sequence[int]) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from assistant.audio.samples import Audio
 from assistant.engines.step_audio_2.compaction import Plan
-from assistant.engines.step_audio_2.prompt import Ear
-from assistant.engines.step_audio_2.sequence import Conversation, Generation
+from assistant.engines.step_audio_2.prompt import AudioEmbeddingCache
+from assistant.engines.step_audio_2.sequence import CachedPrefix, Generation
 from assistant.messages import ToolSchema
 
 
@@ -15,8 +15,8 @@ class State:
     """Cheap until the conversation begins."""
 
     def __init__(self) -> None:
-        self.conversation = Conversation()
-        self.ear = Ear()
+        self.prefix = CachedPrefix()
+        self.audio_cache = AudioEmbeddingCache()
         self.plan = Plan()
         self.tools: tuple[ToolSchema, ...] = ()
         """Those of the last prompt."""
@@ -47,7 +47,7 @@ class State:
     def forget_all_but(self, sounds: Sequence[Audio]) -> None:
         """Sounds that are in the history no more."""
         kept = {id(sound) for sound in sounds}
-        self.ear.forget_all_but(sounds)
+        self.audio_cache.forget_all_but(sounds)
         self._transcripts = {key: v for key, v in self._transcripts.items() if key in kept}
         for key in [key for key in self._pending if key not in kept]:
             self._pending.pop(key)[1].stop.set()

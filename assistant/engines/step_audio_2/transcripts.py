@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from assistant.audio.samples import Audio
 from assistant.config import Sampling
-from assistant.engines.step_audio_2.answer import text_of
 from assistant.engines.step_audio_2.compaction import audio_in
+from assistant.engines.step_audio_2.output_stream import text_of
 from assistant.engines.step_audio_2.parser import OutputParser
 from assistant.engines.step_audio_2.prompt_builder import Prompter
 from assistant.engines.step_audio_2.sampling import Sampler
 from assistant.engines.step_audio_2.scheduler import Scheduler
-from assistant.engines.step_audio_2.sequence import Conversation, Generation
+from assistant.engines.step_audio_2.sequence import CachedPrefix, Generation
 from assistant.engines.step_audio_2.state import State
 from assistant.engines.step_audio_2.tasks import sampling_for
 from assistant.engines.step_audio_2.tokens import Tokenizer
@@ -57,7 +57,7 @@ class Transcripts:
     ) -> Generation:
         sampling = sampling_for("transcribe", Sampling(max_tokens=_MAX_TOKENS))
         return Generation(
-            Conversation(),
+            CachedPrefix(),
             self._prompter.transcription(sound),
             Sampler(sampling),
             ends=self._tokenizer.special.ends,

@@ -6,8 +6,6 @@ speech tokenizer (Whisper's), and a Kaldi filter bank at 16 kHz for the speaker 
 
 from __future__ import annotations
 
-from functools import cache
-
 import kaldi_native_fbank
 import numpy as np
 import torch
@@ -15,11 +13,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from assistant.audio.samples import Float32
+from assistant.engines.nn.mel import mel_filters
 
 FLOW_RATE = 24_000
 SPEECH_RATE = 16_000
 _FLOW_FFT, _FLOW_HOP, _FLOW_BINS = 1920, 480, 80
-_SPEECH_FFT, _SPEECH_HOP, _SPEECH_BINS = 400, 160, 128
 
 
 def flow_mel(samples: Float32) -> Tensor:
@@ -29,18 +27,10 @@ def flow_mel(samples: Float32) -> Tensor:
     window = torch.hann_window(_FLOW_FFT)
     z = torch.stft(x, _FLOW_FFT, _FLOW_HOP, window=window, center=False, return_complex=True)
     magnitude = torch.sqrt(z.real**2 + z.imag**2 + 1e-9)
-    filters = _mel_filters(FLOW_RATE, _FLOW_FFT, _FLOW_BINS, 8000.0)
+    filters = torch.from_numpy(
+        mel_filters(_FLOW_BINS, n_fft=_FLOW_FFT, sample_rate=FLOW_RATE, highest_hz=8000.0)
+    )
     return (filters @ magnitude).clamp(min=1e-5).log().T.contiguous()
-
-
-def speech_log_mel(samples: Float32) -> Tensor:
-    """16 kHz samples (n,), at least 201 -> Whisper's log-mel (128, frames), 100 a second."""
-    x = torch.from_numpy(samples)
-    window = torch.hann_window(_SPEECH_FFT)
-    z = torch.stft(x, _SPEECH_FFT, _SPEECH_HOP, window=window, return_complex=True)[:, :-1]
-    filters = _mel_filters(SPEECH_RATE, _SPEECH_FFT, _SPEECH_BINS, SPEECH_RATE / 2)
-    log = (filters @ z.abs() ** 2).clamp(min=1e-10).log10()
-    return (torch.maximum(log, log.max() - 8.0) + 4.0) / 4.0
 
 
 def speaker_fbank(samples: Float32) -> Float32:
@@ -56,12 +46,3 @@ def speaker_fbank(samples: Float32) -> Float32:
     frames = np.stack([bank.get_frame(index) for index in range(bank.num_frames_ready)])
     centred: Float32 = frames - frames.mean(axis=0, keepdims=True)
     return centred
-
-
-@cache
-def _mel_filters(rate: int, n_fft: int, bins: int, highest: float) -> Tensor:
-    """Slaney's triangles, each of area one: (bins, n_fft // 2 + 1)."""
-    from transformers.audio_utils import mel_filter_bank  # slow to import, so only when needed
-
-    filters = mel_filter_bank(n_fft // 2 + 1, bins, 0.0, highest, rate, "slaney", "slaney")
-    return torch.from_numpy(filters.T.astype(np.float32).copy())

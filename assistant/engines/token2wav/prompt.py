@@ -9,13 +9,8 @@ import numpy as np
 import torch
 
 from assistant.audio.samples import Audio, Float32
-from assistant.engines.token2wav.features import (
-    FLOW_RATE,
-    SPEECH_RATE,
-    flow_mel,
-    speaker_fbank,
-    speech_log_mel,
-)
+from assistant.engines.nn.mel import log_mel
+from assistant.engines.token2wav.features import FLOW_RATE, SPEECH_RATE, flow_mel, speaker_fbank
 from assistant.engines.token2wav.onnx_model import OnnxModel
 from assistant.engines.token2wav.speech_tokens import SpeechTokenizer, Tokens
 from assistant.engines.token2wav.voice_prompt import VoicePrompt
@@ -65,7 +60,7 @@ class PromptMaker:
         return vector.astype(np.float32).reshape(-1)
 
     def _tokens(self, speech: Float32) -> Tokens:
-        tokens = self._tokenizer(speech_log_mel(speech).numpy())
+        tokens = self._tokenizer(log_mel(speech).numpy())
         return tokens[(tokens >= 0) & (tokens < self._vocabulary)]
 
     def _checked(self, clip: Audio, name: str) -> Audio:

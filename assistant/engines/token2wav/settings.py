@@ -8,7 +8,8 @@ from typing import Literal
 
 import torch
 
-from assistant.errors import SettingsError
+from assistant.engines.nn.device import resolve_device
+from assistant.errors import EngineError, SettingsError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -63,15 +64,10 @@ class Token2WavSettings:
 
     def torch_device(self) -> torch.device:
         """Raises SettingsError: no such device here."""
-        name = self.device
-        if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            device = torch.device(name)
-            torch.empty(1, device=device)
-        except (RuntimeError, AssertionError) as error:  # PyTorch without CUDA asserts
+            return resolve_device(self.device)
+        except EngineError as error:
             raise SettingsError(f"token2wav: no device {self.device!r} here") from error
-        return device
 
     def dtype(self, device: torch.device) -> torch.dtype:
         """The estimator's precision on `device`."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
 from assistant.audio.samples import Pcm16
 from assistant.engines.token2wav.flow.model import FlowPrompt, FlowState
 from assistant.engines.token2wav.token2wav import ChunkJob, Token2Wav
 from assistant.engines.token2wav.vocoder import VocoderState
 from assistant.errors import EngineError
-
-When = Literal["chunk", "utterance"]
 
 
 class Token2WavStream:
@@ -48,14 +45,6 @@ class Token2WavStream:
             ready.append(self._token2wav.run(self._job(tokens, last=True)))
         self._begin()
         return ready
-
-    def switch(self, voice: FlowPrompt, *, at: When = "chunk") -> None:
-        """Goes on in another voice, from the next chunk or the next utterance on."""
-        self._check_open()
-        self._voice = voice
-        if at == "chunk":
-            # The sound goes on: what was held back is faded into the new voice.
-            self._flow = None
 
     def close(self) -> None:
         """Frees what the stream holds, and drops what has not been spoken. May be called twice."""

@@ -45,7 +45,7 @@ class Token2Wav:
     def __init__(self, flow: Flow, hift: Hift, settings: Token2WavSettings) -> None:
         self.flow, self.hift, self.settings = flow, hift, settings
         self.device = flow.noise.device
-        self._turnstile: Batcher[ChunkJob, Pcm16] = Batcher(self._run)
+        self.batcher: Batcher[ChunkJob, Pcm16] = Batcher(self._run)
         if settings.cuda_graphs and self.device.type == "cuda":
             self.record(CudaGraphs(self.device))
 
@@ -88,11 +88,7 @@ class Token2Wav:
 
     def run(self, job: ChunkJob) -> Pcm16:
         """Runs one chunk, in one pass with those that other threads ask for meanwhile."""
-        return self._turnstile.run(job)
-
-    def run_all(self, jobs: Sequence[ChunkJob]) -> list[Pcm16]:
-        """Runs the next chunk of several streams, those of equal shape in one pass."""
-        return self._turnstile.run_all(jobs)
+        return self.batcher.run(job)
 
     def speak(self, tokens: Iterable[int], voice: FlowPrompt) -> Pcm16:
         """A whole utterance at once; a long one in pieces of a few seconds."""

@@ -36,12 +36,13 @@ def tokenizer(folder: Path) -> Any:
 async def make_engine(folder: Path) -> AsyncIterator[Callable[..., Any]]:
     """`make_engine(steer=..., vocoder=..., folder=..., **settings)`; closed after the test."""
     from assistant.engines.step_audio_2.loading import load_engine
+    from tests.engines.step_audio_2.tiny_engine import sampling
 
     engines = []
 
     def make(*, folder: Path = folder, steer: Any = None, vocoder: Any = None, **given: Any) -> Any:
         settings = StepAudio2Settings(model=str(folder), **given)
-        engines.append(load_engine(settings, steer=steer, vocoder=vocoder))
+        engines.append(load_engine(settings, sample=sampling(steer), vocoder=vocoder))
         return engines[-1]
 
     yield make

@@ -78,8 +78,8 @@ async def test_conversations_at_the_same_time_say_what_each_says_alone(
     async with anyio.create_task_group() as group:
         for index, sound in enumerate(sounds):
             group.start_soon(Chat(engine).say, QUESTIONS[index % 4], sound)
-    said = {tuple(job.prompt.keys): job.generated for job in together.jobs}
-    assert said == {tuple(job.prompt.keys): job.generated for job in alone.jobs}
+    said = {tuple(job.prompt.prefix_ids): job.generated for job in together.jobs}
+    assert said == {tuple(job.prompt.prefix_ids): job.generated for job in alone.jobs}
     check(engine, together)
 
 
@@ -217,7 +217,7 @@ async def test_old_sound_becomes_its_transcript_and_old_speech_its_text(
     assert "<audio_5>" in prompt  # of the newest turns
     transcriptions = [job for job in watcher.jobs if job.one_off]
     assert any(job.idle for job in transcriptions)
-    keys = [tuple(job.prompt.keys) for job in transcriptions if job.reason == "stop"]
+    keys = [tuple(job.prompt.prefix_ids) for job in transcriptions if job.reason == "stop"]
     assert len(keys) == len(set(keys)), "each sound is transcribed once"
 
 

@@ -209,7 +209,7 @@ async def test_each_task_has_its_own_prompt_and_leaves_the_conversation_alone(
     watcher = Watcher()
     chat = Chat(make_engine(steer=watcher, vocoder=ToneVocoder()))
     await chat.say("Hi")
-    kept = list(chat.state.conversation.keys)
+    kept = list(chat.state.prefix.prefix_ids)
     sound = noise()
     await chat.say(sound, task=task, language=language)
     patches = "<audio_patch>" * watcher.jobs[1].prompt.sounds[0][1].patches
@@ -218,7 +218,7 @@ async def test_each_task_has_its_own_prompt_and_leaves_the_conversation_alone(
         f"<|BOT|>human\n<audio_start>{patches}<audio_end><|EOT|>"
         f"<|BOT|>assistant\n{'<tts_start>' if speaks else ''}"
     )
-    assert chat.state.conversation.keys == kept
+    assert chat.state.prefix.prefix_ids == kept
 
 
 async def test_reading_aloud_is_given_the_text_and_its_own_penalty(

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from assistant.engines.step_audio_2.audio_pieces import encoder_log_mel
+
 pytest.importorskip("torch")
 
 import torch
@@ -17,10 +19,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from assistant.config import Sampling
-from assistant.engines.step_audio_2.cache import KeyValueCache
+from assistant.engines.step_audio_2.audio_pieces import frame_count, patch_count, pieces
 from assistant.engines.step_audio_2.checkpoint import load_checkpoint
 from assistant.engines.step_audio_2.decoder import Decoder
-from assistant.engines.step_audio_2.frontend import frame_count, log_mel, patch_count, pieces
+from assistant.engines.step_audio_2.kv_cache import KeyValueCache
 from assistant.engines.step_audio_2.language import LanguageModel
 from assistant.engines.step_audio_2.sampling import Sampler, pick
 from tests.engines.recorder import GPU, Inspector, Recorder
@@ -166,9 +168,9 @@ def test_positions_are_counted_as_the_networks_make_them(count: int) -> None:
 @pytest.mark.parametrize("count", [1600, 4000, 8001, 16000, 15999, 40000])
 @torch.inference_mode()
 def test_as_many_embeddings_are_heard_as_are_counted(model: Any, count: int) -> None:
-    mel = log_mel(np.zeros(count, np.float32))
+    mel = encoder_log_mel(np.zeros(count, np.float32))
     assert mel.shape == (128, frame_count(count))
-    assert len(model.hear(mel)) == patch_count(count)
+    assert len(model.encode_audio(mel)) == patch_count(count)
 
 
 # Picking

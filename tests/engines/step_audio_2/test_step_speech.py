@@ -22,7 +22,7 @@ from assistant.engines import create_engine
 from assistant.engines.step_audio_2.loading import load_engine
 from assistant.errors import EngineError
 from assistant.testing import tiny_checkpoint
-from tests.engines.step_audio_2.tiny_engine import Watcher, call_text, spoken
+from tests.engines.step_audio_2.tiny_engine import Watcher, call_text, sampling, spoken
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,9 @@ async def test_a_spoken_turn_with_a_tool_that_changes_the_voice(
     answer = spoken(tokenizer, "Like this?", list(range(0, 500, 10)))
     steer = Watcher(script, answer, end=tokenizer.special.eot)
     prompts = settings.library.folder / "prompts"
-    engine = load_engine(StepAudio2Settings(model=str(folder)), prompts=prompts, steer=steer)
+    engine = load_engine(
+        StepAudio2Settings(model=str(folder)), prompts=prompts, sample=sampling(steer)
+    )
     async with Assistant(settings, engine=engine, tools=[deepen]) as assistant:
         session = assistant.session()
         events = [event async for event in session.ask(noise(1.0))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,8 @@ from assistant.audio.samples import Audio, Pcm16
 from assistant.audio.voice import Voice
 from assistant.config import Sampling
 from assistant.engines.base import EngineRequest, Finish
-from assistant.engines.step_audio_2.cache import KeyValueCache
+from assistant.engines.step_audio_2.kv_cache import KeyValueCache
+from assistant.engines.step_audio_2.sequence import sample_batch
 from assistant.engines.step_audio_2.tokens import Mark
 from assistant.messages import AssistantMessage, Message, SystemMessage, UserMessage
 
@@ -42,6 +43,18 @@ class Watcher:
         forced = torch.full_like(logits, -torch.inf)
         forced[script[said] if said < len(script) else self._end] = 0.0
         return forced
+
+
+def sampling(steer: Callable[[Any, Any], Any] | None) -> Any:
+    """Returns a way to sample a batch in which `steer` changes each job's logits first."""
+
+    def sample(jobs: Sequence[Any], logits: Any) -> list[int]:
+        if steer is not None:
+            for row, job in enumerate(jobs):
+                logits[row] = steer(job, logits[row])
+        return sample_batch(jobs, logits)
+
+    return sample
 
 
 class ToneVocoder:
@@ -112,10 +125,8 @@ def recomputed(model: Any, job: Any) -> list[int]:
     said: list[int] = []
     while len(said) < len(job.generated):
         prompt = job.prompt.extended(said)
-        fresh = type(job)(
-            type(job.conversation)(), prompt, job.sampler, ends=frozenset(), max_tokens=1
-        )
-        fresh.read = 0
+        fresh = type(job)(type(job.prefix)(), prompt, job.sampler, ends=frozenset(), max_tokens=1)
+        fresh.cached = 0
         with torch.inference_mode():
             x = fresh.next_embeddings(model, len(prompt))
             cache = KeyValueCache(

@@ -126,7 +126,7 @@ def search_in_another_process(preparation: str, settings: Settings, clip: Path) 
         "import logging, sys\n"
         f"{preparation}\n"
         "from pathlib import Path\n"
-        "from assistant.audio import read_audio\n"
+        "from assistant.audio.decode import read_audio\n"
         "from assistant.config import Settings\n"
         "from assistant.assistant import open_library\n"
         "logging.basicConfig(stream=sys.stdout, format='%(message)s')\n"

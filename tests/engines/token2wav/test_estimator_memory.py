@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.engines.token2wav.flow.memory import EstimatorMemory, attend
+from assistant.engines.token2wav.flow.attention_cache import EstimatorCache, attend
 from assistant.engines.token2wav.flow.shape import FlowShape
 
 TINY = FlowShape(depth=1, hidden=4, estimator_heads=1, head_width=2)
@@ -18,7 +18,7 @@ TINY = FlowShape(depth=1, hidden=4, estimator_heads=1, head_width=2)
 def test_the_newest_frames_are_visible_and_the_oldest_make_room(
     chunks: list[int], capacity: int
 ) -> None:
-    memory = EstimatorMemory.start(TINY, 1, capacity, torch.empty(0))
+    memory = EstimatorCache.start(TINY, 1, capacity, torch.empty(0))
     number = 0
     for chunk in chunks:
         frames = torch.arange(number, number + chunk).float().repeat(2, 2, 1).transpose(1, 2)
@@ -32,7 +32,7 @@ def test_the_newest_frames_are_visible_and_the_oldest_make_room(
 
 
 def test_a_chunk_larger_than_the_memory_is_a_defect() -> None:
-    memory = EstimatorMemory.start(TINY, 1, 3, torch.empty(0))
+    memory = EstimatorCache.start(TINY, 1, 3, torch.empty(0))
     with pytest.raises(ValueError, match="4 frames in a memory of 3"):
         memory.store(0, 0, torch.zeros(2, 4, 2), torch.zeros(2, 4, 2))
 

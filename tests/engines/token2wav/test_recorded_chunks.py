@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.engines.token2wav import Token2Wav, Token2WavSettings, Token2WavStream
-from assistant.engines.token2wav.flow.memory import EstimatorMemory
+from assistant.engines.token2wav.flow.attention_cache import EstimatorCache
 from assistant.engines.token2wav.flow.shape import FlowShape
 from assistant.engines.token2wav.token2wav import ChunkJob
 from tests.engines.recorder import Recorder
@@ -42,7 +42,8 @@ def spoken(token2wav: Token2Wav, voices: list[Any]) -> npt.NDArray[np.int16]:
     stream, sound = Token2WavStream(token2wav, voices[0]), []
     for index in range(9):
         if index and index % (9 // len(voices)) == 0:
-            stream.switch(voices[index * len(voices) // 9])
+            sound += stream.flush()
+            stream = Token2WavStream(token2wav, voices[index * len(voices) // 9])
         sound += stream.push(speech(10, index))
     return np.concatenate([*sound, *stream.flush()])
 
@@ -86,7 +87,7 @@ def test_several_streams_in_other_voices_share_a_pass(
                 ChunkJob(speech(13, 10 * index + row), flow, sound, last=False)
                 for row, (flow, sound) in enumerate(states)
             ]
-            chunks.append(token2wav.run_all(jobs))
+            chunks.append(token2wav.batcher.run_all(jobs))
         return [np.concatenate(row) for row in zip(*chunks, strict=True)]
 
     for actual, expected in zip(run(recorded), run(plain), strict=True):
@@ -219,14 +220,14 @@ def test_what_a_chunk_sees_at_once_is_what_it_sees_layer_by_layer(
 ) -> None:
     shape = FlowShape(depth=2, hidden=4, estimator_heads=1, head_width=2)
     like = torch.empty(0)
-    prompt = EstimatorMemory.start(shape, 1, prompt_frames, like).own if prompt_frames else None
+    prompt = EstimatorCache.start(shape, 1, prompt_frames, like).own if prompt_frames else None
     if prompt:
         prompt.keys.fill_(-1)
         prompt.values.fill_(-1)
     memories = []
     for _ in range(2):
-        start = EstimatorMemory.start(shape, 1, capacity, like)
-        memories.append(EstimatorMemory(prompt, start.own, start.edges))
+        start = EstimatorCache.start(shape, 1, capacity, like)
+        memories.append(EstimatorCache(prompt, start.own, start.edges))
     at_once, by_layer = memories
     number = 0
     for chunk in chunks:

@@ -121,44 +121,6 @@ def test_a_closed_stream_says_so(token2wav: Token2Wav, voice: Any) -> None:
         stream.flush()
 
 
-def test_a_switch_is_heard_from_the_next_chunk_on(
-    token2wav: Token2Wav, voice: Any, other_voice: Any
-) -> None:
-    tokens = speech(100)
-    alone = spoken(Token2WavStream(token2wav, voice), tokens)
-    stream = Token2WavStream(token2wav, voice)
-    before = np.concatenate(stream.push(tokens[:53]))
-    stream.switch(other_voice)
-    after = spoken(stream, tokens[53:])
-    assert np.array_equal(before, alone[: len(before)])
-    assert len(before) + len(after) == len(alone)
-    assert relative(after, alone[len(before) :]) > 0.01
-
-
-def test_a_switch_joins_without_a_click(token2wav: Token2Wav, voice: Any, other_voice: Any) -> None:
-    tokens = speech(100)
-    stream = Token2WavStream(token2wav, voice)
-    before = np.concatenate(stream.push(tokens[:53]))
-    stream.switch(other_voice)
-    joined = np.concatenate([before, spoken(stream, tokens[53:])]).astype(int)
-    alone = spoken(Token2WavStream(token2wav, voice), tokens).astype(int)
-    after = np.abs(joined - alone)[len(before) :]
-    assert after[:10].max() <= 0.001 * np.abs(alone).max()  # it starts where the old one goes on
-    assert after[: FADE * 480].max() > 0.01 * np.abs(alone).max()
-
-
-def test_a_switch_may_wait_for_the_next_utterance(
-    token2wav: Token2Wav, voice: Any, other_voice: Any
-) -> None:
-    stream = Token2WavStream(token2wav, voice)
-    pushed = stream.push(speech(60)[:30])
-    stream.switch(other_voice, at="utterance")
-    first = np.concatenate([*pushed, spoken(stream, speech(60)[30:])])
-    assert np.array_equal(first, spoken(Token2WavStream(token2wav, voice), speech(60)))
-    second = spoken(stream, speech(60))
-    assert np.array_equal(second, spoken(Token2WavStream(token2wav, other_voice), speech(60)))
-
-
 def test_streams_of_different_voices_in_one_pass_are_each_as_if_alone(
     token2wav: Token2Wav, voice: Any, other_voice: Any
 ) -> None:
@@ -169,7 +131,7 @@ def test_streams_of_different_voices_in_one_pass_are_each_as_if_alone(
             flow, sound = token2wav.begin(each), token2wav.begin_sound()
             run.append(ChunkJob(speech(28, seed), flow, sound, last=False))
     alone = [token2wav.run(job) for job in jobs[0]]
-    together = token2wav.run_all(jobs[1])
+    together = token2wav.batcher.run_all(jobs[1])
     for one, other in zip(alone, together, strict=True):
         assert np.abs(one.astype(int) - other.astype(int)).max() <= 2
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from assistant.engines.token2wav.flow.memory import HALVES, Memories
+from assistant.engines.nn.packed_linear import PackedLinear, windows
+from assistant.engines.token2wav.flow.attention_cache import HALVES, StreamCaches
 from assistant.engines.token2wav.flow.shape import FlowShape
-from assistant.engines.token2wav.packed import PackedLinear, windows
 
 _EPS = 1e-6
 
@@ -79,7 +79,7 @@ class Attention(nn.Module):
         self.q_shift = self.q_norm.bias.detach() * scale
         del self.to_q, self.to_k, self.to_v, self.proj
 
-    def forward(self, x: Tensor, step: int, layer: int, memories: Memories) -> Tensor:
+    def forward(self, x: Tensor, step: int, layer: int, memories: StreamCaches) -> Tensor:
         """x: (streams * halves, time, hidden); each stream attends to its own memory."""
         q, k, v = (
             self.qkv(x).view(*x.shape[:2], 3, self.heads, -1).unbind(2)
@@ -133,7 +133,7 @@ class Convolutions(nn.Module):
         self.first, self.second = PackedLinear.of_conv(first), PackedLinear.of_conv(second)
         del self.block["1"], self.block["6"]
 
-    def forward(self, x: Tensor, step: int, layer: int, memories: Memories) -> Tensor:
+    def forward(self, x: Tensor, step: int, layer: int, memories: StreamCaches) -> Tensor:
         x = self.first(windows(memories.behind(step, layer, 0, x), 3))
         x = functional.mish(self.block["3"](x))
         return self.second(windows(memories.behind(step, layer, 1, x), 3))
@@ -153,7 +153,7 @@ class Block(nn.Module):
         self.conv.pack()
 
     def forward(
-        self, x: Tensor, by: Modulation, step: int, layer: int, memories: Memories
+        self, x: Tensor, by: Modulation, step: int, layer: int, memories: StreamCaches
     ) -> Tensor:
         size = x.shape[2:]
         y = functional.layer_norm(x, size, by.scale[0], by.shift[0], _EPS)
@@ -238,7 +238,7 @@ class Estimator(nn.Module):
         rest = torch.cat([mu, speaker, known], dim=2).to(self.project_rest.bias.dtype)
         return self.project_rest(torch.stack([rest, torch.zeros_like(rest)], dim=1))
 
-    def forward(self, x: Tensor, condition: Tensor, step: int, memories: Memories) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, step: int, memories: StreamCaches) -> Tensor:
         """x: (streams, time, mel) -> velocities (streams, halves, time, mel)."""
         final = self.times[step].final
         return self.velocity(x, condition, self.modulations[step], final, step, memories)
@@ -250,7 +250,7 @@ class Estimator(nn.Module):
         modulations: Iterable[Modulation],
         final: Tensor,
         step: int,
-        memories: Memories,
+        memories: StreamCaches,
     ) -> Tensor:
         """The same with what the time does given; `step` only tells the memories apart."""
         y = (self.project_x(x.to(condition.dtype))[:, None] + condition).flatten(0, 1)

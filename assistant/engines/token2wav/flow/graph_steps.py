@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from assistant.engines.nn.cuda_graphs import Recording, Recordings, Work, power_of_two
+from assistant.engines.token2wav.flow.attention_cache import HALVES, EstimatorCache, StreamCaches
 from assistant.engines.token2wav.flow.estimator import Estimator, StepTime, modulations
-from assistant.engines.token2wav.flow.memory import HALVES, EstimatorMemory, Memories
 from assistant.engines.token2wav.flow.shape import FlowShape
 
 _ROOM = 128
@@ -28,7 +28,7 @@ Advance = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class StepPlace(Memories):
+class StepPlace(StreamCaches):
     """Where the inputs of one step lie, for a batch of streams. As memories it is that step's."""
 
     x: Tensor  # (streams, frames, mel)
@@ -58,7 +58,7 @@ class StepPlace(Memories):
         edge.copy_(x[:, -2:].view_as(edge))
         return x
 
-    def fill(self, row: int, step: int, memory: EstimatorMemory) -> None:
+    def fill(self, row: int, step: int, memory: EstimatorCache) -> None:
         """What a stream sees. The rest is set to zero: masked, but 0 * NaN would be NaN, and what
         lies there may be another stream's."""
         frames, room = self.x.shape[1], self.keys.shape[3]
@@ -72,7 +72,7 @@ class StepPlace(Memories):
         self.values[row, :, :, at : room - frames].zero_()
         self.edges[row].copy_(memory.edges[step])
 
-    def keep(self, row: int, step: int, memory: EstimatorMemory) -> None:
+    def keep(self, row: int, step: int, memory: EstimatorCache) -> None:
         """Puts what the step leaves behind into the stream's memory."""
         frames = self.x.shape[1]
         memory.keep(step, self.keys[row, :, :, -frames:], self.values[row, :, :, -frames:])
@@ -96,7 +96,7 @@ class RecordedSteps:
         self._rooms: dict[int, Tensor] = {}
         """By rows: keys and values, which recordings share, as chunks run one after another."""
 
-    def chunk(self, condition: Tensor, memories: Sequence[EstimatorMemory]) -> RecordedChunk | None:
+    def chunk(self, condition: Tensor, memories: Sequence[EstimatorCache]) -> RecordedChunk | None:
         """None: not recorded. condition: (streams, halves, frames, hidden)."""
         frames = condition.shape[2]
         rows = power_of_two(len(memories))
@@ -160,7 +160,7 @@ class RecordedChunk:
     recordings: Recordings
     recording: Recording
     place: StepPlace
-    memories: Sequence[EstimatorMemory]
+    memories: Sequence[EstimatorCache]
 
     def step(self, x: Tensor, step: int, span: float, time: StepTime) -> Tensor | None:
         """x (streams, frames, mel) after the step. None: it failed, and no memory has changed."""

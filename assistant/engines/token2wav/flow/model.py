@@ -16,16 +16,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from assistant.engines.nn.cuda_graphs import Graphs, Recordings
+from assistant.engines.token2wav.flow.attention_cache import (
+    EstimatorCache,
+    Frames,
+    Memory,
+    RaggedCaches,
+)
 from assistant.engines.token2wav.flow.conformer import Conformer, ConformerMemory
 from assistant.engines.token2wav.flow.estimator import Estimator
 from assistant.engines.token2wav.flow.graph_steps import RecordedChunk, RecordedSteps
-from assistant.engines.token2wav.flow.memory import (
-    EstimatorMemory,
-    Frames,
-    Memory,
-    OneByOne,
-    SinglePass,
-)
 from assistant.engines.token2wav.flow.shape import FlowShape
 
 _NOISE_SECONDS = 600
@@ -54,7 +53,7 @@ class FlowState:
 
     prompt: FlowPrompt
     conformer: ConformerMemory
-    estimator: EstimatorMemory
+    estimator: EstimatorCache
 
     @property
     def nbytes(self) -> int:
@@ -115,11 +114,11 @@ class Flow(nn.Module):
         """
         ahead = tokens.repeat(1, -(-self.shape.look_ahead // tokens.shape[1]) + 1)
         tokens = torch.cat([tokens, ahead[:, : self.shape.look_ahead]], dim=1)
-        mu, conformer = self._encode(tokens, None, last=False)
+        mu, conformer = self.encode(tokens, None, last=False)
         frames = mu.shape[1]
-        voice = self._project(speaker)
-        memory = EstimatorMemory.start(self.shape, len(self.steps), frames, self._like)
-        self._solve(mu, voice, mel[:, :frames], [memory], [0])
+        voice = self.project_speaker(speaker)
+        memory = EstimatorCache.start(self.shape, len(self.steps), frames, self.like)
+        self.solve(mu, voice, mel[:, :frames], [memory], [0])
         return FlowPrompt(
             frames // self.shape.up_rate, frames, voice, conformer, memory.own, memory.edges
         )
@@ -128,7 +127,7 @@ class Flow(nn.Module):
         """A new utterance in the prompt's voice that keeps its own `newest` frames."""
         keys = prompt.estimator.keys
         own = Frames.empty(self.shape, len(self.steps), newest, keys)
-        memory = EstimatorMemory(prompt.estimator, own, prompt.edges.clone())
+        memory = EstimatorCache(prompt.estimator, own, prompt.edges.clone())
         return FlowState(prompt, prompt.conformer, memory)
 
     def chunk(
@@ -142,7 +141,7 @@ class Flow(nn.Module):
         """
         encoded = []
         for these, state in zip(tokens, states, strict=True):
-            mu, memory = self._encode(these, state.conformer, last=last)
+            mu, memory = self.encode(these, state.conformer, last=last)
             rate = self.shape.up_rate
             state.conformer = memory.trimmed(state.prompt.tokens, newest // rate, rate)
             encoded.append(mu)
@@ -150,41 +149,27 @@ class Flow(nn.Module):
         voices = torch.cat([state.prompt.speaker for state in states])
         starts = [state.prompt.frames + state.estimator.stored for state in states]
         memories = [state.estimator for state in states]
-        mel = self._solve(mu, voices, None, memories, starts, again=not last)
+        mel = self.solve(mu, voices, None, memories, starts, again=not last)
         for state in states:
             state.estimator.advance(mel.shape[1])
         return mel
 
-    def whole(self, tokens: Tensor, prompt_tokens: Tensor, mel: Tensor, speaker: Tensor) -> Tensor:
-        """The utterance in one pass with its prompt, each frame seeing every other.
-
-        -> (1, frames, mel).
-
-        Exactly the reference's whole-utterance call; slower than a chunk after a prepared prompt,
-        since the prompt is run again.
-        """
-        mu, _ = self._encode(torch.cat([prompt_tokens, tokens], dim=1), None, last=True)
-        known = mel.shape[1]
-        memory = SinglePass(self.shape, self._like)
-        x = self._solve(mu, self._project(speaker), mel, [memory], [0])
-        return x[:, known:]
-
-    def _encode(
+    def encode(
         self, tokens: Tensor, memory: ConformerMemory | None, last: bool
     ) -> tuple[Tensor, ConformerMemory]:
         h, memory = self.encoder(self.input_embedding(tokens), memory, last)
         return self.encoder_proj(h), memory
 
-    def _project(self, speaker: Tensor) -> Tensor:
+    def project_speaker(self, speaker: Tensor) -> Tensor:
         y: Tensor = self.spk_embed_affine_layer(functional.normalize(speaker, dim=1))
         return y
 
     @property
-    def _like(self) -> Tensor:
+    def like(self) -> Tensor:
         """A tensor of the estimator's precision, where it computes."""
         return self.estimator.project_rest.bias
 
-    def _solve(
+    def solve(
         self,
         mu: Tensor,
         voices: Tensor,
@@ -205,7 +190,7 @@ class Flow(nn.Module):
         x = torch.stack([self._noise_at(start, frames) for start in starts])
         condition = self.estimator.condition(mu, voices, given)
         chunk = self._recorded(condition, memories) if again else None
-        one_by_one = OneByOne(memories)
+        one_by_one = RaggedCaches(memories)
         for step, span in enumerate(self.steps):
             after = chunk.step(x, step, span, self.estimator.times[step]) if chunk else None
             if after is None:  # not recorded, or the GPU failed at it: done here from now on
@@ -215,7 +200,7 @@ class Flow(nn.Module):
         return x
 
     def _recorded(self, condition: Tensor, memories: Sequence[Memory]) -> RecordedChunk | None:
-        own = [memory for memory in memories if isinstance(memory, EstimatorMemory)]
+        own = [memory for memory in memories if isinstance(memory, EstimatorCache)]
         if self.recorded is None or len(own) < len(memories):
             return None
         return self.recorded.chunk(condition, own)

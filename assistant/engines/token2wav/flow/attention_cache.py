@@ -44,7 +44,7 @@ class Frames:
         return self.keys.nbytes + self.values.nbytes
 
 
-class Memories(Protocol):
+class StreamCaches(Protocol):
     """What the estimator asks of the memories of all streams, at a step and a layer."""
 
     def attend(self, step: int, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -76,8 +76,8 @@ class Memory(Protocol):
         ...
 
 
-class OneByOne:
-    """Memories of streams with any pasts: each stream attends to exactly its own."""
+class RaggedCaches:
+    """StreamCaches of streams with any pasts: each stream attends to exactly its own."""
 
     def __init__(self, memories: Sequence[Memory]) -> None:
         self._memories = memories
@@ -97,24 +97,7 @@ class OneByOne:
         return x
 
 
-class SinglePass:
-    """Remembers nothing between steps: for an utterance that is made in one piece."""
-
-    def __init__(self, shape: FlowShape, like: Tensor) -> None:
-        self._zeros = like.new_zeros(HALVES, 2, shape.hidden)
-        self._pair: tuple[Tensor, Tensor] | None = None
-
-    def store(self, step: int, layer: int, keys: Tensor, values: Tensor) -> None:
-        self._pair = keys, values
-
-    def visible(self, step: int, layer: int, chunk: int) -> list[tuple[Tensor, Tensor]]:
-        return [self._pair] if self._pair else []
-
-    def edge(self, step: int, layer: int, which: int) -> Tensor:
-        return self._zeros.clone()
-
-
-class EstimatorMemory:
+class EstimatorCache:
     """One stream's memory. `advance` after every chunk, once all steps and layers have stored."""
 
     def __init__(self, prompt: Frames | None, own: Frames, edges: Tensor) -> None:
@@ -124,7 +107,7 @@ class EstimatorMemory:
         self.stored = 0  # frames since the prompt
 
     @classmethod
-    def start(cls, shape: FlowShape, steps: int, capacity: int, like: Tensor) -> EstimatorMemory:
+    def start(cls, shape: FlowShape, steps: int, capacity: int, like: Tensor) -> EstimatorCache:
         """Nothing before: what is stored next is a prompt."""
         edges = like.new_zeros(steps, shape.depth, 2, HALVES, 2, shape.hidden)
         return cls(None, Frames.empty(shape, steps, capacity, like), edges)

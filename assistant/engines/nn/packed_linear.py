@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Activation = Literal["none", "gelu"]
+_HAS_ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 _ROWS = 100
 """Rows to optimise for: 50 frames, with and without guidance."""
 
@@ -47,7 +48,7 @@ class PackedLinear:
         self.bias = bias.contiguous()
         self.activation = activation
         weight = weight.contiguous()
-        self.packed = weight.device.type == "cpu" and _can_pack(weight.dtype)
+        self.packed = can_pack(weight)
         self.weight = (
             torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS) if self.packed else weight
         )
@@ -75,14 +76,49 @@ def _bias(layer: nn.Linear | nn.Conv1d) -> Tensor:
     return layer.bias.detach()
 
 
+class Matrix:
+    """(out, in). `dense` is there until `pack` is called, for a checkpoint to fill."""
+
+    __slots__ = ("_packed", "dense")
+
+    def __init__(self, dense: Tensor) -> None:
+        self.dense = dense
+        self._packed: Tensor | None = None
+
+    def pack(self) -> None:
+        """On a CPU, rearranges the numbers in oneDNN's blocks and lets go of `dense`.
+
+        One token at a time is bound by the speed of memory, and this layout is read at about twice
+        the speed (and a batch of eight at ten times) of what `linear` does with the plain one.
+        """
+        if self._packed is not None or not can_pack(self.dense):
+            return
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(self.dense)
+        self.dense = torch.empty(0, dtype=self.dense.dtype)
+
+    def __call__(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """(n, in) to (n, out)."""
+        if self._packed is None:
+            return functional.linear(x, self.dense, bias)
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, bias, "none", [], "")
+        return product
+
+
+def can_pack(weight: Tensor) -> bool:
+    """Returns whether oneDNN multiplies this weight in its own layout, and not by emulation."""
+    if weight.device.type != "cpu" or not _HAS_ONEDNN:
+        return False
+    if weight.dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False
+    return _packs(weight.dtype)
+
+
 @cache
-def _can_pack(dtype: torch.dtype) -> bool:
+def _packs(dtype: torch.dtype) -> bool:
     """Whether this build of PyTorch has oneDNN's packed products, and they compute right.
 
     They are not public, so they are tried once, on a small product, before they are relied on.
     """
-    if not torch._C._has_mkldnn:
-        return False
     x, weight, bias = torch.ones(2, 8), torch.ones(4, 8), torch.ones(4)
     x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
     try:

@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from queue import Empty
+from typing import Protocol
 
 from assistant.audio.samples import Pcm16
+from assistant.audio.voice import Voice
 from assistant.engines.base import EngineOutput, Speech
 from assistant.engines.step_audio_2.parser import OutputParser, Piece, SpeechToken
 from assistant.engines.step_audio_2.sequence import End, Generation
-from assistant.engines.step_audio_2.vocoder import SpeechStream
 from assistant.errors import EngineError
 from assistant.events import TextDelta
 from assistant.messages import ToolCall
+
+
+class SpeechStream(Protocol):
+    """One utterance. Used from one thread at a time."""
+
+    def push(self, tokens: Sequence[int]) -> list[Pcm16]:
+        """Speech tokens (0 to 6560, 25 a second) in; sound that is ready out: 24 kHz, int16, (n,).
+
+        The pieces of all calls, joined, are the utterance.
+        """
+        ...
+
+    def flush(self) -> list[Pcm16]:
+        """No more tokens will come: the rest of the sound."""
+        ...
+
+    def close(self) -> None:
+        """Frees what the stream holds; may be called at any time, and again."""
+        ...
+
+
+class Vocoder(Protocol):
+    """Shared by all conversations."""
+
+    def open(self, voice: Voice) -> SpeechStream:
+        """A new utterance in a voice. Raises AudioError or EngineError: the voice can't be used."""
+        ...
+
+    def close(self) -> None: ...
 
 
 def token_batches(generation: Generation) -> Iterator[list[int]]:
@@ -50,21 +80,21 @@ def outputs(
 ) -> Generator[EngineOutput, None, bool]:
     """Blocks while the model works; returns whether tools were called."""
     called = False
-    mouth = _Mouth(stream)
+    speech = SpeechAssembler(stream)
     for batch in token_batches(generation):
         pieces = [piece for token in batch for piece in parser.feed(token)]
         called |= any(isinstance(piece, ToolCall) for piece in pieces)
-        yield from _outputs(pieces, mouth)
+        yield from _outputs(pieces, speech)
         if parser.stopped:
             generation.halt()
     rest = parser.finish()
     called |= any(isinstance(piece, ToolCall) for piece in rest)
-    yield from _outputs(rest, mouth)
-    yield from mouth.flush()
+    yield from _outputs(rest, speech)
+    yield from speech.flush()
     return called
 
 
-class _Mouth:
+class SpeechAssembler:
     """Makes sound of speech tokens, and says with each piece which tokens came since the last."""
 
     def __init__(self, stream: SpeechStream | None) -> None:
@@ -85,7 +115,7 @@ class _Mouth:
         return Speech(samples, codes)
 
 
-def _outputs(pieces: Iterable[Piece], mouth: _Mouth) -> Iterator[EngineOutput]:
+def _outputs(pieces: Iterable[Piece], speech: SpeechAssembler) -> Iterator[EngineOutput]:
     """Text first: it is ready, and making sound takes time."""
     text = ""
     numbers: list[int] = []
@@ -99,5 +129,5 @@ def _outputs(pieces: Iterable[Piece], mouth: _Mouth) -> Iterator[EngineOutput]:
             calls.append(piece)
     if text:
         yield TextDelta(text)
-    yield from mouth.push(numbers)
+    yield from speech.push(numbers)
     yield from calls
