@@ -23,6 +23,7 @@ from assistant.engines.base import Engine
 from assistant.engines.checkpoints import default_clips, local_checkpoint
 from assistant.errors import AssistantError, EngineError, PluginError
 from assistant.library import ClipInfo, Embedder, Source, VoiceLibrary, Voiceprint
+from assistant.library.files import OnProgress, no_progress
 from assistant.plugins import Dispatcher, Registry, Tool, load_tools, warm_up
 from assistant.session import Session, SessionContext
 from assistant.turn.options import SessionOptions
@@ -142,7 +143,7 @@ def _refuse(problem: PluginError, folders: Collection[Path]) -> None:
         raise problem
 
 
-def open_library(settings: Settings) -> VoiceLibrary:
+def open_library(settings: Settings, on_progress: OnProgress = no_progress) -> VoiceLibrary:
     """Returns the user's and the bundled voice clips, and what the engine's checkpoint adds.
 
     That is its default voices, and a speaker encoder that tells voices apart better than the
@@ -150,12 +151,13 @@ def open_library(settings: Settings) -> VoiceLibrary:
     is not loaded, and its packages are imported by the first search by a clip. Raises LibraryError.
     """
     if settings.engine != "step-audio-2":
-        return VoiceLibrary(settings.library)
+        return VoiceLibrary(settings.library, on_progress=on_progress)
     model = settings.step_audio_2.model
     return VoiceLibrary(
         settings.library,
-        bring=partial(_default_voices, model),
+        clip_provider=partial(_default_voices, model),
         audio_embedder=partial(_audio_embedder, model),
+        on_progress=on_progress,
     )
 
 

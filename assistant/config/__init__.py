@@ -1,5 +1,7 @@
-"""The settings: what there is to set (tables), and where the values come from (loading)."""
+"""The settings: all tables of them, and `load_settings`, which joins the places they come from."""
 
+from assistant.config.engine import Sampling, StepAudio2Settings
+from assistant.config.live import LiveSettings
 from assistant.config.loading import bundled, describe, load_settings
 from assistant.config.server import (
     LimitSettings,
@@ -8,14 +10,7 @@ from assistant.config.server import (
     SocketSettings,
     TwilioSettings,
 )
-from assistant.config.tables import (
-    LibrarySettings,
-    LiveSettings,
-    PluginSettings,
-    Sampling,
-    Settings,
-    StepAudio2Settings,
-)
+from assistant.config.tables import LibrarySettings, PluginSettings, Settings
 
 __all__ = [
     "LibrarySettings",

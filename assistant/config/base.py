@@ -1,4 +1,4 @@
-"""What all tables of the settings have in common."""
+"""The base class of all tables of the settings, and the types of lists in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 
 def _split(value: Any) -> Any:
-    """An environment variable holds a list as words with commas between."""
+    """Splits the value of an environment variable, which holds a list as words with commas."""
     return (
         [word.strip() for word in value.split(",") if word.strip()]
         if isinstance(value, str)
@@ -22,4 +22,6 @@ Folders = Annotated[tuple[Path, ...], BeforeValidator(_split)]
 
 
 class Table(BaseModel):
+    """A table of settings. The docstring of each field is its text in the documentation."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)

@@ -1,4 +1,4 @@
-"""Settings, from four places, each over the one before:
+"""Loads the settings from four places; each overrides those before it:
 
     defaults < assistant.toml < ASSISTANT_* environment variables < options of the call
 
@@ -25,9 +25,9 @@ ENVIRONMENT_PREFIX = "ASSISTANT_"
 
 
 def bundled(name: str) -> Path:
-    """The folder `name` (tools, voices) that comes with the project.
+    """Returns the bundled folder `name` (tools, voices).
 
-    In a wheel it lies inside the package, in a checkout beside it.
+    It lies inside the package in a wheel, and beside it in a checkout.
     """
     here = Path(__file__).parent.parent
     inside = here / "_bundled" / name
@@ -40,10 +40,10 @@ def load_settings(
     environment: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """The settings of all four places together.
+    """Returns the settings of all four places together.
 
-    `file`: by default assistant.toml in the working folder, where there is one. `options`: nested
-    as the tables are; a value of None means not given. Raises SettingsError.
+    `file`: by default assistant.toml in the working folder, if it exists. `options`: nested like
+    the tables; None means not given. Raises SettingsError if a key or a value is wrong.
     """
     values: dict[str, Any] = {}
     _merge(values, _from_file(file))
@@ -56,7 +56,7 @@ def load_settings(
 
 
 def describe(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
-    """A validation error in one line; for unknown keys with the nearest known one."""
+    """Returns a validation error as one line; for an unknown key with the nearest known one."""
     return "; ".join(_describe_one(problem, model, prefix) for problem in error.errors())
 
 
@@ -71,7 +71,7 @@ def _describe_one(problem: Any, model: type[BaseModel], prefix: str) -> str:
 
 
 def _keys(model: type[BaseModel], path: Iterable[str | int]) -> Iterable[str]:
-    """The keys of the table at `path`; none where it lies inside a list or an untyped table."""
+    """Returns the keys of the table at `path`; none inside a list or an untyped table."""
     table: Any = model
     for part in path:
         field = table.model_fields.get(str(part))
@@ -89,7 +89,7 @@ def _from_file(file: Path | None) -> dict[str, Any]:
         return parse_toml(path.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: can't be read: {error.strerror}") from error
-    except ValueError as error:  # TOML that is none, text that is no UTF-8
+    except ValueError as error:  # not TOML, or not UTF-8
         raise SettingsError(f"{path}: not TOML: {error}") from error
 
 

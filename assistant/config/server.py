@@ -1,4 +1,4 @@
-"""The tables of `assistant serve`."""
+"""The settings of `assistant serve`."""
 
 from __future__ import annotations
 
@@ -12,85 +12,99 @@ from assistant.config.base import Names, Table
 
 
 class LimitSettings(Table):
-    """What the server takes at most. Beyond it, callers read 413, 429 or 503."""
+    """What the server accepts at most. Beyond it, callers get 413, 429 or 503."""
 
     max_body_bytes: int = Field(default=32 * 2**20, ge=1_024)
-    """Ten minutes of 16 kHz WAV in base64 are 26 MB."""
+    """The largest request body, in bytes; ten minutes of 16 kHz WAV in base64 are 26 MB."""
     body_timeout_s: float = Field(default=60.0, gt=0.0)
+    """How long a client may take to send a request body, in seconds."""
     max_json_depth: int = Field(default=64, ge=4, le=200)
+    """Levels of nesting in a JSON body."""
     fetch_timeout_s: float = Field(default=10.0, gt=0.0)
-    """For an `audio_url`, redirects included."""
+    """How long fetching an `audio_url` may take, redirects included, in seconds."""
     max_turns: int = Field(default=32, ge=1)
-    """Turns that run at the same time."""
+    """Turns that run at the same time; more wait in the turn queue."""
     max_waiting: int = Field(default=64, ge=0)
-    """Turns that wait for a place; the next one is refused."""
+    """Turns that wait in the turn queue; the next one is refused. 0 lets none wait."""
     max_wait_s: float = Field(default=30.0, gt=0.0)
+    """How long a turn waits in the turn queue before it is refused, in seconds."""
     stall_s: float = Field(default=30.0, gt=0.0)
-    """A client that takes nothing for so long has lost its turn."""
+    """A client that reads nothing of its response for this long is disconnected, in seconds."""
 
 
 class SessionSettings(Table):
-    """Conversations that the server keeps."""
+    """Conversations that the server stores."""
 
     file: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("assistant")) / "sessions.sqlite3"
     )
+    """SQLite file that conversations are stored in."""
     ttl_s: float = Field(default=86_400.0, gt=0.0)
-    """A conversation is deleted so long after its last turn."""
+    """How long after its last turn a conversation is deleted, in seconds."""
     max_per_key: int = Field(default=10_000, ge=1)
+    """Stored conversations of one API key; without keys, of all callers together."""
     max_bytes: int = Field(default=4 * 2**30, ge=2**16)
-    """The size of the file at which no more is stored."""
-    sounds: Literal["all", "untranscribed", "none"] = "untranscribed"
-    """Which recordings of users are stored: where the transcript stands for one, it is enough."""
+    """Size of the file at which no more is stored, in bytes."""
+    audio: Literal["all", "untranscribed", "none"] = "untranscribed"
+    """Which recordings of users are stored: `all`, `none`, or those that have no transcript."""
 
 
 class SocketSettings(Table):
-    """WebSockets: live conversations by /v1/realtime and by telephone."""
+    """WebSockets: live conversations over /v1/realtime and telephone calls."""
 
     max_open: int = Field(default=256, ge=1)
-    """Of all callers together; the next one is refused."""
+    """Connections of all callers together; the next one is refused."""
     max_per_key: int = Field(default=64, ge=1)
-    """Of one API key; where there are no keys, of everybody."""
+    """Connections of one API key; without keys, of all callers together."""
     max_message_bytes: int = Field(default=4 * 2**20, ge=2**16)
-    """A minute of 24 kHz sound in base64 is 3.8 MB."""
+    """The largest message, in bytes; a minute of 24 kHz audio in base64 is 3.8 MB."""
     idle_s: float = Field(default=600.0, gt=0.0)
-    """A client that sends nothing for so long is sent away."""
+    """A client that sends nothing for this long is disconnected, in seconds."""
     session_s: float = Field(default=3_600.0, gt=0.0)
-    """The longest that a connection lasts."""
+    """How long a connection may last, in seconds."""
     resume_s: float = Field(default=300.0, ge=0.0)
-    """A conversation whose connection was lost is kept in memory so long, to be gone on with."""
+    """How long a disconnected conversation can be resumed, in seconds; 0 for not at all."""
     max_resumable: int = Field(default=64, ge=0)
-    """Conversations that are kept so; the oldest one of who has the most is forgotten."""
+    """How many disconnected conversations are kept. When full, the oldest one of the key with the
+    most is dropped. 0 keeps none.
+    """
 
 
 class TwilioSettings(Table):
-    """Calls by telephone, through Twilio Media Streams. Without an auth token there are none."""
+    """Telephone calls through Twilio Media Streams. Without an auth token there are none."""
 
     auth_token: SecretStr = SecretStr("")
-    """Of the Twilio account; Twilio signs its requests with it."""
+    """Auth token of the Twilio account, which signs Twilio's requests; empty accepts no calls."""
     account_sid: str = Field(default="", pattern="^(AC[0-9a-f]{32})?$")
-    """Of the account; not given, calls of any are taken, and are ended by closing the socket."""
+    """SID of the Twilio account; empty accepts calls of any account, and ends them by closing the
+    WebSocket.
+    """
     public_url: str = Field(
         default="", pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$", validate_default=True
     )
-    """Where Twilio reaches this server, before any proxy: https://HOST. That is what it signs."""
+    """URL at which Twilio reaches this server, before any proxy: https://HOST. Required with
+    `auth_token`, because it is part of what Twilio signs.
+    """
     api_url: str = Field(default="https://api.twilio.com", pattern=r"^https?://[^\s/?#]+$")
-    """Where calls are ended; other regions have other hosts."""
+    """URL of Twilio's REST API, which ends calls; other regions have other hosts."""
     voice: str = ""
-    """Id of the clip that callers hear; empty: the voice of the settings."""
+    """Id of the voice clip for callers; empty for the `voice` of the settings."""
     language: str = ""
-    """BCP 47; empty: the language of the settings."""
+    """BCP 47 tag of the language for callers; empty for the `language` of the settings."""
     greeting: str = Field(default="Hello, how can I help you?", max_length=500)
-    """Said when the call begins; empty: the caller speaks first."""
+    """Text that is said when the call begins; empty lets the caller speak first."""
     farewell: str = Field(default="I have to end the call now. Goodbye.", max_length=500)
-    """Said before a call is ended that the server can't go on with: too long, or it stops."""
+    """Text that is said before the server ends a call; empty ends it without a word."""
     apology: str = Field(default="Sorry, that did not work. Please try again.", max_length=500)
-    """Said instead of an answer that failed."""
+    """Text that is said instead of a response that failed; empty says nothing."""
     max_calls: int = Field(default=32, ge=1)
-    """At the same time; the next caller hears that the line is busy."""
+    """Calls at the same time; the next caller gets the busy tone."""
     max_call_s: float = Field(default=1_800.0, gt=0.0)
+    """How long a call may last, in seconds."""
     digits_pause_s: float = Field(default=2.0, gt=0.0)
-    """Keys pressed with shorter pauses are one message; # ends it at once."""
+    """Keys that are pressed with pauses shorter than this, in seconds, are one message; # ends it
+    at once.
+    """
 
     @field_validator("public_url")
     @classmethod
@@ -105,25 +119,34 @@ class ServerSettings(Table):
     """`assistant serve`: where it listens, and what it allows."""
 
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: int = Field(default=8000, ge=0, le=65_535)
-    """0 takes any free port."""
+    """Port to listen on; 0 takes any free port."""
     audio_folder: Path | None = None
-    """The folder that `audio_path` of POST /generate may read from; not given, none."""
+    """Folder that `audio_path` of POST /generate may read from; none forbids it."""
     keys: Path | None = None
-    """The file of API keys; not given, whoever reaches the port may ask."""
+    """File of API keys; none lets everybody in who reaches the port."""
     insecure: bool = False
-    """Listen on other addresses than this machine's own without keys."""
+    """Whether the server may listen on other addresses than this machine's own without keys."""
     allowed_hosts: Names = ()
-    """Further names by which this machine is asked, where there are no keys."""
+    """Further host names that requests may use if there are no keys; empty for this machine's
+    only.
+    """
     cors_origins: Names = ()
-    """Origins whose web pages may ask; `*` is all of them."""
+    """Origins whose web pages may call the server; `*` is all of them, empty is none."""
     log_content: bool = False
-    """Also write transcripts, answers and tool arguments to the log."""
+    """Whether transcripts, responses and tool arguments are written to the log."""
     drain_s: float = Field(default=0.0, ge=0.0)
-    """How long /ready answers 503 before the port is closed, for load balancers to notice."""
+    """How long /ready answers 503 before the port is closed, in seconds, so that load balancers
+    notice; 0 closes it at once.
+    """
     shutdown_s: float = Field(default=30.0, gt=0.0)
-    """How long running turns may go on when the server is told to stop."""
+    """How long running turns may go on when the server is told to stop, in seconds."""
     limits: LimitSettings = LimitSettings()
+    """What the server accepts at most."""
     sessions: SessionSettings = Field(default_factory=SessionSettings)
+    """Conversations that the server stores."""
     sockets: SocketSettings = SocketSettings()
+    """WebSockets: live conversations and telephone calls."""
     twilio: TwilioSettings = TwilioSettings()
+    """Telephone calls through Twilio."""

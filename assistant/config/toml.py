@@ -1,4 +1,4 @@
-"""Reads TOML: the standard library's reader, which Python 3.10 doesn't have yet."""
+"""Reads TOML, also on Python 3.10, whose standard library has no reader."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ else:
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The tables of a TOML text. Raises ValueError for what is none."""
+    """Returns the tables of a TOML text. Raises ValueError if it is not valid TOML."""
     return tomllib.loads(text)

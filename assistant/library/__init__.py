@@ -8,12 +8,12 @@ brought.py    clips from elsewhere                  likeness.py  search by a cli
 ranking.py    how well a voice fits a request       library.py   all of it together
 """
 
-from assistant.library.describe import describe
+from assistant.library.clip_import import AddReport
 from assistant.library.embedding import Embedder
-from assistant.library.intake import AddReport
 from assistant.library.library import VoiceLibrary
 from assistant.library.measure import measure
 from assistant.library.sources import ClipInfo, Refusal, Source
+from assistant.library.trait_scores import describe
 from assistant.library.voiceprint import Voiceprint
 
 __all__ = [

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -15,16 +16,15 @@ import numpy as np
 from assistant.audio.samples import Float32
 from assistant.errors import LibraryError
 from assistant.library.embedding import Embedder
-from assistant.library.files import locked, state_folder
+from assistant.library.files import OnProgress, locked, no_progress, state_folder
 from assistant.library.index import KEY_BYTES, VectorIndex
 from assistant.library.index_files import load_index, save_index
-from assistant.library.progress import progress_bar
 
 T = TypeVar("T")
 _BATCH = 1_000
 _MOST_DEAD_SHARE = 0.25
 _KEEP_EVERY_S = 60.0
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def key_of(*parts: str) -> bytes:
@@ -42,13 +42,20 @@ class EmbeddingIndex(Generic[T]):
     """
 
     def __init__(
-        self, name: str, embedder: Embedder[T], folder: Path, *, batch: int = _BATCH
+        self,
+        name: str,
+        embedder: Embedder[T],
+        folder: Path,
+        *,
+        batch: int = _BATCH,
+        on_progress: OnProgress = no_progress,
     ) -> None:
         """`batch`: how many contents may be in memory at the same time."""
         self.embedder = embedder
         self._name = f"{name}.{embedder.name}"
         self._folder = folder
         self._batch = batch
+        self._on_progress = partial(on_progress, "Indexing voices")
         self._lock = threading.Lock()
         self._index: VectorIndex | None = None
 
@@ -63,8 +70,7 @@ class EmbeddingIndex(Generic[T]):
             index = self._with_missing(self._index, wanted)
             dead = len(index) - len(wanted)
             if dead > max(16, _MOST_DEAD_SHARE * len(wanted)):
-                with progress_bar("Indexing voices") as bar:
-                    index = index.only(frozenset(wanted), bar.update)
+                index = index.only(frozenset(wanted), self._on_progress)
                 self._keep(index)
             return index
 
@@ -75,19 +81,18 @@ class EmbeddingIndex(Generic[T]):
         missing = [key for key in wanted if key not in index.keys]
         if not missing:
             return index
-        with progress_bar("Indexing voices") as bar:
-            growing = _Growing(index, bar.update)
-            try:
-                for start in range(0, len(missing), self._batch):
-                    bar.update(start, len(missing))
-                    batch = missing[start : start + self._batch]
-                    growing.add(batch, self.embedder.embed(_fetched(batch, wanted)))
-                    if growing.unkept_s > _KEEP_EVERY_S:
-                        self._keep(growing.joined())
-            finally:
-                index = growing.joined()
-                if index is not self._index:
-                    self._keep(index)
+        growing = _Growing(index, self._on_progress)
+        try:
+            for start in range(0, len(missing), self._batch):
+                self._on_progress(start, len(missing))
+                batch = missing[start : start + self._batch]
+                growing.add(batch, self.embedder.embed(_fetched(batch, wanted)))
+                if growing.unkept_s > _KEEP_EVERY_S:
+                    self._keep(growing.joined())
+        finally:
+            index = growing.joined()
+            if index is not self._index:
+                self._keep(index)
         return index
 
     def _keep(self, index: VectorIndex) -> None:
@@ -106,7 +111,7 @@ class EmbeddingIndex(Generic[T]):
             with locked(self._folder, timeout_s=5.0):
                 save_index(index, state_folder(self._folder), self._name, self.embedder)
         except LibraryError as error:
-            _log.warning("the voice index is not saved: %s", error)
+            logger.warning("the voice index is not saved: %s", error)
 
 
 def _fetched(keys: Sequence[bytes], wanted: Mapping[bytes, Callable[[], T]]) -> list[T]:

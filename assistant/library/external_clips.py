@@ -21,7 +21,7 @@ ClipProvider = Callable[[], Sequence[Source]]
 """The clips that there are now, with their ids and what is known of them. Asked often."""
 
 
-def nothing() -> Sequence[Source]:
+def no_clips() -> Sequence[Source]:
     return ()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -91,3 +91,11 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+OnProgress = Callable[[str, int, int], None]
+"""Called with what is done (for people), how many items are done, and how many there are."""
+
+
+def no_progress(title: str, done: int, total: int) -> None:
+    """Reports nothing."""

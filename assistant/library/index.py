@@ -93,16 +93,6 @@ class VectorIndex:
         ]
         return sorted(found, key=lambda pair: -pair[1])[:limit]
 
-    def vectors_of(self, keys: Iterable[bytes]) -> dict[bytes, Float32]:
-        """The vectors of those keys that are there."""
-        wanted = frozenset(keys)
-        return {
-            key: block.vectors[row]
-            for block in (self.main, self.tail)
-            for row, key in enumerate(block.keys.tolist())
-            if key in wanted
-        }
-
     def with_rows(
         self,
         keys: Iterable[bytes],

@@ -15,13 +15,13 @@ from assistant.config import LibrarySettings
 from assistant.config import bundled as bundled_folder
 from assistant.errors import LibraryError, did_you_mean
 from assistant.library.checks import load_checked, save_checked
+from assistant.library.clip_import import AddReport, ClipImporter
+from assistant.library.clip_similarity import BATCH, ClipSimilarity, MakeEmbedder
 from assistant.library.embedding import Embedder, LexicalEmbedder
 from assistant.library.embedding_index import EmbeddingIndex, key_of
-from assistant.library.external_clips import ClipProvider, nothing
-from assistant.library.files import locked
+from assistant.library.external_clips import ClipProvider, no_clips
+from assistant.library.files import OnProgress, locked, no_progress
 from assistant.library.index import VectorIndex
-from assistant.library.intake import AddReport, Intake
-from assistant.library.likeness import Likeness, MakeEmbedder
 from assistant.library.manifest import check_language, read_manifest
 from assistant.library.ranking import score, text_of
 from assistant.library.snapshot import Item, Snapshot, signature_of, take_snapshot
@@ -33,7 +33,7 @@ from assistant.library.writing import remove_entries
 _RANK_ALL = 500
 """Up to here every voice is ranked; in larger libraries the candidates of the index are."""
 _HAN = re.compile("[\u4e00-\u9fff]")
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class VoiceLibrary:
@@ -51,12 +51,16 @@ class VoiceLibrary:
         bundled: Path | None = None,
         text_embedder: Embedder[str] | None = None,
         audio_embedder: MakeEmbedder = Voiceprint,
-        bring: ClipProvider = nothing,
+        clip_provider: ClipProvider = no_clips,
+        on_progress: OnProgress = no_progress,
+        clips_in_memory: int = BATCH,
     ) -> None:
         """`place`: the settings, or the user's folder, with `bundled` as the other one.
 
         `audio_embedder` is called when vectors of sounds are needed first: it may take time.
-        `bring`: clips from elsewhere. The user's folder need not exist; the first `add` makes it.
+        `clip_provider`: clips from elsewhere. `on_progress`: told how far long work is.
+        `clips_in_memory`: how many clips are embedded at a time. The user's folder need not exist;
+        the first `add` creates it.
         Raises one LibraryError that names everything that is wrong with the manifests.
         """
         if isinstance(place, LibrarySettings):
@@ -64,14 +68,19 @@ class VoiceLibrary:
             place = place.folder
         self.folder = place.absolute()
         self._folders = [self.folder, *([bundled.absolute()] if bundled else [])]
-        self._bring = bring
+        self._clip_provider = clip_provider
         self._lock = threading.Lock()
         self._checked = load_checked(self.folder)
-        self._snapshot = take_snapshot(self._folders, bring(), self._checked)
+        self._on_progress = on_progress
+        self._snapshot = self._take_snapshot(clip_provider())
         self._tell(self._snapshot.notes)
         self._keep_checked()
-        self._texts = EmbeddingIndex("text", text_embedder or LexicalEmbedder(), self.folder)
-        self._likeness = Likeness(audio_embedder, self.folder)
+        self._texts = EmbeddingIndex(
+            "text", text_embedder or LexicalEmbedder(), self.folder, on_progress=on_progress
+        )
+        self._similarity = ClipSimilarity(
+            audio_embedder, self.folder, batch=clips_in_memory, on_progress=on_progress
+        )
         self._found: tuple[Snapshot, VectorIndex, dict[bytes, Item]] | None = None
 
     def __iter__(self) -> Iterator[Voice]:
@@ -125,7 +134,7 @@ class VoiceLibrary:
         voices: dict[str, list[Item]] = {}
         for item in self._current().items.values():
             voices.setdefault(self._sha256(item), []).append(item)
-        return self._likeness.search(voices, sound, limit)
+        return self._similarity.search(voices, sound, limit)
 
     def add(self, sources: Sequence[Path], info: ClipInfo | None = None) -> AddReport:
         """Adds clips from files, folders, and lists (.csv, .jsonl); `info` holds for all of them.
@@ -133,8 +142,14 @@ class VoiceLibrary:
         A clip that can't be taken is refused with the reason, in the report; the others are
         added. Raises LibraryError when the folder can't be written to.
         """
-        brought = [item.entry.id for item in self._current().items.values() if not item.folder]
-        intake = Intake(self.folder, self._folders, self._checked, reserved=brought)
+        external = [item.entry.id for item in self._current().items.values() if not item.folder]
+        intake = ClipImporter(
+            self.folder,
+            self._folders,
+            self._checked,
+            reserved=external,
+            on_progress=self._on_progress,
+        )
         report = intake.run(sources, info or ClipInfo())
         self._current()
         return report
@@ -156,7 +171,7 @@ class VoiceLibrary:
 
     def _current(self) -> Snapshot:
         """The snapshot, taken anew when a manifest has changed."""
-        clips = self._bring()
+        clips = self._clip_provider()
         if self._snapshot.signature == signature_of(self._folders, clips):
             return self._snapshot
         with self._lock:
@@ -164,13 +179,16 @@ class VoiceLibrary:
                 self._snapshot = self._retaken(clips)
             return self._snapshot
 
+    def _take_snapshot(self, clips: Sequence[Source]) -> Snapshot:
+        return take_snapshot(self._folders, clips, self._checked, self._on_progress)
+
     def _retaken(self, clips: Sequence[Source]) -> Snapshot:
         before = self._snapshot
         try:
-            snapshot = take_snapshot(self._folders, clips, self._checked)
+            snapshot = self._take_snapshot(clips)
         except LibraryError as error:
             # Broken while we run, by another hand: go on with what was good.
-            _log.warning("the voice library changed and can't be read: %s", error)
+            logger.warning("the voice library changed and can't be read: %s", error)
             return Snapshot(before.items, signature_of(self._folders, clips), before.notes)
         self._tell(note for note in snapshot.notes if note not in before.notes)
         self._keep_checked()
@@ -178,14 +196,14 @@ class VoiceLibrary:
 
     def _tell(self, notes: Iterable[str]) -> None:
         for note in notes:
-            _log.warning("%s", note)
+            logger.warning("%s", note)
 
     def _keep_checked(self) -> None:
         if self._checked.changed and self.folder.is_dir():
             try:
                 save_checked(self._checked, self.folder)
             except LibraryError as error:
-                _log.warning("what is known of the clips is not saved: %s", error)
+                logger.warning("what is known of the clips is not saved: %s", error)
 
     def _text_index(self) -> tuple[VectorIndex, dict[bytes, Item]]:
         snapshot, known = self._current(), self._found

@@ -10,7 +10,7 @@ from assistant.audio.voice import Voice
 from assistant.errors import LibraryError
 from assistant.library.checks import Checked, check_files, traits_of
 from assistant.library.external_clips import read_clips, signature_of_clips
-from assistant.library.files import stamp_of
+from assistant.library.files import OnProgress, no_progress, stamp_of
 from assistant.library.manifest import (
     LINES_NAME,
     TOML_NAME,
@@ -18,7 +18,6 @@ from assistant.library.manifest import (
     Manifest,
     read_manifest,
 )
-from assistant.library.progress import tracked
 from assistant.library.sources import Source
 
 Signature = tuple[object, ...]
@@ -50,7 +49,12 @@ def signature_of(folders: Sequence[Path], clips: Sequence[Source]) -> Signature:
     return (*map(stamp_of, manifests), signature_of_clips(clips))
 
 
-def take_snapshot(folders: Sequence[Path], clips: Sequence[Source], checked: Checked) -> Snapshot:
+def take_snapshot(
+    folders: Sequence[Path],
+    clips: Sequence[Source],
+    checked: Checked,
+    on_progress: OnProgress = no_progress,
+) -> Snapshot:
     """Reads and checks the manifests of all folders, and adds the brought `clips`.
 
     Raises one LibraryError that names every problem of every manifest.
@@ -66,7 +70,7 @@ def take_snapshot(folders: Sequence[Path], clips: Sequence[Source], checked: Che
     problems += _shared_ids(manifests)
     if problems:
         raise LibraryError("; ".join(problems))
-    items = _items(manifests, checked)
+    items = _items(manifests, checked, on_progress)
     brought, notes = read_clips(clips, items.keys(), checked)
     for clip, entry in brought:
         items[entry.id] = Item(entry, entry.voice(clip.path.parent, entry.traits), None)
@@ -84,13 +88,13 @@ def _shared_ids(manifests: Sequence[Manifest]) -> list[str]:
     return problems
 
 
-def _items(manifests: Sequence[Manifest], checked: Checked) -> dict[str, Item]:
+def _items(
+    manifests: Sequence[Manifest], checked: Checked, on_progress: OnProgress
+) -> dict[str, Item]:
     pairs = [(manifest, entry) for manifest in manifests for entry in manifest.entries]
-    return {
-        entry.id: Item(
-            entry,
-            entry.voice(manifest.folder, traits_of(manifest, entry, checked)),
-            manifest.folder,
-        )
-        for manifest, entry in tracked(pairs, "Measuring voices")
-    }
+    items = {}
+    for done, (manifest, entry) in enumerate(pairs):
+        on_progress("Measuring voices", done, len(pairs))
+        voice = entry.voice(manifest.folder, traits_of(manifest, entry, checked))
+        items[entry.id] = Item(entry, voice, manifest.folder)
+    return items

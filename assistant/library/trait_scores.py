@@ -1,4 +1,4 @@
-"""How well a measured voice fits what is said of voices: deep, slow, a woman's, a whisper."""
+"""How well measured voice traits fit words such as deep, slow or female; and a description."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from assistant.audio.voice import VoiceTraits
+from assistant.library.words import name_of
 
 Fit = Callable[[VoiceTraits, bool], float]
 """0 to 1; the flag says that a woman's voice is meant: deep and high are relative to that."""
@@ -52,3 +53,33 @@ FITS: Mapping[str, Fit] = {
     ),
     "whisper": lambda traits, female: 0.0 if traits.pitch_hz > 0 else 1.0,
 }
+
+_SURE = 0.65
+_PITCH, _PACE = ("deep", "high"), ("slow", "fast")
+_REST = ("bright", "dark", "flat", "lively")
+_LOUDNESS = ("quiet", "loud")
+
+
+def describe(traits: VoiceTraits, language: str = "en") -> str:
+    """Such as "deep slow male voice, flat"; in Chinese for `language` "zh".
+
+    Only what the measures are clear about is said.
+    """
+    chinese = language.partition("-")[0] in ("zh", "cmn")
+    concepts = measured_concepts(traits)
+    sex = [name for name in ("child", "female", "male") if name in concepts][:1]
+    front = [name for name in concepts if name in _PITCH + _PACE + ("whisper",)]
+    rest = [name for name in concepts if name in _REST + _LOUDNESS]
+    names = {name: name_of(name, chinese=chinese) for name in concepts}
+    if chinese:
+        about = "".join(f"{names[name]}的" for name in front)
+        return "，".join([about + (names[sex[0]] if sex else "声音"), *(names[r] for r in rest)])
+    whose = [{"child": "child's"}.get(name, name) for name in sex]
+    return ", ".join([" ".join([*(names[f] for f in front), *whose, "voice"]), *rest])
+
+
+def measured_concepts(traits: VoiceTraits) -> tuple[str, ...]:
+    """The concepts of words.py that the measured voice clearly fits."""
+    female = FITS["female"](traits, False) > _SURE
+    order = (*_PITCH, *_PACE, "whisper", "male", "female", "child", *_REST, *_LOUDNESS)
+    return tuple(name for name in order if FITS[name](traits, female) > _SURE)

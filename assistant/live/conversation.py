@@ -80,7 +80,7 @@ class LiveConversation:
         self._vad = VoiceActivityDetector(self.settings, input_rate, detector)
         self._input_rate = input_rate
         self._received_s = 0.0
-        self._audio = TurnAudio(self.settings.prefix_ms / 1000, self.settings.max_utterance_s)
+        self._audio = TurnAudio(self.settings.prefix_ms / 1000, self.settings.max_user_turn_s)
         self._turns = TurnController(
             self.settings, self._audio, self._runner, self._out, self._clock
         )
@@ -199,7 +199,7 @@ class LiveConversation:
         turns = self._turns
         if settings is not None:
             self.settings = turns.detector.settings = self._vad.settings = settings
-            self._audio.configure(settings.prefix_ms / 1000, settings.max_utterance_s)
+            self._audio.configure(settings.prefix_ms / 1000, settings.max_user_turn_s)
         if manual is not None and manual != turns.manual:
             turns.clear()
             turns.manual = manual

@@ -118,7 +118,7 @@ class TurnDetector:
         return []
 
     def _speaking(self) -> list[Action]:
-        if self._total_ms >= self.settings.max_utterance_s * 1000:
+        if self._total_ms >= self.settings.max_user_turn_s * 1000:
             return self._commit()
         pause_ms = self.settings.speculate_ms or self.settings.silence_ms
         if self._silence_ms < min(pause_ms, self.settings.silence_ms):

@@ -26,7 +26,7 @@ from assistant.plugins.results import as_result
 from assistant.plugins.threads import Escaped, Threads
 from assistant.plugins.tool import Tool
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -118,7 +118,7 @@ class Execution:
             return as_result(value)
         except Exception as error:  # a value's own code may run here
             name = self._tool.name
-            log.exception("What the tool %s returned is no text", name)
+            logger.exception("What the tool %s returned is no text", name)
             raise ToolError(f"The tool {name} returned what can't be put into words.") from error
 
     def _out_of_time(self) -> str:

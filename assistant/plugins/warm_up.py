@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from assistant.plugins.tool import Tool
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def warm_up(tools: Iterable[Tool]) -> None:
@@ -25,4 +25,4 @@ def warm_up(tools: Iterable[Tool]) -> None:
             try:
                 function()
             except Exception:
-                log.exception("A tool file can't warm up")
+                logger.exception("A tool file can't warm up")

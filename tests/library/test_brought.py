@@ -35,7 +35,7 @@ def open_with(shop: Path, folder: Path) -> VoiceLibrary:
         clips = sorted(shop.glob("*.wav"))
         return [Source(clip, ClipInfo(clip.stem, "from the shop"), str(clip)) for clip in clips]
 
-    return VoiceLibrary(folder, bring=bring)
+    return VoiceLibrary(folder, clip_provider=bring)
 
 
 def ids(library: VoiceLibrary) -> list[str]:

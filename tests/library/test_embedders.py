@@ -101,16 +101,10 @@ def test_two_voices_of_one_clip_are_both_found(folder: Path, clip: Clip) -> None
     assert found[0].score == found[1].score
 
 
-@pytest.fixture
-def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assistant.library.likeness._BATCH", 1)
-
-
-@pytest.mark.usefixtures("one_by_one")
 def test_what_was_done_before_an_error_is_not_done_again(folder: Path, clip: Clip) -> None:
     path = folder / "my-slt.wav"  # the last one
     content = path.read_bytes()
-    library = VoiceLibrary(folder, audio_embedder=Bands())
+    library = VoiceLibrary(folder, audio_embedder=Bands(), clips_in_memory=1)
     path.unlink()
     with pytest.raises(AudioError, match=r"my-slt\.wav: no such file"):
         library.search_like(clip("slt"))
@@ -120,10 +114,9 @@ def test_what_was_done_before_an_error_is_not_done_again(folder: Path, clip: Cli
     assert embedder.seen == 1 + 1
 
 
-@pytest.mark.usefixtures("one_by_one")
 def test_what_was_done_before_ctrl_c_is_not_done_again(folder: Path, clip: Clip) -> None:
     with pytest.raises(KeyboardInterrupt):
-        VoiceLibrary(folder, audio_embedder=Impatient()).search_like(clip("slt"))
+        VoiceLibrary(folder, audio_embedder=Impatient(), clips_in_memory=1).search_like(clip("slt"))
     embedder = Bands()
     VoiceLibrary(folder, audio_embedder=embedder).search_like(clip("slt"))
     assert embedder.seen == 1 + 1
@@ -141,17 +134,18 @@ def test_only_a_few_clips_are_in_memory_at_the_same_time(folder: Path, clip: Cli
     assert embedder.most_at_once == 16
 
 
-def test_who_waits_for_many_clips_sees_how_many_are_done(
-    folder: Path, clip: Clip, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("assistant.library.progress._PATIENCE_S", 0.0)
-    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes it for a terminal
-    monkeypatch.setenv("TERM", "xterm")
-    library = VoiceLibrary(folder, audio_embedder=Bands())
+def test_progress_tells_how_many_clips_are_indexed(folder: Path, clip: Clip) -> None:
+    reports: list[tuple[str, int, int]] = []
+
+    def on_progress(title: str, done: int, total: int) -> None:
+        reports.append((title, done, total))
+
+    library = VoiceLibrary(folder, audio_embedder=Bands(), on_progress=on_progress)
     library.search_like(clip("slt"))
-    assert "Indexing voices" in capsys.readouterr().err
+    assert ("Indexing voices", 0, len(library)) in reports
+    reports.clear()
     library.search_like(clip("slt"))
-    assert capsys.readouterr().err == ""
+    assert reports == []
 
 
 def test_a_sound_without_a_voice_in_it_is_like_no_clip(folder: Path) -> None:

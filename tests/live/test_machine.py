@@ -14,7 +14,7 @@ SETTINGS = LiveSettings(
     long_silence_ms=800,
     interrupt_ms=160,
     resume_ms=400,
-    max_utterance_s=5.0,
+    max_user_turn_s=5.0,
 )
 
 

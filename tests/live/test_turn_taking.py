@@ -80,7 +80,7 @@ async def test_a_pause_within_a_turn_does_not_end_it(call: OpenCall) -> None:
 
 
 async def test_speech_without_an_end_is_cut_and_answered(call: OpenCall) -> None:
-    async with call(["Hello."], live=LiveSettings(max_utterance_s=5.0, interrupt=False)) as line:
+    async with call(["Hello."], live=LiveSettings(max_user_turn_s=5.0, interrupt=False)) as line:
         await line.speak(12.0)
         turns = line.of(UserTurn)
         assert len(turns) == 2

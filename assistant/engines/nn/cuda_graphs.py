@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _WARM_UPS = 3
 _REMEMBERED, _OFTEN = 1024, 1 << 60
 _ONE_AT_A_TIME = threading.Lock()
@@ -167,7 +167,7 @@ class Recordings:
         self.failed = True
         self._kept.clear()
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-        _LOG.warning("%s: no CUDA graphs from here on, only slower: %s", self._what, reason)
+        logger.warning("%s: no CUDA graphs from here on, only slower: %s", self._what, reason)
 
 
 class Captured:

@@ -16,7 +16,7 @@ from assistant.audio.samples import Float32
 from assistant.engines.token2wav.onnx_model import OnnxModel
 
 Tokens = npt.NDArray[np.int64]
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _MODEL = "speech_tokenizer_v2_25hz"
 """By which s3tokenizer knows its shape; the weights are the checkpoint's own."""
 
@@ -55,7 +55,7 @@ class SpeechTokenizer:
             except Exception as error:  # noqa: BLE001 - not our package, and there is another way
                 self._try_gpu, self._on_gpu = False, None
                 reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-                _LOG.warning(
+                logger.warning(
                     "token2wav: no s3tokenizer on %s, so onnxruntime makes the speech tokens: %s",
                     self._device,
                     reason,

@@ -16,7 +16,7 @@ from assistant.engines.token2wav.token2wav import Token2Wav
 from assistant.engines.token2wav.voice_prompt import VoicePrompt
 from assistant.errors import AudioError
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _MAX_CLIP_S = 600.0
 """Clips are cut to the settings' max_prompt_s; this only keeps absurd files out."""
 
@@ -101,7 +101,7 @@ class PreparedVoices:
             if path:
                 prompt.save(path)
         except OSError as error:  # it can be made again: no reason to stay silent
-            _LOG.warning("%s: the prepared voice can't be kept: %s", path, error)
+            logger.warning("%s: the prepared voice can't be kept: %s", path, error)
 
     def _key(self, clip: Path) -> str:
         """Of the clip's content and of what would make another prompt of it."""

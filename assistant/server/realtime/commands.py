@@ -106,7 +106,7 @@ class Commands:
     def _check_room(self, seconds: float) -> None:
         if self._session.config.audio.input.turn_detection is not None:
             return
-        limit = self._session.live_settings.max_utterance_s
+        limit = self._session.live_settings.max_user_turn_s
         if self._buffered_s + seconds > limit:
             message = f"the input audio buffer holds {limit:g} seconds at most: commit or clear it"
             raise ApiError(message, code="input_audio_buffer_full")

@@ -100,7 +100,7 @@ class RealtimeSession:
         detection = self.config.audio.input.turn_detection
         settings = turn_detection.live_settings(detection, self._settings.live)
         if detection is None:  # the client says when a turn is over
-            settings = settings.model_copy(update={"max_utterance_s": self._settings.max_audio_s})
+            settings = settings.model_copy(update={"max_user_turn_s": self._settings.max_audio_s})
         return settings
 
     def to_json(self, expires_at: int) -> Json:

@@ -154,7 +154,7 @@ class SessionManager:
 
     def _add(self, record: SessionRecord, session: Session, saved: int) -> LiveSession:
         append = partial(self._in_thread, self._store.append)
-        kept = LiveSession(session, record, saved, self._settings.sounds, append)
+        kept = LiveSession(session, record, saved, self._settings.audio, append)
         self._live[record.id] = kept
         self._evict()
         return kept

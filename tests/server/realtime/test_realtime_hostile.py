@@ -118,7 +118,7 @@ def test_the_buffer_of_a_client_that_never_commits_is_bounded(serve: Serve) -> N
 def test_speech_without_an_end_is_cut(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(
-        serve(engine, live={"lead_ins": False, "max_utterance_s": 2.0, "speculate_ms": 0})
+        serve(engine, live={"lead_ins": False, "max_user_turn_s": 2.0, "speculate_ms": 0})
     ) as caller:
         caller.speak(speech(silence_s=0.0) * 4)
         caller.until("input_audio_buffer.committed")

@@ -18,10 +18,9 @@ from assistant.audio.samples import Audio
 from assistant.audio.voice import Voice
 from assistant.errors import AudioError, LibraryError
 from assistant.library.checks import MAX_SECONDS, Checked
-from assistant.library.files import locked, write_atomic
+from assistant.library.files import OnProgress, locked, no_progress, write_atomic
 from assistant.library.manifest import Entry, Manifest, read_manifest, reasons
 from assistant.library.measure import measure, speech_problem
-from assistant.library.progress import tracked
 from assistant.library.sources import ClipInfo, Refusal, Source, expand
 from assistant.library.writing import add_entries
 
@@ -44,7 +43,7 @@ class _Clip:
     entry: Entry
 
 
-class Intake:
+class ClipImporter:
     """One run of `add` into `folder`; ids and sounds of all `folders` count as taken.
 
     So do the `reserved` ids, of voices that are not in a folder of the library.
@@ -57,10 +56,12 @@ class Intake:
         checked: Checked,
         *,
         reserved: Iterable[str] = (),
+        on_progress: OnProgress = no_progress,
     ) -> None:
         self._folder = folder
         self._reserved = frozenset(voice_id.casefold() for voice_id in reserved)
         self._folders = folders
+        self._on_progress = on_progress
         self._checked = checked
         self._added: list[Voice] = []
         self._refused: list[Refusal] = []
@@ -68,7 +69,9 @@ class Intake:
     def run(self, paths: Sequence[Path], info: ClipInfo) -> AddReport:
         """Raises LibraryError when the folder can't be written to, or its manifest is broken."""
         waiting: list[_Clip] = []
-        for source in tracked(expand(paths, info), "Adding voices"):
+        sources = expand(paths, info)
+        for done, source in enumerate(sources):
+            self._on_progress("Adding voices", done, len(sources))
             looked = source if isinstance(source, Refusal) else examine(source)
             if isinstance(looked, Refusal):
                 self._refused.append(looked)
