@@ -61,6 +61,7 @@ class Assistant:
         self._strict_folders = tuple(folder.resolve() for folder in strict_folders)
         self._tasks: TaskGroup | None = None
         self._stack = AsyncExitStack()
+        self._began = 0.0
 
     @property
     def engine(self) -> Engine:
@@ -70,13 +71,11 @@ class Assistant:
         return self._engine
 
     async def __aenter__(self) -> Self:
-        began = time.perf_counter()
+        logger.info("Loading the engine %s ...", self.settings.engine)
+        self._began = time.perf_counter()
         await anyio.to_thread.run_sync(self._load)
         self._stack.push_async_callback(self._close_engine)
         self._tasks = await self._stack.enter_async_context(open_tasks())
-        logger.info(
-            "The engine %s is loaded (%.1f s)", self.engine.name, time.perf_counter() - began
-        )
         return self
 
     async def __aexit__(
@@ -90,10 +89,9 @@ class Assistant:
 
     async def warm_up(self) -> None:
         """Loads what the first turn and the first tool calls would otherwise wait for."""
-        began = time.perf_counter()
         await anyio.to_thread.run_sync(self.engine.warm_up)
         await anyio.to_thread.run_sync(warm_up, self.registry)
-        logger.info("Warmed up (%.1f s)", time.perf_counter() - began)
+        logger.info("The engine is loaded (%.1f s)", time.perf_counter() - self._began)
 
     def session(self, **options: Unpack[SessionOptions]) -> Session:
         """Returns a new conversation. Raises LibraryError if there is no such voice."""

@@ -72,6 +72,10 @@ class UnsupportedError(EngineError):
     """The engine can't do what it was asked for."""
 
 
+class RecognizerError(EngineError):
+    """The process of a speech recognizer has ended."""
+
+
 class ToolError(AssistantError):
     """Raised inside a tool; the model reads `message` and tells the user in its own words.
 

@@ -25,9 +25,9 @@ from assistant.audio.voice import Voice
 from assistant.config import Settings
 from assistant.engines import create_engine
 from assistant.engines.base import EngineRequest, Speech
-from assistant.engines.embedded.asr import Hearing
+from assistant.engines.embedded.asr import SpeechRecognizer
 from assistant.engines.embedded.planner import plan
-from assistant.engines.embedded.speaking import speak
+from assistant.engines.embedded.synthesis import speak
 from assistant.messages import ToolSchema, UserMessage
 
 QUESTION = Path(__file__).parent.parent / "examples" / "what_time_is_it_in_tokyo.wav"
@@ -111,7 +111,7 @@ def planning_ms(count: int) -> float:
 def main() -> None:
     # First, while nothing is loaded.
     text_cold, text_warm = first_audio("hello there, how are you doing with all of this")
-    sound, hearing = read_audio(QUESTION, max_seconds=60), Hearing(1)
+    sound, recognizer = read_audio(QUESTION, max_seconds=60), SpeechRecognizer(1)
     spoken = len(whole_answer()) / OUTPUT_RATE
     sound_cold, sound_warm = first_audio(sound)
     whole = seconds(whole_answer)
@@ -121,7 +121,7 @@ def main() -> None:
             "spoken_question_cold": sound_cold, "spoken_question": sound_warm,
         },
         "hearing_real_time_factor":
-            seconds(lambda: hearing.hear(sound, threading.Event())) / sound.seconds,
+            seconds(lambda: recognizer.transcribe(sound, threading.Event())) / sound.seconds,
         "speaking": {
             "answer_s": spoken,
             "real_time_factor": whole / spoken,

@@ -1,4 +1,4 @@
-"""Renders the clips of voices/ anew, with the free synthesisers of Debian, and writes voices.toml.
+"""Renders the clips of voices/ anew, with the free synthesizers of Debian, and writes voices.toml.
 
     apt-get install flite espeak-ng
     python scripts/render_voices.py [FOLDER]      (default: voices)

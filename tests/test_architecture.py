@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "turn": BELOW_TURN,
     "session": BELOW_TURN | {"turn"},
     "assistant": BELOW_TURN | {"turn", "session", "library"},
-    "blocking": VOCABULARY | {"assistant", "session"},
+    "blocking": VOCABULARY | {"assistant", "turn"},
     "live": CORE,
     "testing": VOCABULARY | {"engines", "plugins", "library", "live"},
     "server": CORE | {"live"},

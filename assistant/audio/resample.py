@@ -43,7 +43,7 @@ class Resampler:
         self._up, self._down = output_rate // common, input_rate // common
         self._filters = _filters(self._up, self._down)
         self._half = self._filters.shape[1] // 2
-        # From `_half - 1` samples before the input that the next output is centred on.
+        # From `_half - 1` samples before the input that the next output is centered on.
         self._held: Float64 = np.zeros(self._half - 1)
         self._phase = 0  # of the next output, in units of 1 / `_up` input samples
 
@@ -60,19 +60,19 @@ class Resampler:
 
     def _block(self, samples: Pcm16) -> Pcm16:
         held: Float64 = np.concatenate((self._held, samples), dtype=np.float64)
-        ready = len(held) - 2 * self._half + 1  # inputs on which an output can be centred
+        ready = len(held) - 2 * self._half + 1  # inputs on which an output can be centered
         count = -((self._phase - ready * self._up) // self._down)
         if count <= 0:
             self._held = held
             return np.zeros(0, np.int16)
         at = self._phase + self._down * np.arange(count + 1)
-        centre, phase = np.divmod(at, self._up)
+        center, phase = np.divmod(at, self._up)
         # Every run of samples that a filter can lie on, as views; (ready, taps).
         windows = np.ndarray((ready, 2 * self._half), np.float64, held, 0, (8, 8))
         filters = self._filters[phase[:-1] * len(self._filters) // self._up]
-        output = np.einsum("ij,ij->i", windows[centre[:-1]], filters)
-        # The next output's centre may lie beyond what has been received.
-        used = min(int(centre[-1]), len(held))
+        output = np.einsum("ij,ij->i", windows[center[:-1]], filters)
+        # The next output's center may lie beyond what has been received.
+        used = min(int(center[-1]), len(held))
         self._held, self._phase = held[used:], int(at[-1]) - used * self._up
         pcm: Pcm16 = np.clip(np.rint(output), -32_768, 32_767).astype(np.int16)
         return pcm

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from rich.text import Text
 from assistant.assistant import open_library
 from assistant.audio.decode import read_audio
 from assistant.audio.voice import Voice, VoiceMatch
+from assistant.cli.progress import progress_bar
 from assistant.config import load_settings
 from assistant.errors import LibraryError
 from assistant.library import AddReport, ClipInfo, VoiceLibrary, describe, measure
@@ -34,7 +36,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("list")
 def list_voices(library: Folder = None, as_json: AsJson = False) -> None:
     """List all voices: your clips, the bundled ones and those of the checkpoint."""
-    voices = sorted(_open(library), key=lambda voice: voice.id)
+    with _open(library) as opened:
+        voices = sorted(opened, key=lambda voice: voice.id)
     if as_json:
         _print_json([_row(voice) for voice in voices])
     else:
@@ -50,8 +53,8 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find voices by a description, or voices that sound like a clip."""
-    voices = _open(library)
-    matches = _find(voices, query, language, limit)
+    with _open(library) as voices:
+        matches = _find(voices, query, language, limit)
     if as_json:
         _print_json([{**_row(match.voice), "score": match.score} for match in matches])
     elif matches:
@@ -83,7 +86,8 @@ def add(
     """
     words = tuple(tag.strip() for tag in tags.split(",") if tag.strip())
     info = ClipInfo("", description, language, words, "", licence, consent)
-    report = _open(library).add(sources, info)
+    with _open(library) as voices:
+        report = voices.add(sources, info)
     _print_report(report, as_json)
     if report.refused:
         raise typer.Exit(2)
@@ -96,7 +100,8 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Remove one of your clips, and its file."""
-    _open(library).remove(voice_id)
+    with _open(library) as voices:
+        voices.remove(voice_id)
     if as_json:
         _print_json({"removed": voice_id})
     else:
@@ -122,12 +127,15 @@ def describe_clip(
     typer.echo(f"brightness    {traits.brightness_hz:.0f} Hz (spectral centroid)")
 
 
-def _open(folder: Path | None) -> VoiceLibrary:
+@contextmanager
+def _open(folder: Path | None) -> Iterator[VoiceLibrary]:
+    """Yields the library, with a progress bar for what takes long."""
     settings = load_settings()
     if folder:
         library = settings.library.model_copy(update={"folder": folder})
         settings = settings.model_copy(update={"library": library})
-    return open_library(settings)
+    with progress_bar() as on_progress:
+        yield open_library(settings, on_progress)
 
 
 def _find(voices: VoiceLibrary, query: str, language: str, limit: int) -> Sequence[VoiceMatch]:

@@ -1,6 +1,6 @@
 """The one bridge from blocking work to the event loop.
 
-A model, a recogniser or a synthesiser is written as a plain generator. Here each of its steps runs
+A model, a recognizer or a synthesizer is written as a plain generator. Here each of its steps runs
 in a worker thread, when the reader asks for the next item and not before: a slow reader holds no
 thread, and nothing piles up.
 """

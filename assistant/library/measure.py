@@ -151,8 +151,8 @@ def _movement(shape: Float32, active: npt.NDArray[np.bool_]) -> float:
 
 def _syllabic_share(shape: Float32) -> float:
     """The share of the shape's movement that is at the pace of syllables, 2 to 10 Hz."""
-    centred = (shape - shape.mean(axis=0)) * np.hanning(len(shape))[:, None]
-    power = (np.abs(np.fft.rfft(centred, axis=0)) ** 2).sum(axis=1)
+    centered = (shape - shape.mean(axis=0)) * np.hanning(len(shape))[:, None]
+    power = (np.abs(np.fft.rfft(centered, axis=0)) ** 2).sum(axis=1)
     hz = np.fft.rfftfreq(len(shape), 1.0 / FRAMES_PER_S)
     whole = float(power[hz > 0.3].sum())
     return float(power[(hz >= 2.0) & (hz <= 10.0)].sum()) / whole if whole else 0.0

@@ -19,7 +19,7 @@ RATE = 8_000
 LOWEST_HZ, HIGHEST_HZ = 50.0, 600.0
 FRAMES_PER_S = 100
 _THRESHOLD = 0.15
-"""The first dip of the normalised difference below this is the period (the paper: 0.1)."""
+"""The first dip of the normalized difference below this is the period (the paper: 0.1)."""
 _VOICED = 0.35
 """A frame whose deepest dip stays above this has no pitch."""
 
@@ -49,7 +49,7 @@ class PitchTrack:
 def track_pitch(sound: Audio) -> PitchTrack:
     """The pitch of each frame. A sound shorter than a frame has none."""
     frames = _frames(sound.resampled(RATE).samples)  # (n, _WINDOW + _LONGEST)
-    difference = _normalised_difference(frames)  # (n, _LONGEST)
+    difference = _normalized_difference(frames)  # (n, _LONGEST)
     period, depth = _first_dip(difference)
     heard = (frames**2).mean(axis=1) > _SILENCE  # rounding errors have periods too
     hz = np.where((depth < _VOICED) & heard, RATE / period, 0.0)
@@ -64,7 +64,7 @@ def _frames(samples: Float32) -> npt.NDArray[np.float64]:
     return np.asarray(windows - windows.mean(axis=1, keepdims=True, dtype=np.float64))
 
 
-def _normalised_difference(frames: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _normalized_difference(frames: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The paper's equations 6 and 8: d'(lag) of shape (n, _LONGEST); d'(0) = 1."""
     start = np.fft.rfft(frames[:, :_WINDOW], _FFT)
     whole = np.fft.rfft(frames, _FFT)

@@ -53,7 +53,7 @@ class Spectrum:
 
     @cached_property
     def centroid_hz(self) -> Float32:
-        """The spectrum's centre of gravity in each frame, shape (n,)."""
+        """The spectrum's center of gravity in each frame, shape (n,)."""
         magnitude = np.sqrt(self.power)
         return np.asarray(
             magnitude @ frequencies() / np.maximum(magnitude.sum(axis=1), 1e-9), dtype=np.float32

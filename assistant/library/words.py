@@ -29,7 +29,7 @@ def is_chinese(word: str) -> bool:
     return "\u3400" <= word[0] <= "\u9fff"
 
 
-def normalised(text: str) -> str:
+def normalized(text: str) -> str:
     """Full-width, ligature and capital forms made one (NFKC, case folded)."""
     return unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
 
@@ -37,7 +37,7 @@ def normalised(text: str) -> str:
 def words_of(text: str) -> list[str]:
     """The words of a text. Chinese is cut at the words the table knows, the longest first."""
     words: list[str] = []
-    for token in _TOKEN.findall(normalised(text)):
+    for token in _TOKEN.findall(normalized(text)):
         if is_chinese(token):
             words += _cut_chinese(token)
         elif token in CONCEPT_OF or token in NOT:

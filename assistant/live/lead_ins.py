@@ -25,12 +25,12 @@ from anyio.abc import TaskGroup
 from assistant.audio.samples import OUTPUT_RATE
 from assistant.errors import AssistantError
 from assistant.events import ToolCallFinished, ToolCallStarted
+from assistant.lead_in_phrases import lead_ins
 from assistant.live.clock import Clock
 from assistant.live.events import LeadInAudio, LiveEvent
 from assistant.live.phrase_cache import PhraseCache
 from assistant.live.response import Response
 from assistant.messages import ToolSchema, UserMessage
-from assistant.phrasebook import lead_ins
 from assistant.session import Session
 from assistant.turn.event_queue import EventQueue
 

@@ -45,9 +45,9 @@ def test_every_control_has_a_name_that_says_what_it_is_for(opened: Opened) -> No
         assert element.accessible_name.strip(), element.get_attribute("outerHTML")
     ids = page.run("return [...document.querySelectorAll('[id]')].map((node) => node.id)")
     assert len(ids) == len(set(ids))
-    labelled = "return [...document.querySelectorAll('[aria-labelledby], [aria-controls]')].map("
+    labeled = "return [...document.querySelectorAll('[aria-labelledby], [aria-controls]')].map("
     owners = "(node) => node.getAttribute('aria-labelledby') ?? node.getAttribute('aria-controls'))"
-    assert set(page.run(labelled + owners)) <= set(ids)
+    assert set(page.run(labeled + owners)) <= set(ids)
 
 
 def test_a_conversation_needs_nothing_but_the_keyboard(opened: Opened) -> None:
@@ -122,13 +122,13 @@ def test_every_text_stands_out_from_its_ground(opened: Opened, scheme: str) -> N
     page.type("Add.")
     page.wait_for(".answer .waits", "Heard")
     page.wait_for(".voice")
-    colours = page.run(COLOURS)
-    assert len(colours) > 40
-    for text, colour, ground in colours:
-        assert contrast(colour, ground) >= 4.5, (text, colour, ground)
+    colors = page.run(COLOURS)
+    assert len(colors) > 40
+    for text, color, ground in colors:
+        assert contrast(color, ground) >= 4.5, (text, color, ground)
 
 
-def test_the_switch_goes_from_the_systems_colours_to_light_and_dark(page: WebPage) -> None:
+def test_the_switch_goes_from_the_systems_colors_to_light_and_dark(page: WebPage) -> None:
     page.prefer(prefers_color_scheme="dark")
     ground = "return getComputedStyle(document.body).backgroundColor"
     dark = page.run(ground)
@@ -335,7 +335,7 @@ def contrast(first: str, second: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def luminance(colour: str) -> float:
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+def luminance(color: str) -> float:
+    parts = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
     linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

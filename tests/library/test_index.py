@@ -27,9 +27,9 @@ EMBEDDER = LexicalEmbedder(32)
 def rows(count: int, seed: int = 0, dim: int = 32) -> tuple[list[bytes], Float32]:
     """Clustered vectors, and a key for each."""
     random = np.random.default_rng(seed)
-    centres = random.normal(size=(100, dim))[random.integers(0, 100, count)]
+    centers = random.normal(size=(100, dim))[random.integers(0, 100, count)]
     keys = [f"{seed}-{number}".encode().rjust(16, b".") for number in range(count)]
-    return keys, unit_rows(centres + 0.3 * random.normal(size=(count, dim)))
+    return keys, unit_rows(centers + 0.3 * random.normal(size=(count, dim)))
 
 
 def nearest(keys: list[bytes], vectors: Float32, query: Float32, limit: int) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""A voice like this clip: other sentences of the same synthesiser's voice find their own clip."""
+"""A voice like this clip: other sentences of the same synthesizer's voice find their own clip."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ from assistant import Assistant
 from assistant.audio.samples import OUTPUT_RATE
 from assistant.audio.voice import Voice
 from assistant.config import Settings
+from assistant.lead_in_phrases import lead_ins as phrasebook
 from assistant.live.lead_ins import EARLY_S, PATIENCE_S, LeadIns, language_by_script
 from assistant.live.phrase_cache import PhraseCache
 from assistant.messages import ToolSchema
-from assistant.phrasebook import lead_ins as phrasebook
 
 LANGUAGES = ["en", "zh", "de", "fr", "es", "ja", "ko", "pt", "it", "ru"]
 WEATHER = ToolSchema("weather", "The weather.", {"type": "object"}, (), "Let me look outside.")

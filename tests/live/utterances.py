@@ -117,7 +117,7 @@ ENGLISH: list[tuple[str, bool]] = [
     ("when i get home turn on the heating", True),
     ("if it rains", False),
     ("let me know if it rains", True),
-    # marks, where a recogniser writes them
+    # marks, where a recognizer writes them
     ("What's the weather in Paris?", True),
     ("I'd like a table for two, and", False),
     ("Well,", False),

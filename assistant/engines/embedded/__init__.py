@@ -1,4 +1,4 @@
-"""The engine that needs no GPU and no weights. Making it loads neither recogniser nor voice."""
+"""The engine that needs no GPU and no weights. Making it loads neither recognizer nor voice."""
 
 from __future__ import annotations
 

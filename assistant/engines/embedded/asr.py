@@ -1,38 +1,81 @@
-"""Speech to text: pocketsphinx with the English model that comes with it.
+"""Speech recognition (ASR): pocketsphinx with the English model that comes with it.
 
-Deterministic: the same sound gives the same text, whatever was heard before.
+Deterministic: the same audio gives the same text, whatever was recognized before.
 """
 
 from __future__ import annotations
 
+import json
 import queue
+import subprocess
+import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from assistant.audio.samples import Audio, Pcm16
-from assistant.engines.embedded.asr_worker import Recogniser, RecogniserError
-from assistant.errors import EngineError
+from assistant.engines.embedded.asr_worker import read_message, write_message
+from assistant.errors import EngineError, RecognizerError
 
 SAMPLE_RATE = 16_000
 _PEAK = 0.7  # the level that the acoustic model hears best
 _SILENT_PEAK = 1e-3  # -60 dB: below this there is only noise to be raised
 _LONGEST_S = 15.0  # a longer stretch of speech is cut at its quietest place
-_MARGIN_S = 0.2  # kept around the speech: its first and last sound may be faint
+_MARGIN_S = 0.2  # kept around the speech: its first and last audio may be faint
 _CLEAR = -0.6
 """Log likelihood per second above which the words are to be trusted. Measured: 55 English
-sentences of a person and three synthesisers -0.28 to -0.56, five Mandarin ones -0.66 to -0.82."""
+sentences of a person and three synthesizers -0.28 to -0.56, five Mandarin ones -0.66 to -0.82."""
+
+
+class RecognizerProcess:
+    """One recognizer in a process of its own, ready after 0.5 s; for one thread at a time."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("asr_worker.py"))]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.close = weakref.finalize(self, _end, self._process)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def transcribe(self, samples: bytes) -> tuple[list[str], float]:
+        """Returns the hypotheses, the likeliest first, and how well the audio fits them.
+
+        The fit is a log likelihood, summed over seconds. Raises RecognizerError if the process has
+        ended.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            write_message(self._process.stdin, samples)
+            result = read_message(self._process.stdout)
+        except (OSError, ValueError):  # a closed pipe raises either
+            result = None
+        if result is None:
+            self.close()
+            raise RecognizerError(f"it ended with the status {self._process.returncode}")
+        texts, fit = json.loads(result)
+        return texts, fit
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.communicate()  # waits, and closes the pipes
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What was said; empty where there was no speech.
+class Recognition:
+    """The transcript of some audio; empty if there was no speech.
 
-    `clear` is False where the sound hardly fits the words: another language, or noise. `others`
-    are further ways to hear it, the likeliest first; none where it was heard in several pieces.
+    `clear` is False if the audio hardly fits the words: another language, or noise. `others` are
+    further hypotheses, the likeliest first; empty if the speech came in several pieces.
     """
 
     text: str = ""
@@ -40,57 +83,60 @@ class Heard:
     others: tuple[str, ...] = ()
 
 
-class Hearing:
-    """A pool of recognisers, each made when it is first needed (0.5 s); safe from any thread."""
+class SpeechRecognizer:
+    """A pool of recognizer processes, started when they are needed (0.5 s); thread-safe."""
 
     def __init__(self, size: int) -> None:
-        self._free: queue.LifoQueue[Recogniser | None] = queue.LifoQueue()
+        self._free: queue.LifoQueue[RecognizerProcess | None] = queue.LifoQueue()
         for _ in range(size):
             self._free.put(None)
 
-    def hear(self, sound: Audio, stop: threading.Event) -> Heard:
-        """Everything said in the sound; nothing once `stop` is set. Raises EngineError."""
-        samples = _prepared(sound)
+    def transcribe(self, audio: Audio, stop: threading.Event) -> Recognition:
+        """Transcribes all speech in the audio; returns an empty one once `stop` is set.
+
+        Raises EngineError if the process has ended.
+        """
+        samples = _prepared(audio)
         found: list[tuple[list[str], float]] = []
         seconds = 0.0
         for piece in _speech(samples):
             if stop.is_set():
-                return Heard()
-            with self._recogniser() as recogniser:
-                texts, fit = recogniser.hear(piece.tobytes())
+                return Recognition()
+            with self._process() as process:
+                texts, fit = process.transcribe(piece.tobytes())
             if texts:
                 found.append((texts, fit))
                 seconds += len(piece) / SAMPLE_RATE
         text = " ".join(texts[0] for texts, _ in found)
         clear = not found or sum(fit for _, fit in found) / seconds > _CLEAR
-        return Heard(text, clear, tuple(found[0][0][1:]) if len(found) == 1 else ())
+        return Recognition(text, clear, tuple(found[0][0][1:]) if len(found) == 1 else ())
 
     def warm_up(self) -> None:
-        """All of them; waits until they listen. Raises EngineError."""
+        """Starts all processes and waits until they are ready. Raises EngineError."""
         noise = np.random.default_rng(0).normal(0, 300, SAMPLE_RATE // 4).astype(np.int16).tobytes()
         with ExitStack() as stack:
-            for recogniser in [
-                stack.enter_context(self._recogniser()) for _ in range(self._free.qsize())
+            for process in [
+                stack.enter_context(self._process()) for _ in range(self._free.qsize())
             ]:
-                recogniser.hear(noise)
+                process.transcribe(noise)
 
     @contextmanager
-    def _recogniser(self) -> Iterator[Recogniser]:
-        recogniser = self._free.get()
+    def _process(self) -> Iterator[RecognizerProcess]:
+        process = self._free.get()
         try:
-            if recogniser is None:
-                recogniser = Recogniser()
-            yield recogniser
-        except (RecogniserError, OSError) as error:
-            recogniser = None  # the next one begins anew
-            raise EngineError(f"the speech recogniser stopped: {error}") from error
+            if process is None:
+                process = RecognizerProcess()
+            yield process
+        except (RecognizerError, OSError) as error:
+            process = None  # the next call starts another one
+            raise EngineError(f"the speech process stopped: {error}") from error
         finally:
-            self._free.put(recogniser)
+            self._free.put(process)
 
 
-def _prepared(sound: Audio) -> Pcm16:
+def _prepared(audio: Audio) -> Pcm16:
     """16 kHz at the level that the model hears best; empty for silence."""
-    samples = sound.resampled(SAMPLE_RATE).samples
+    samples = audio.resampled(SAMPLE_RATE).samples
     peak = float(np.abs(samples).max(initial=0.0))
     if peak < _SILENT_PEAK:
         return np.zeros(0, np.int16)

@@ -1,11 +1,10 @@
-"""pocketsphinx, in a process of its own.
+"""The speech recognizer's process: pocketsphinx, run as a script by asr.py.
 
-While it listens, for a tenth of the sound's length and more, it keeps Python's lock: in the same
-process no other thread would move meanwhile, no call, no stream, and only one core could listen.
+pocketsphinx holds Python's global lock while it decodes, for a tenth of its audio's length:
+in the main process it would stop all other threads, and use one core only.
 
-This file is the process too. It is run as a script, and imports nothing of the package: it starts
-the faster. Each way a message is its length in four bytes, then it; sound goes in as int16 at
-16 kHz, JSON comes back.
+This file imports nothing of the package, so that the process starts faster. Every message is its
+length in four bytes and its bytes: audio comes in as int16 at 16 kHz, JSON goes out.
 """
 
 from __future__ import annotations
@@ -15,63 +14,22 @@ import math
 import os
 import signal
 import struct
-import subprocess
 import sys
-import weakref
 from itertools import islice
 from typing import IO, Any
 
 _LENGTH = struct.Struct("<I")
-_OTHERS = 15  # readings besides the best
+_OTHERS = 15  # hypotheses besides the best
 
 
-class RecogniserError(Exception):
-    """The process has ended."""
-
-
-class Recogniser:
-    """One process; started at once, ready after half a second. For one thread at a time."""
-
-    def __init__(self) -> None:
-        command = [sys.executable, __file__]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.close = weakref.finalize(self, _end, self._process)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def hear(self, samples: bytes) -> tuple[list[str], float]:
-        """The likeliest words first, and how well the sound fits them (log, summed over seconds).
-
-        Raises RecogniserError.
-        """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            _write(self._process.stdin, samples)
-            answer = _read(self._process.stdout)
-        except (OSError, ValueError):  # a closed pipe is the one or the other
-            answer = None
-        if answer is None:
-            self.close()
-            raise RecogniserError(f"it ended with the status {self._process.returncode}")
-        texts, fit = json.loads(answer)
-        return texts, fit
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.communicate()  # waits, and closes the pipes
-
-
-def _write(pipe: IO[bytes], data: bytes) -> None:
+def write_message(pipe: IO[bytes], data: bytes) -> None:
+    """Writes one message: its length as four bytes, little-endian, and its bytes."""
     pipe.write(_LENGTH.pack(len(data)) + data)
     pipe.flush()
 
 
-def _read(pipe: IO[bytes]) -> bytes | None:
-    """The next message; None where there is none any more."""
+def read_message(pipe: IO[bytes]) -> bytes | None:
+    """Returns the next message, or None at the end of the pipe."""
     head = pipe.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None
@@ -83,18 +41,18 @@ def _read(pipe: IO[bytes]) -> bytes | None:
 def _main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when its input does
     if hasattr(os, "nice"):
-        os.nice(10)  # it keeps a core busy: sound that is due somewhere goes first
+        os.nice(10)  # it keeps a core busy, and audio that has to be sent goes first
     from pocketsphinx import Decoder
 
     decoder = Decoder(samprate=16_000.0, loglevel="FATAL", cmn="batch")
-    while (samples := _read(sys.stdin.buffer)) is not None:
-        _write(sys.stdout.buffer, json.dumps(_decode(decoder, samples)).encode())
+    while (samples := read_message(sys.stdin.buffer)) is not None:
+        write_message(sys.stdout.buffer, json.dumps(_decode(decoder, samples)).encode())
 
 
 def _decode(decoder: Any, samples: bytes) -> tuple[list[str], float]:
     if not samples:
         return [], 0.0
-    decoder.reinit_feat()  # forget the level and noise of what was heard before
+    decoder.reinit_feat()  # forget the level and noise of the audio before
     decoder.start_utt()
     decoder.process_raw(samples, full_utt=True)
     decoder.end_utt()

@@ -11,13 +11,13 @@ from assistant.audio.samples import Audio
 from assistant.engines.base import EngineOutput, EngineRequest, Finish
 from assistant.engines.embedded import answers
 from assistant.engines.embedded.arguments import fill_answer
-from assistant.engines.embedded.asr import Heard, Hearing
+from assistant.engines.embedded.asr import Recognition, SpeechRecognizer
 from assistant.engines.embedded.follow_up import follow_up
 from assistant.engines.embedded.languages import detect
 from assistant.engines.embedded.phrases import lead_in, phrase, small_talk
 from assistant.engines.embedded.planner import Request, best_guess, plan
 from assistant.engines.embedded.rescoring import understood
-from assistant.engines.embedded.speaking import speak
+from assistant.engines.embedded.synthesis import speak
 from assistant.engines.parser import ToolCallParser, format_call, new_call_id
 from assistant.events import Transcript
 from assistant.messages import (
@@ -35,7 +35,7 @@ Outputs = Generator[EngineOutput, None, None]
 
 
 @dataclass
-class State:
+class EmbeddedState:
     """What the engine keeps of a conversation. All of it may be lost without harm."""
 
     lead_in: str = ""  # the last one
@@ -44,12 +44,15 @@ class State:
     language: str = ""  # the user's, as far as known
     waiting: list[Request] = field(default_factory=list)  # to be asked about after the results
 
-    def copy(self) -> State:
+    def copy(self) -> EmbeddedState:
         return replace(self)  # its lists are exchanged, never changed
 
 
 def answer(
-    request: EngineRequest, state: State, hearing: Hearing, stop: threading.Event
+    request: EngineRequest,
+    state: EmbeddedState,
+    recognizer: SpeechRecognizer,
+    stop: threading.Event,
 ) -> Outputs:
     """Goes on with the conversation, as Engine.stream says."""
     results = _results(request.messages)
@@ -57,17 +60,17 @@ def answer(
         yield from _tell(request, state, results, stop)
         return
     user = last_user(request.messages)
-    heard = hear(user, hearing, stop)
+    recognition = transcribe(user, recognizer, stop)
     if stop.is_set():
         return
     typed = _typed(user)
     state.language = request.language or _language(typed, state.language)
-    text, requests = _requests(typed, heard, request, state)
+    text, requests = _requests(typed, recognition, request, state)
     if request.must_call and all(one.missing for one in requests):
         guess = best_guess(text, request.tools)
         requests = (guess,) if guess else requests
-    clear = heard.clear or bool(requests) or bool(typed)
-    if _sounds(user):
+    clear = recognition.clear or bool(requests) or bool(typed)
+    if _audio_of(user):
         yield Transcript(text.removeprefix(typed).strip() if clear else "")
     if requests:
         yield from _call(request, state, requests, stop)
@@ -78,20 +81,22 @@ def answer(
 
 
 def _language(typed: str, previous: str) -> str:
-    """The language that the user wrote, or else spoke: the recogniser hears English."""
+    """The language that the user wrote, or else spoke: the recognizer hears English."""
     return small_talk(typed)[1] or (detect(typed, previous) if typed else "en")
 
 
-def hear(user: UserMessage, hearing: Hearing, stop: threading.Event) -> Heard:
+def transcribe(
+    user: UserMessage, recognizer: SpeechRecognizer, stop: threading.Event
+) -> Recognition:
     """The words of all sounds in the message."""
-    heard = [hearing.hear(sound, stop) for sound in _sounds(user)]
-    if len(heard) == 1:
-        return heard[0]
-    text = " ".join(one.text for one in heard if one.text)
-    return Heard(text, all(one.clear for one in heard))
+    recognition = [recognizer.transcribe(audio, stop) for audio in _audio_of(user)]
+    if len(recognition) == 1:
+        return recognition[0]
+    text = " ".join(one.text for one in recognition if one.text)
+    return Recognition(text, all(one.clear for one in recognition))
 
 
-def _say(text: str, request: EngineRequest, state: State, stop: threading.Event) -> Outputs:
+def _say(text: str, request: EngineRequest, state: EmbeddedState, stop: threading.Event) -> Outputs:
     yield from speak(
         text,
         request.voice,
@@ -103,13 +108,13 @@ def _say(text: str, request: EngineRequest, state: State, stop: threading.Event)
 
 
 def _requests(
-    typed: str, heard: Heard, request: EngineRequest, state: State
+    typed: str, recognition: Recognition, request: EngineRequest, state: EmbeddedState
 ) -> tuple[str, Sequence[Request]]:
     """The user's words, and what they ask for.
 
     An answer to our question completes what was asked before.
     """
-    text = " ".join(filter(None, (typed, heard.text)))
+    text = " ".join(filter(None, (typed, recognition.text)))
     about, state.about = state.about, None
     if (
         about
@@ -123,7 +128,7 @@ def _requests(
     if same_again:
         return text, (same_again,)
     if not typed:
-        return understood(heard, request.tools)
+        return understood(recognition, request.tools)
     return text, () if small_talk(text)[0] else plan(text, request.tools)
 
 
@@ -143,7 +148,7 @@ def _completed(about: Request, text: str, tools: Sequence[ToolSchema]) -> Reques
 
 
 def _call(
-    request: EngineRequest, state: State, requests: Sequence[Request], stop: threading.Event
+    request: EngineRequest, state: EmbeddedState, requests: Sequence[Request], stop: threading.Event
 ) -> Outputs:
     """Calls what is complete, and asks about the rest: now, or after the results."""
     complete = [one for one in requests if not one.missing]
@@ -181,14 +186,19 @@ def _as_written(request: Request) -> str:
 
 
 def _tell(
-    request: EngineRequest, state: State, results: Sequence[ToolMessage], stop: threading.Event
+    request: EngineRequest,
+    state: EmbeddedState,
+    results: Sequence[ToolMessage],
+    stop: threading.Event,
 ) -> Outputs:
     language = request.language or state.language
     yield from _ask(request, state, answers.told(results, language), stop)
     yield Finish()
 
 
-def _ask(request: EngineRequest, state: State, before: str, stop: threading.Event) -> Outputs:
+def _ask(
+    request: EngineRequest, state: EmbeddedState, before: str, stop: threading.Event
+) -> Outputs:
     """Says `before`, then the question for what is missing, if there is any."""
     language = request.language or state.language
     said = before
@@ -200,7 +210,7 @@ def _ask(request: EngineRequest, state: State, before: str, stop: threading.Even
     yield from _say(said, request, state, stop)
 
 
-def _without_tools(text: str, clear: bool, request: EngineRequest, state: State) -> str:
+def _without_tools(text: str, clear: bool, request: EngineRequest, state: EmbeddedState) -> str:
     language = request.language or state.language
     if not clear:
         return phrase("unclear", language)
@@ -238,5 +248,5 @@ def _typed(user: UserMessage) -> str:
     return " ".join(part for part in user.parts if isinstance(part, str))
 
 
-def _sounds(user: UserMessage) -> list[Audio]:
+def _audio_of(user: UserMessage) -> list[Audio]:
     return [part for part in user.parts if isinstance(part, Audio)]

@@ -1,6 +1,6 @@
 """The engine for trying out, plugin work and tests: no weights, no GPU, a few MB.
 
-    sound -> hearing (pocketsphinx) -> planner -> tool calls as text -> parser
+    audio -> recognizer (pocketsphinx) -> planner -> tool calls as text -> parser
     text --------------------------------^    \\-> sentences -> speaking (espeak-ng)
 
 It understands requests for tools and nothing else, and says so.
@@ -14,9 +14,15 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from assistant.engines.base import EngineOutput, EngineRequest, Finish
-from assistant.engines.embedded.asr import Hearing
-from assistant.engines.embedded.conversation import Outputs, State, answer, hear, last_user
-from assistant.engines.embedded.speaking import speak
+from assistant.engines.embedded.asr import SpeechRecognizer
+from assistant.engines.embedded.conversation import (
+    EmbeddedState,
+    Outputs,
+    answer,
+    last_user,
+    transcribe,
+)
+from assistant.engines.embedded.synthesis import speak
 from assistant.engines.threads import WorkerThreads
 from assistant.errors import AudioError, UnsupportedError
 from assistant.events import TextDelta
@@ -26,7 +32,7 @@ _NEEDS_MODEL = {
     "translate": "translate speech or text",
     "interpret": "interpret",
     "describe": "describe sounds",
-    "continue": "continue text or sound",
+    "continue": "continue text or audio",
 }
 
 
@@ -40,15 +46,15 @@ class EmbeddedEngine:
     name = "embedded"
 
     def __init__(self) -> None:
-        # A step that waits for a recogniser only waits: short steps must not queue up behind it.
+        # A step that waits for a recognizer only waits: short steps must not queue up behind it.
         self._threads = WorkerThreads(_STEPS)
-        self._hearing = Hearing(min(os.cpu_count() or 1, 4))
+        self._recognizer = SpeechRecognizer(min(os.cpu_count() or 1, 4))
 
-    def new_state(self) -> State:
-        return State()
+    def new_state(self) -> EmbeddedState:
+        return EmbeddedState()
 
     async def stream(
-        self, request: EngineRequest, state: State
+        self, request: EngineRequest, state: EmbeddedState
     ) -> AsyncGenerator[EngineOutput, None]:
         outputs = self._threads.stream(lambda stop: self._outputs(request, state, stop))
         async with aclosing(outputs):
@@ -56,19 +62,21 @@ class EmbeddedEngine:
                 yield output
 
     def warm_up(self) -> None:
-        self._hearing.warm_up()
-        # One answer loads the rest: word lists, the languages' model, the synthesiser.
+        self._recognizer.warm_up()
+        # One answer loads the rest: word lists, the languages' model, the synthesizer.
         request = EngineRequest((UserMessage(("What can you do?",)),))
         for _ in self._outputs(request, self.new_state(), threading.Event()):
             pass
 
     def truncate(self, message: AssistantMessage, seconds: float) -> None:
-        """Makes its sound of text; time tells as well."""
+        """Makes its audio of text; time tells as well."""
 
     async def aclose(self) -> None:
         """Nothing is held that the garbage collector doesn't free."""
 
-    def _outputs(self, request: EngineRequest, state: State, stop: threading.Event) -> Outputs:
+    def _outputs(
+        self, request: EngineRequest, state: EmbeddedState, stop: threading.Event
+    ) -> Outputs:
         if request.task in _NEEDS_MODEL:
             raise UnsupportedError(
                 f"the embedded engine can't {_NEEDS_MODEL[request.task]}",
@@ -78,18 +86,18 @@ class EmbeddedEngine:
             return self._transcribe(request, stop)
         if request.task == "read":
             return _read(request, stop)
-        return answer(request, state, self._hearing, stop)
+        return answer(request, state, self._recognizer, stop)
 
     def _transcribe(self, request: EngineRequest, stop: threading.Event) -> Outputs:
         """The words of the last user message's sounds, as text; empty where nothing is said."""
-        heard = hear(last_user(request.messages), self._hearing, stop)
-        if not heard.clear:
+        recognition = transcribe(last_user(request.messages), self._recognizer, stop)
+        if not recognition.clear:
             raise AudioError(
                 "the speech could not be understood",
                 hint="the embedded engine hears only clear English; step-audio-2 hears more",
             )
-        if heard.text:
-            yield TextDelta(heard.text)
+        if recognition.text:
+            yield TextDelta(recognition.text)
         yield Finish()
 
 

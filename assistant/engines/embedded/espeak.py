@@ -1,7 +1,7 @@
 """espeak-ng by its C library (speak_lib.h), inside this process.
 
 The library keeps its voice, parameters and callback in globals, so one sentence at a time is
-spoken in a process. It makes a second of sound in a few milliseconds: the wait is short.
+spoken in a process. It makes a second of audio in a few milliseconds: the wait is short.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Espeak:
         except OSError as error:
             raise EngineError(f"espeak-ng can't be loaded: {error}") from error
         data = str(espeakng_loader.get_data_path()).encode()
-        initialise = self._library.espeak_Initialize
-        self.sample_rate: int = initialise(_SYNCHRONOUS, _BUFFER_MS, data, _DONT_EXIT)
+        initialize = self._library.espeak_Initialize
+        self.sample_rate: int = initialize(_SYNCHRONOUS, _BUFFER_MS, data, _DONT_EXIT)
         if self.sample_rate <= 0:
             raise EngineError(f"espeak-ng can't read its data in {data.decode()}")
         self.voices = self._list_voices()
@@ -82,7 +82,7 @@ class Espeak:
             tag = _TAGS.get(tag, tag)
         return None
 
-    def synthesise(
+    def synthesize(
         self, text: str, voice: str, timbre: Timbre, stopped: Callable[[], bool]
     ) -> Pcm16:
         """Speaks one sentence: shape (n,) at `sample_rate`; cut short once `stopped()` is true.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from assistant.engines.embedded.parameters import kind_of, spelt, stems
+from assistant.engines.embedded.parameters import kind_of, spelled, stems
 from assistant.engines.embedded.profiles import GLUE, ONCE, QUESTION, Anchor, Profile
 from assistant.engines.embedded.value_extractors import numbers
 from assistant.engines.embedded.words import COURTESY, QUESTION_WORDS, Token, is_cjk, similar
@@ -116,7 +116,7 @@ def _bag_score(words: Sequence[Token], profile: Profile, total: float) -> float:
 
 def _opens_with_name(words: Sequence[Token], profile: Profile) -> bool:
     opening = next((token.norm for token in words if token.word not in COURTESY), "")
-    return opening == next(iter(stems(spelt(profile.tool.name))), None)
+    return opening == next(iter(stems(spelled(profile.tool.name))), None)
 
 
 def _known(norm: str, vocabulary: dict[str, float]) -> float:

@@ -27,8 +27,8 @@ def parameters_of(schema: dict[str, Any]) -> Iterator[Parameter]:
     required = set(schema.get("required", ()))
     for name, part in schema.get("properties", {}).items():
         part = _resolved(part, schema)
-        words = stems(spelt(name)) or [token.norm for token in tokens(spelt(name))]
-        about = re.findall(r"\w+", f"{spelt(name)} {part.get('description', '')}".lower())
+        words = stems(spelled(name)) or [token.norm for token in tokens(spelled(name))]
+        about = re.findall(r"\w+", f"{spelled(name)} {part.get('description', '')}".lower())
         yield Parameter(name, part, name in required, frozenset(words), frozenset(about))
 
 
@@ -101,6 +101,6 @@ def stems(text: str) -> list[str]:
     return [token.norm for token in tokens(text) if token.content and not is_cjk(token.word)]
 
 
-def spelt(name: str) -> str:
+def spelled(name: str) -> str:
     """The words of an identifier: "orderStatus", "order_status" and "order-status" alike."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_\-./]+", " ", name)

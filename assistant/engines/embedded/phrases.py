@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from assistant.engines.embedded.lexicon import read
-from assistant.phrasebook import lead_ins
+from assistant.lead_in_phrases import lead_ins
 
 _NOT_WORDS = re.compile(r"[^\w]+|_")
 

@@ -21,7 +21,7 @@ from assistant.engines.embedded.parameters import (
     is_fillable,
     kind_of,
     parameters_of,
-    spelt,
+    spelled,
     stems,
 )
 from assistant.engines.embedded.value_extractors import numbers
@@ -100,7 +100,7 @@ def _profile(key: _Key) -> Profile:
     for anchor in (anchor for example in examples for anchor in example):
         if anchor.token.content and anchor.weight >= OFTEN:
             vocabulary.setdefault(anchor.token.norm, anchor.weight)
-    name_weight = sum(own[norm] for norm in stems(spelt(tool.name)))
+    name_weight = sum(own[norm] for norm in stems(spelled(tool.name)))
     return Profile(tool, parameters, examples, vocabulary, name_weight)
 
 
@@ -115,9 +115,9 @@ def _own_words(tool: ToolSchema, parameters: Iterable[Parameter]) -> dict[str, f
     for parameter in parameters:
         own |= dict.fromkeys(parameter.words, _PARAMETER)
         for value in enum_values(parameter.schema):
-            own |= dict.fromkeys(stems(spelt(str(value))), _PARAMETER)
+            own |= dict.fromkeys(stems(spelled(str(value))), _PARAMETER)
     own |= dict.fromkeys(stems(first_sentence), _DESCRIPTION)
-    own |= dict.fromkeys(stems(spelt(tool.name)), OWN)
+    own |= dict.fromkeys(stems(spelled(tool.name)), OWN)
     return own
 
 

@@ -1,7 +1,7 @@
-"""Of the ways in which a sound may be heard, takes the one that asks for a tool.
+"""Of the ways in which a audio may be recognition, takes the one that asks for a tool.
 
-The recogniser knows general English and not the tools: "well it rained in london on monday" and
-"will it rain in london on monday" are alike to it. What it heard best is kept where it makes
+The recognizer knows general English and not the tools: "well it rained in london on monday" and
+"will it rain in london on monday" are alike to it. What it recognition best is kept where it makes
 sense, or where no other reading does.
 """
 
@@ -9,27 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assistant.engines.embedded.asr import Heard
+from assistant.engines.embedded.asr import Recognition
 from assistant.engines.embedded.phrases import small_talk
 from assistant.engines.embedded.planner import Request, plan
 from assistant.messages import ToolSchema
 
 _GOOD = 0.65  # a reading that fits so well needs no other
 _BETTER = 0.05  # what another reading must have more
-_RANK_COST = 0.004  # the recogniser's own order counts, too
+_RANK_COST = 0.004  # the recognizer's own order counts, too
 _LACKING = 0.1
 
 
-def understood(heard: Heard, tools: Sequence[ToolSchema]) -> tuple[str, tuple[Request, ...]]:
+def understood(
+    recognition: Recognition, tools: Sequence[ToolSchema]
+) -> tuple[str, tuple[Request, ...]]:
     """The words that were most likely said, and the requests in them."""
-    if small_talk(heard.text)[0]:
-        return heard.text, ()
-    requests = plan(heard.text, tools, certain=heard.clear)
-    best, text = _value(requests) + _BETTER, heard.text
+    if small_talk(recognition.text)[0]:
+        return recognition.text, ()
+    requests = plan(recognition.text, tools, certain=recognition.clear)
+    best, text = _value(requests) + _BETTER, recognition.text
     if best >= _GOOD + _BETTER:
         return text, requests
-    for rank, other in enumerate(heard.others, 1):
-        found = plan(other, tools, certain=heard.clear, openings=False)
+    for rank, other in enumerate(recognition.others, 1):
+        found = plan(other, tools, certain=recognition.clear, openings=False)
         value = _value(found) - _RANK_COST * rank
         if value > best:
             best, text, requests = value, other, found

@@ -1,4 +1,4 @@
-"""Cuts a text into sentences, so that the first is heard while the next is being made."""
+"""Cuts a text into sentences, so that the first is recognition while the next is being made."""
 
 from __future__ import annotations
 

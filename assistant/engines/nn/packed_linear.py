@@ -17,7 +17,7 @@ from torch.nn import functional
 Activation = Literal["none", "gelu"]
 _HAS_ONEDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 _ROWS = 100
-"""Rows to optimise for: 50 frames, with and without guidance."""
+"""Rows to optimize for: 50 frames, with and without guidance."""
 
 
 class PackedLinear:

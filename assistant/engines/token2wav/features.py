@@ -44,5 +44,5 @@ def speaker_fbank(samples: Float32) -> Float32:
     bank.accept_waveform(SPEECH_RATE, samples.tolist())
     bank.input_finished()
     frames = np.stack([bank.get_frame(index) for index in range(bank.num_frames_ready)])
-    centred: Float32 = frames - frames.mean(axis=0, keepdims=True)
-    return centred
+    centered: Float32 = frames - frames.mean(axis=0, keepdims=True)
+    return centered

@@ -1,8 +1,8 @@
 """May the user's turn end here? A sentence that hangs gets more time than one that is whole.
 
-It reads what a recogniser writes: no marks, all lower case, and never quite what was said. So it
+It reads what a recognizer writes: no marks, all lower case, and never quite what was said. So it
 asks only how the words end, by their classes; that takes microseconds, and can be asked at every
-pause. Where a recogniser writes marks, they count too.
+pause. Where a recognizer writes marks, they count too.
 """
 
 from __future__ import annotations

@@ -85,15 +85,8 @@ class Connection:
             websocket, session, live, responses, self.emit, tasks
         )
         self._control = LiveControl(session, live, responses, self.emit, settings, expires_at)
-        self._writer = ServerEventWriter(
-            session,
-            responses,
-            self._control,
-            transcripts,
-            meter,
-            self.emit,
-            extensions=extensions,
-        )
+        writer = (session, responses, self._control, transcripts, meter, self.emit)
+        self._writer = ServerEventWriter(*writer, extensions=extensions)
         self._commands = Commands(
             session,
             live,

@@ -173,7 +173,7 @@ class ServerEventWriter:
             self._transcripts.by_us(question.item, question.audio)
 
     def _voice_changed(self, event: VoiceChanged) -> None:
-        self._session.voice = self._session.session.voice
+        self._session.follow_voice()
         if self._extensions:
             self._emit(ours.voice_changed(event))
         self._control.announce("updated")

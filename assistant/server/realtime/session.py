@@ -82,6 +82,10 @@ class RealtimeSession:
             self.session.switch_voice(self._new_voice)
             self._new_voice = None
 
+    def follow_voice(self) -> None:
+        """Takes over the voice that a tool has chosen."""
+        self.voice = self.session.voice
+
     def configure(self, session: Session) -> None:
         """All that the client has set but the voice."""
         session.configure(

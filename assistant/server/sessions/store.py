@@ -29,7 +29,7 @@ class SessionRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """`value`: see serialise.py; `sounds`: FLAC files."""
+    """`value`: see serialize.py; `sounds`: FLAC files."""
 
     value: dict[str, Any]
     sounds: tuple[bytes, ...] = ()

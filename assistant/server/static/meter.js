@@ -62,36 +62,36 @@ export class Meter {
     const pen = this.#canvas.getContext("2d");
     const { clientWidth: width, clientHeight: height } = this.#canvas;
     const style = getComputedStyle(this.#canvas);
-    const colours = ["--user", "--assistant"].map((name) => style.getPropertyValue(name));
+    const colors = ["--user", "--assistant"].map((name) => style.getPropertyValue(name));
     pen.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     pen.clearRect(0, 0, width, height);
     pen.fillStyle = style.getPropertyValue("--line");
     pen.fillRect(0, height / 2 - 0.5, width, 1);
-    if (this.#still.matches) this.#drawStill(pen, colours, width, height);
-    else this.#drawBars(pen, colours, width, height);
+    if (this.#still.matches) this.#drawStill(pen, colors, width, height);
+    else this.#drawBars(pen, colors, width, height);
   }
 
-  #drawBars(pen, colours, width, height) {
+  #drawBars(pen, colors, width, height) {
     for (const [n, levels] of this.#levels.entries()) {
       const x = width - (this.#levels.length - n) * (BAR_PX + GAP_PX);
-      for (const side of [0, 1]) this.#bar(pen, colours, side, x, BAR_PX, levels[side] * (height / 2 - 2));
+      for (const side of [0, 1]) this.#bar(pen, colors, side, x, BAR_PX, levels[side] * (height / 2 - 2));
     }
   }
 
-  #bar(pen, colours, side, x, width, length) {
+  #bar(pen, colors, side, x, width, length) {
     if (length <= 0) return;
     const middle = this.#canvas.clientHeight / 2;
-    pen.fillStyle = colours[side];
+    pen.fillStyle = colors[side];
     pen.beginPath();
     pen.roundRect(x, side ? middle + 1 : middle - 1 - length, width, length, 1.5);
     pen.fill();
   }
 
   /** Without movement across the picture: how loud it is now. */
-  #drawStill(pen, colours, width, height) {
+  #drawStill(pen, colors, width, height) {
     const [user, assistant] = this.#levels.at(-1) ?? [0, 0];
     for (const [side, level] of [user, assistant].entries()) {
-      pen.fillStyle = colours[side];
+      pen.fillStyle = colors[side];
       pen.fillRect(0, side ? height / 2 + 3 : height / 2 - 9, level * width, 6);
     }
   }

@@ -11,7 +11,7 @@ export function installTheme(onChange) {
   const show = (theme) => {
     document.documentElement.dataset.theme = theme;
     changeIcon(button, ICONS[theme]);
-    button.setAttribute("aria-label", `Colours: ${theme}`);
+    button.setAttribute("aria-label", `Colors: ${theme}`);
     onChange();
   };
   button.addEventListener("click", () => {

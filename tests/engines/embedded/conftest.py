@@ -1,4 +1,4 @@
-"""The engine itself, shared by all tests of this folder: loading the recogniser takes a while."""
+"""The engine itself, shared by all tests of this folder: loading the recognizer takes a while."""
 
 from __future__ import annotations
 

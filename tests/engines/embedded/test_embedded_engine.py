@@ -190,7 +190,7 @@ async def test_many_conversations_share_one_engine(engine: Engine) -> None:
     assert answers == {sides: str(sides) for sides in range(2, 42)}
 
 
-def test_making_the_engine_loads_neither_recogniser_nor_voice() -> None:
+def test_making_the_engine_loads_neither_recognizer_nor_voice() -> None:
     code = (
         "import sys; from assistant.engines import create_engine; from assistant.config import"
         " Settings; create_engine(Settings(engine='embedded')).new_state();"
@@ -200,7 +200,7 @@ def test_making_the_engine_loads_neither_recogniser_nor_voice() -> None:
     assert run.stdout.strip() == "[]"
 
 
-test_making_the_engine_loads_neither_recogniser_nor_voice.pytestmark = []  # type: ignore[attr-defined]
+test_making_the_engine_loads_neither_recognizer_nor_voice.pytestmark = []  # type: ignore[attr-defined]
 
 
 async def test_where_a_tool_must_be_called_the_nearest_one_is(engine: Engine) -> None:

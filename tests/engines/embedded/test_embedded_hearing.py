@@ -1,4 +1,4 @@
-"""The embedded engine with sound in, and its other tasks: real recogniser, real voice."""
+"""The embedded engine with sound in, and its other tasks: real recognizer, real voice."""
 
 from __future__ import annotations
 

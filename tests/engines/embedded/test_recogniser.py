@@ -1,4 +1,4 @@
-"""The recogniser's process: it leaves Python's lock alone, and may end at any time."""
+"""The process's process: it leaves Python's lock alone, and may end at any time."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ import pytest
 
 from assistant.audio.decode import read_audio
 from assistant.audio.samples import Audio
-from assistant.engines.embedded.asr import Hearing
-from assistant.engines.embedded.asr_worker import Recogniser, RecogniserError
-from assistant.errors import EngineError
+from assistant.engines.embedded.asr import RecognizerProcess, SpeechRecognizer
+from assistant.errors import EngineError, RecognizerError
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -26,8 +25,8 @@ def question() -> Audio:
 
 
 def test_other_threads_go_on_while_it_listens(question: Audio) -> None:
-    hearing = Hearing(1)
-    hearing.hear(question, threading.Event())  # starts the process
+    recognizer = SpeechRecognizer(1)
+    recognizer.transcribe(question, threading.Event())  # starts the process
     over = threading.Event()
     steps = 0
 
@@ -40,7 +39,7 @@ def test_other_threads_go_on_while_it_listens(question: Audio) -> None:
     thread = threading.Thread(target=count)
     thread.start()
     before = steps
-    heard = hearing.hear(question, threading.Event())
+    heard = recognizer.transcribe(question, threading.Event())
     during = steps - before
     over.set()
     thread.join()
@@ -51,29 +50,29 @@ def test_other_threads_go_on_while_it_listens(question: Audio) -> None:
 def test_a_process_that_was_killed_is_one_clear_line_and_another_takes_its_place(
     question: Audio,
 ) -> None:
-    hearing = Hearing(1)
-    hearing.hear(question, threading.Event())
-    (recogniser,) = hearing._free.queue
-    assert recogniser is not None
-    os.kill(recogniser.pid, signal.SIGKILL)
-    with pytest.raises(EngineError, match="the speech recogniser stopped"):
-        hearing.hear(question, threading.Event())
-    assert hearing.hear(question, threading.Event()).text == "what time is it in tokyo"
+    recognizer = SpeechRecognizer(1)
+    recognizer.transcribe(question, threading.Event())
+    (process,) = recognizer._free.queue
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(EngineError, match="the speech process stopped"):
+        recognizer.transcribe(question, threading.Event())
+    assert recognizer.transcribe(question, threading.Event()).text == "what time is it in tokyo"
 
 
 def test_the_process_ends_with_its_owner(question: Audio) -> None:
-    recogniser = Recogniser()
-    pid = recogniser.pid
-    assert recogniser.hear(b"") == ([], 0.0)
-    del recogniser
+    process = RecognizerProcess()
+    pid = process.pid
+    assert process.transcribe(b"") == ([], 0.0)
+    del process
     gc.collect()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
 
 def test_no_sound_is_no_words_and_a_closed_one_hears_nothing() -> None:
-    recogniser = Recogniser()
-    assert recogniser.hear(b"") == ([], 0.0)
-    recogniser.close()
-    with pytest.raises(RecogniserError):
-        recogniser.hear(b"\0" * 3_200)
+    process = RecognizerProcess()
+    assert process.transcribe(b"") == ([], 0.0)
+    process.close()
+    with pytest.raises(RecognizerError):
+        process.transcribe(b"\0" * 3_200)

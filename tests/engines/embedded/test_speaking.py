@@ -15,7 +15,7 @@ from assistant.engines.base import Speech
 from assistant.engines.embedded import espeak
 from assistant.engines.embedded.languages import detect, runs, speech_language
 from assistant.engines.embedded.sentences import sentences
-from assistant.engines.embedded.speaking import speak
+from assistant.engines.embedded.synthesis import speak
 from assistant.engines.embedded.text_normalizer import speakable
 from assistant.events import TextDelta
 
@@ -87,7 +87,7 @@ def test_speech_stops_within_a_sentence() -> None:
         asked += 1
         return asked > 3
 
-    samples = library.synthesise(SENTENCE * 20, library.voices["en-us"], espeak.Timbre(), stopped)
+    samples = library.synthesize(SENTENCE * 20, library.voices["en-us"], espeak.Timbre(), stopped)
     assert 0 < len(samples) < 2 * library.sample_rate
 
 

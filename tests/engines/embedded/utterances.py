@@ -25,7 +25,7 @@ def voice(description: str) -> Calls:
 
 
 UTTERANCES: list[tuple[str, Calls]] = [
-    # One request, as it is typed and as a recogniser writes it.
+    # One request, as it is typed and as a recognizer writes it.
     ("what time is it", time()),
     ("What time is it in Tokyo?", time("Tokyo")),
     ("do you know what time it is in nairobi", time("nairobi")),

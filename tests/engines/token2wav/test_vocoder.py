@@ -25,7 +25,7 @@ def test_the_source_of_a_steady_pitch_goes_on_across_chunks_as_one_sine() -> Non
         ]
     wave = np.concatenate(parts).astype(np.float64) / 32767
     assert len(wave) == 154 * 480
-    inside = wave[480:-480]  # the very first and last half frame have no neighbour to glide to
+    inside = wave[480:-480]  # the very first and last half frame have no neighbor to glide to
     turn = 2 * math.pi * SineHift.HERTZ / OUTPUT_RATE
     rounding = 2 / 32767
     assert np.abs(np.diff(inside)).max() < 1.01 * SineHift.AMPLITUDE * turn + rounding

@@ -29,7 +29,7 @@ def speak(
     user_language: str = "",
     aloud: bool = True,
 ) -> Generator[TextDelta | Speech, None, None]:
-    """Each sentence as text, then as sound. Ends early once `stop` is set.
+    """Each sentence as text, then as audio. Ends early once `stop` is set.
 
     `language` is the one to speak in; empty: that of each sentence, and `user_language` where
     that can't be told.
@@ -47,14 +47,14 @@ def speak(
 def _sentence(
     sentence: str, voice: Voice, stop: threading.Event, language: str, user_language: str
 ) -> Pcm16:
-    """One sentence as sound, shape (n,) at OUTPUT_RATE; empty where there is nothing to say."""
+    """One sentence as audio, shape (n,) at OUTPUT_RATE; empty where there is nothing to say."""
     words = speakable(sentence)
     if not words:
         return np.zeros(0, np.int16)
     library, timbre = espeak.load(), timbre_of(voice)
     spoken_in = speech_language(words, language, user_language)
     pieces = [
-        library.synthesise(piece, _voice(tag), timbre, stop.is_set)
+        library.synthesize(piece, _voice(tag), timbre, stop.is_set)
         for tag, piece in runs(words, spoken_in)
         if any(char.isalnum() for char in piece)
     ]
