@@ -18,7 +18,7 @@ from assistant.messages import Outcome, ToolCall, ToolSchema
 from assistant.plugins.call_policy import CallPolicy, Refused, Runs, RunsAtClient, Shares
 from assistant.plugins.calls import Caller, EarlierCall, ToolOutcome
 from assistant.plugins.context import ToolResult
-from assistant.plugins.execution import UNREACHABLE, Execution, OutOfTime, Sleep
+from assistant.plugins.execution import UNREACHABLE, Execution, Sleep, ToolTimeoutError
 from assistant.plugins.registry import Registry
 from assistant.plugins.results import clean, cut
 from assistant.plugins.threads import Threads
@@ -151,7 +151,7 @@ class _Run:
             await self._work(decision)
         except ToolError as error:
             self.end("error", str(error) or f"The tool {name} failed.")
-        except OutOfTime as late:
+        except ToolTimeoutError as late:
             self.end("timeout", str(late))
         except UNREACHABLE as error:
             logger.warning("The tool %s: %s: %s", name, type(error).__name__, error)

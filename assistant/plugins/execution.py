@@ -18,12 +18,12 @@ from pydantic import BaseModel
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from assistant.config import PluginSettings
-from assistant.errors import ToolError
+from assistant.errors import AssistantError, ToolError
 from assistant.messages import ToolCall
 from assistant.plugins.calls import Caller
 from assistant.plugins.context import ToolContext, ToolResult
 from assistant.plugins.results import as_result
-from assistant.plugins.threads import Escaped, Threads
+from assistant.plugins.threads import EscapedError, Threads
 from assistant.plugins.tool import Tool
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Execution:
         )
 
     async def run(self, values: BaseModel) -> ToolResult:
-        """The tool's answer. Raises OutOfTime, or what the tool raised."""
+        """The tool's answer. Raises ToolTimeoutError, or what the tool raised."""
         keywords = self._tool.signature.keywords(values, self._context)
         try:
             with anyio.move_on_after(self._timeout_s) as scope:
@@ -82,7 +82,7 @@ class Execution:
         finally:
             self._over.set()
             self._progress.close()
-        raise OutOfTime(self._out_of_time())
+        raise ToolTimeoutError(self._out_of_time())
 
     async def _with_retries(self, keywords: dict[str, Any], scope: anyio.CancelScope) -> ToolResult:
         retrying = AsyncRetrying(
@@ -129,8 +129,8 @@ class Execution:
         return f"The tool {name} did not answer within {limit}.{late}"
 
 
-class OutOfTime(Exception):  # noqa: N818  (an outcome, and no error of the tool)
-    """The call took longer than it may; says so in words for the model."""
+class ToolTimeoutError(AssistantError):
+    """The call took too long; the message is for the model to read."""
 
 
 async def _contained(awaitable: Awaitable[Any]) -> Any:
@@ -139,7 +139,7 @@ async def _contained(awaitable: Awaitable[Any]) -> Any:
     except (Exception, KeyboardInterrupt, GeneratorExit, anyio.get_cancelled_exc_class()):
         raise
     except BaseException as error:
-        raise Escaped(f"{type(error).__name__} in a tool") from error
+        raise EscapedError(f"{type(error).__name__} in a tool") from error
 
 
 class _Progress:

@@ -18,9 +18,11 @@ import anyio
 from anyio import CapacityLimiter, from_thread
 from anyio.lowlevel import EventLoopToken, RunVar, current_token
 
+from assistant.errors import AssistantError
 
-class Escaped(Exception):  # noqa: N818  (it carries another one)
-    """SystemExit, KeyboardInterrupt and the like, raised in a tool: not ours to obey."""
+
+class EscapedError(AssistantError):
+    """A tool raised SystemExit, KeyboardInterrupt or the like, which must not end the program."""
 
 
 class Threads:
@@ -76,7 +78,7 @@ class _Job:
         except Exception as error:  # noqa: BLE001  (raised again for the caller)
             self.error = error
         except BaseException as error:  # noqa: BLE001
-            self.error = Escaped(f"{type(error).__name__} in a tool")
+            self.error = EscapedError(f"{type(error).__name__} in a tool")
             self.error.__cause__ = error
         with suppress(RuntimeError):  # the event loop is gone, and with it whoever waited
             from_thread.run_sync(self._end, token=self._token)

@@ -81,9 +81,8 @@ class Connection:
             lead_ins=state.lead_ins,
         )
         transcripts = Transcripts(websocket, session, self.emit, tasks)
-        self._out_of_band = OutOfBandResponses(
-            websocket, session, live, responses, self.emit, tasks
-        )
+        shared = (websocket, session, live, responses, self.emit, tasks)
+        self._out_of_band = OutOfBandResponses(*shared)
         self._control = LiveControl(session, live, responses, self.emit, settings, expires_at)
         writer = (session, responses, self._control, transcripts, meter, self.emit)
         self._writer = ServerEventWriter(*writer, extensions=extensions)

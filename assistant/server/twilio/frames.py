@@ -14,6 +14,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
+from assistant.errors import RefusedError
+
 MOST_CHARS = 64 * 1024
 """A message of Twilio's has some 400."""
 SAMPLE_RATE = 8_000
@@ -51,11 +53,11 @@ class MediaDetails(_Part):
     timestamp: Annotated[int, Field(ge=0, lt=2**53)] | None = None
 
     def sound(self) -> bytes:
-        """mu-law, 8 kHz. Raises MessageError."""
+        """mu-law, 8 kHz. Raises FrameError."""
         try:
             return base64.b64decode(self.payload, validate=True)
         except (binascii.Error, ValueError):
-            raise MessageError("a payload is not base64") from None
+            raise FrameError("a payload is not base64") from None
 
 
 class DtmfDetails(_Part):
@@ -105,21 +107,21 @@ Frame = Start | Media | Dtmf | Mark | Stop
 _FRAME: TypeAdapter[Frame] = TypeAdapter(Annotated[Frame, Field(discriminator="event")])
 
 
-class MessageError(ValueError):
-    """A message that Twilio would not send; says what is wrong with it."""
+class FrameError(RefusedError):
+    """A message that Twilio would not send; the text says what is wrong with it."""
 
 
 def parse(text: str) -> Frame | None:
     """The message; None for one that needs no answer (connected, and whatever Twilio adds one day).
 
-    Raises MessageError.
+    Raises FrameError.
     """
     try:
         return _FRAME.validate_json(text)
     except ValidationError as error:
         if error.errors(include_input=False)[0]["type"] == "union_tag_invalid":
             return None
-        raise MessageError("a message is not one of Twilio's") from None
+        raise FrameError("a message is not one of Twilio's") from None
 
 
 class Wire:

@@ -15,9 +15,9 @@ from assistant.server.twilio.frames import (
     SAMPLE_RATE,
     Dtmf,
     Frame,
+    FrameError,
     Mark,
     Media,
-    MessageError,
     Start,
     Stop,
     parse,
@@ -39,7 +39,7 @@ async def next_frame(line: Line) -> Frame | None:
             return None
         try:
             frame = parse(text)
-        except MessageError as error:
+        except FrameError as error:
             line.close(REFUSED, str(error))
             return None
         if frame is not None:
@@ -83,7 +83,7 @@ class InboundAudio:
         while (frame := await next_frame(self._line)) is not None:
             try:
                 over = self._take(frame)
-            except MessageError as error:
+            except FrameError as error:
                 self._line.close(REFUSED, str(error))
                 return
             if over:
@@ -91,9 +91,9 @@ class InboundAudio:
             await self._wait_for_time()
 
     def _take(self, frame: Frame) -> bool:
-        """Whether the call is over. Raises MessageError."""
+        """Whether the call is over. Raises FrameError."""
         if isinstance(frame, Start):
-            raise MessageError("a call has one start message")
+            raise FrameError("a call has one start message")
         if frame.stream_sid != self._stream_sid:
             return False
         match frame:
