@@ -1,4 +1,4 @@
-"""What several parts need of anyio: a task group that an object owns, and a broadcast signal."""
+"""Helpers for anyio: a task group that an object owns, and a broadcast signal."""
 
 from __future__ import annotations
 

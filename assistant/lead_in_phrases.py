@@ -1,7 +1,7 @@
-"""What is said while a tool runs, by language. The embedded engine says it before its calls; a live
-conversation says it when the model has not, and the tool is slow.
+"""Lead-in phrases by language, which are said while a tool runs.
 
-Each is said in a second or so, promises nothing but that somebody is at work, and fits any tool.
+The embedded engine says one before its calls; a live conversation says one if the model has not,
+and the tool is slow. Each takes about one second, promises nothing, and fits any tool.
 """
 
 from __future__ import annotations
@@ -30,5 +30,5 @@ _LEAD_INS: dict[str, tuple[str, ...]] = {
 
 
 def lead_ins(language: str) -> tuple[str, ...]:
-    """Three or more of that language (BCP 47), or of English where there are none."""
+    """Returns three or more phrases of that language (BCP 47), or of English if there are none."""
     return _LEAD_INS.get(language.lower().partition("-")[0], _LEAD_INS["en"])

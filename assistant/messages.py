@@ -10,9 +10,9 @@ from typing import Any, Literal
 from assistant.audio.samples import Audio
 
 Outcome = Literal["ok", "error", "timeout", "cancelled", "denied", "unknown"]
-"""How a tool call ended. Every call ends in exactly one of them:
+"""The outcome of a tool call. Every call ends in exactly one of them:
 
-- `ok`: the tool answered;
+- `ok`: the tool returned a result;
 - `error`: its arguments were wrong, or it raised;
 - `timeout`: it took longer than allowed;
 - `cancelled`: the turn was stopped before it ended;
@@ -37,7 +37,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolSchema:
-    """What the model reads about a tool. `parameters` is a JSON schema of type object."""
+    """A tool as the model reads it. `parameters` is a JSON schema of type object."""
 
     name: str
     description: str
@@ -76,7 +76,7 @@ class SystemMessage(_Identified):
 
 @dataclass(frozen=True, slots=True)
 class UserMessage(_Identified):
-    """What the user typed and said. `transcript` is the text of the audio, once it is known."""
+    """The user's turn, typed and spoken. `transcript` is the text of the audio, once it is known."""
 
     parts: tuple[str | Audio, ...]
     transcript: str = ""
@@ -95,7 +95,7 @@ class UserMessage(_Identified):
 
 @dataclass(frozen=True, slots=True)
 class AssistantMessage(_Identified):
-    """What the model said, its lead-in included, and the calls that followed.
+    """The model's words, its lead-in included, and the calls that followed.
 
     `tokens` are the ids that an engine generated. That engine puts them back into its prompt as
     they are, so that its KV cache stays valid.

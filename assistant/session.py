@@ -40,7 +40,9 @@ RECENT_TURNS = 8
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """What all sessions of an assistant share. `start` runs a turn in the assistant's tasks."""
+    """The parts that all sessions of an assistant share. `start` runs a turn in the assistant's
+    tasks.
+    """
 
     settings: Settings
     engine: Engine
@@ -51,7 +53,7 @@ class SessionContext:
 
 @dataclass(frozen=True, slots=True)
 class _Checkpoint:
-    """What `drop` goes back to, besides the history."""
+    """The state that `drop` returns to, besides the history."""
 
     voice: Voice
     state: EngineState

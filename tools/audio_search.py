@@ -31,7 +31,7 @@ class Settings(BaseModel):
     min_score: float = Field(default=0.45, ge=0.0, le=1.0)
     """A voice that fits worse than this is not taken. 1 is a perfect fit."""
     candidates: int = Field(default=5, ge=1, le=50)
-    """How many voices the result's data names."""
+    """The number of voices in the result's data."""
 
 
 @tool(
@@ -83,7 +83,7 @@ def audio_search(
 
 
 def is_normal(description: str) -> bool:
-    """Whether the assistant's own voice is asked for, in English or Chinese."""
+    """Returns whether the assistant's own voice is asked for, in English or Chinese."""
     plain = re.sub(r"[^\w\s]", " ", description.casefold())
     return bool(_NORMAL.fullmatch(" ".join(_FILLER.sub(" ", plain).split())))
 

@@ -205,7 +205,9 @@ def _gazetteer() -> Gazetteer:
 
 
 def warm_up() -> None:
-    """For servers: while the names of all places are read, nothing else in the process moves."""
+    """Reads the names of all places, which would otherwise stop the whole process at the first
+    call.
+    """
     _gazetteer()
 
 

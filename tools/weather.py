@@ -63,7 +63,7 @@ class Settings(BaseModel):
     units: Literal["metric", "imperial"] = "metric"
     timeout_s: float = Field(8.0, gt=0.0)
     cache_s: float = Field(600.0, ge=0.0)
-    """How long an answer may be used again."""
+    """How long a response of the service is reused, in seconds; 0 never reuses one."""
 
 
 def _printable(text: str) -> str:
@@ -228,7 +228,7 @@ async def _get(url: str, params: dict[str, str], form: type[BaseModel], settings
 
 
 async def _fetch(url: str, params: dict[str, str], timeout_s: float) -> bytes:
-    """The body of the answer. Every failure of the network or the service is a ToolError."""
+    """Returns the body of the response. Every failure of the network or the service is a ToolError."""
     try:
         with anyio.fail_after(timeout_s):
             return await _body(url, params)
@@ -271,7 +271,7 @@ def days_meant(text: str, today: date) -> list[date]:
 
 
 def _ahead(said: str, today: date) -> list[int]:
-    """How many days from today; several for a weekend or a week."""
+    """Returns how many days from today it is; several for a weekend or a week."""
     words = " ".join(_FILLER.sub(" ", said).split())
     here = today.weekday()
     if words in AHEAD:

@@ -41,9 +41,9 @@ class Settings(BaseModel):
     backends: tuple[str, ...] = ("wikipedia", "duckduckgo", "brave", "yahoo")
     """Search engines, asked two at a time until there are enough results."""
     timeout_s: int = Field(3, ge=1, le=60)
-    """For one answer of one engine."""
+    """How long one search engine may take, in seconds."""
     spoken_results: int = Field(3, ge=1, le=MAX_RESULTS)
-    """How many results are told; the data has all of them."""
+    """The number of results that the model reads; the data has all of them."""
     proxy: str | None = None
     """http, https or socks5 URL of a proxy."""
 
@@ -206,7 +206,7 @@ def _clean(text: Any, limit: int) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    """Whole sentences within `limit`; where the first is longer, whole words."""
+    """Returns whole sentences within `limit`, or whole words if the first sentence is longer."""
     if len(text) <= limit:
         return text
     ends = [match.end() for match in _SENTENCE_END.finditer(text, 0, limit)]

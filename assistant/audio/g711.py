@@ -1,7 +1,8 @@
-"""G.711, the sound of telephones, eight bits a sample: mu-law (America, Japan), A-law (elsewhere).
+"""G.711, the codec of telephones, with 8 bits per sample: mu-law (America, Japan) and A-law
+(elsewhere).
 
-Both ways are a look-up, in tables that are made once. An input that lies exactly on a decision
-value is coded as the ITU's own software (G.191) codes it; other libraries differ there by one code.
+Both directions are table look-ups. An input that lies exactly on a decision value is encoded as in
+the ITU's own software (G.191); other libraries differ there by one code.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Packets of sound in their order, whatever the network did to them.
+"""A jitter buffer: packets of audio in their order, whatever the network did to them.
 
-A packet that is missing is waited for until `waiting` newer ones are there; then silence takes its
-place, and it is dropped if it still comes. Numbers are whatever the sender makes them, so they are
-believed within reason only: one that is further than `reach` packets from what is expected is taken
-for a new beginning (a wrap, a restart, nonsense), and its sound follows at once, without a gap.
+A missing packet is waited for until `waiting` newer ones are there; then silence takes its place,
+and it is dropped if it still comes. Sequence numbers are the sender's, so they are believed within
+limits only: a number that is further than `reach` packets from the expected one starts a new
+sequence (a wrap, a restart, an error), whose audio follows at once, without a gap.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LATE_IN_A_ROW = 10  # after so many, it is the numbers that are wrong
 
 @dataclass(slots=True)
 class PacketCounts:
-    """For the figures of a connection."""
+    """Counts of a connection's packets, for metrics."""
 
     received: int = 0
     lost: int = 0  # silence took their place
@@ -28,18 +28,20 @@ class PacketCounts:
 
 
 class JitterBuffer:
-    """One stream. Holds fewer than `waiting` packets, and makes at most `reach` of silence a time.
+    """Orders one stream. Holds fewer than `waiting` packets, and adds at most `reach` of silence at
+    a time.
 
-    Packets are `packet_samples` long; another length is played as it is, and only the silence for
-    one that is lost is wrong then.
+    Packets are `packet_samples` long; another length plays as it is, but silence for a lost one is
+    of the wrong length then.
     """
 
     def __init__(
         self, packet_samples: int, *, step: int = 1, waiting: int = 3, reach: int = 50
     ) -> None:
-        """`step`: from one packet's number to the next's: 1 if counted, 20 if in milliseconds.
+        """`step` is the difference between the numbers of two packets: 1 if counted, 20 if in
+        milliseconds.
 
-        Of packets of 20 ms, the defaults wait for 60 ms and believe a gap of a second.
+        For packets of 20 ms, the defaults wait for 60 ms and believe a gap of one second.
         """
         self.counts = PacketCounts()
         self._packet_samples = packet_samples
@@ -64,7 +66,7 @@ class JitterBuffer:
         return self._joined(ready + self._release(self._waiting))
 
     def flush(self) -> Pcm16:
-        """What is held, when the stream is over."""
+        """Returns what is buffered, at the end of the stream."""
         return self._joined(self._release(1))
 
     def _is_beginning(self, number: int) -> bool:

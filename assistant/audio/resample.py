@@ -1,12 +1,12 @@
-"""Another sample rate, as the sound arrives, with a few milliseconds of delay.
+"""Resamples audio as it arrives, with a delay of a few milliseconds.
 
-soxr's stream gives its output in blocks: measured, it holds back up to 115 ms of sound at 8 kHz
-and 37 ms at 24 and 48 kHz, which a conversation would wait for in every turn. This one holds back
-32 samples of the lower rate (4 ms at 8 kHz, 2 ms from 16 kHz up). The filter is the usual one, a
-windowed sinc that keeps 90 % of the band and puts everything beyond it 75 dB down.
+soxr's stream returns its output in blocks: measured, it delays up to 115 ms at 8 kHz and 37 ms at
+24 and 48 kHz, which a conversation would wait for in every turn. This one delays 32 samples of the
+lower rate (4 ms at 8 kHz, 2 ms from 16 kHz up). The filter is a windowed sinc that passes 90 % of
+the band and attenuates everything beyond it by 75 dB.
 
-The samples are whole numbers and the filter's values are multiples of 2**-24, so double precision
-adds them without rounding, in whatever order: a stream gives the same samples however it is cut.
+Samples are integers and the filter's values are multiples of 2**-24, so double precision adds them
+without rounding, in any order: the output is the same however the stream is cut.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _BLOCK = 960  # input samples at a time: what is worked on stays in the processo
 
 
 class Resampler:
-    """One stream. Output sample n is the sound at n / `output_rate` seconds of input."""
+    """Resamples one stream. Output sample n is the audio at n / `output_rate` seconds."""
 
     def __init__(self, input_rate: int, output_rate: int) -> None:
-        """Raises AudioError for a rate that is none of sound."""
+        """Raises AudioError: unsupported sample rate."""
         for rate in (input_rate, output_rate):
             if not LOWEST_RATE <= rate <= HIGHEST_RATE:
                 allowed = f"rates go from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
@@ -48,7 +48,7 @@ class Resampler:
         self._phase = 0  # of the next output, in units of 1 / `_up` input samples
 
     def feed(self, samples: Pcm16) -> Pcm16:
-        """What has become ready; may be empty. Never keeps `samples`."""
+        """Returns the samples that are ready, possibly none. Does not hold on to `samples`."""
         if self._up == self._down:
             return samples.astype(np.int16)
         blocks = [self._block(samples[at : at + _BLOCK]) for at in range(0, len(samples), _BLOCK)]

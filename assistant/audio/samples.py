@@ -9,7 +9,7 @@ import numpy.typing as npt
 import soxr
 
 OUTPUT_RATE = 24_000
-"""Samples a second of everything an engine speaks: mono, 16 bit."""
+"""The sample rate of everything that an engine speaks, in Hz: mono, 16 bit."""
 
 Pcm16 = npt.NDArray[np.int16]
 """Samples of shape (n,), mono; at OUTPUT_RATE unless said otherwise."""
@@ -18,7 +18,7 @@ Float32 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Audio:
-    """Mono sound: `samples` of shape (n,), float32 within [-1, 1], at `sample_rate` a second."""
+    """Mono audio: `samples` of shape (n,), float32 within [-1, 1], at `sample_rate` Hz."""
 
     samples: Float32
     sample_rate: int
@@ -28,7 +28,7 @@ class Audio:
         return len(self.samples) / self.sample_rate
 
     def resampled(self, sample_rate: int) -> Audio:
-        """The same sound at another rate (soxr, high quality)."""
+        """Returns the same audio at another sample rate (soxr, high quality)."""
         if sample_rate == self.sample_rate:
             return self
         samples = soxr.resample(self.samples, self.sample_rate, sample_rate)

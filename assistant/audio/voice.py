@@ -11,7 +11,7 @@ DEFAULT_VOICE = "default"
 
 @dataclass(frozen=True, slots=True)
 class VoiceTraits:
-    """What was measured of a voice."""
+    """The measured traits of a voice."""
 
     pitch_hz: float  # median fundamental frequency
     pitch_range_semitones: float  # from the 10th to the 90th percentile

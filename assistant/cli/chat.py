@@ -69,7 +69,7 @@ async def _converse(settings: Settings, folders: list[Path] | None, out: Path | 
 
 
 async def _obey_ctrl_c(session: Session, conversation: anyio.CancelScope) -> None:
-    """Stops the answer that is being made; where there is none, the conversation."""
+    """Stops the response that is generated, or else the conversation."""
     with anyio.open_signal_receiver(signal.SIGINT) as signals:
         async for _ in signals:
             if not await session.cancel():
@@ -84,7 +84,7 @@ def _read_line() -> str | None:
 
 
 class Conversation:
-    """A session at a terminal: commands, turns that Ctrl-C stops, sound that is played or kept."""
+    """A session at a terminal: commands, turns that Ctrl-C stops, audio that is played or saved."""
 
     def __init__(self, session: Session, console: Console, out: Path | None) -> None:
         self._session = session

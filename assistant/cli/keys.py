@@ -1,4 +1,4 @@
-"""`assistant keys`: who may use the server."""
+"""`assistant keys`: the API keys of the server."""
 
 from __future__ import annotations
 

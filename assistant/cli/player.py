@@ -1,4 +1,4 @@
-"""Plays sound with whatever player the machine has."""
+"""Plays audio with a player of the machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def find_player() -> tuple[str, ...] | None:
 
 
 async def play(player: Sequence[str], pieces: Sequence[Pcm16]) -> None:
-    """Plays the sound and waits for its end. A player that fails is not worth an error."""
+    """Plays the audio and waits for its end. A player that fails raises no error."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "answer.wav"
         write_wav(path, pieces)

@@ -72,10 +72,10 @@ def run(
     settings: SettingsFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Calls one tool, as the model would, and prints its answer.
+    """Calls one tool, as the model would, and prints its result.
 
-    A value is read as JSON where it is JSON, and as text where not. Who runs a tool by hand has
-    approved it. The exit status is 1 where the tool gave no answer.
+    A value is read as JSON if it is JSON, and as text otherwise. Tools that need approval run
+    without asking. The exit status is 1 if the tool returned no result.
     """
     loaded = load_settings(settings)
     registry = _load(loaded, tools).registry

@@ -20,7 +20,7 @@ from assistant.events import AudioChunk, Event, TurnEnded, to_json
 
 
 class Show(Protocol):
-    """Where the events of a turn are shown."""
+    """Shows the events of a turn."""
 
     def event(self, event: Event) -> None: ...
     def saved(self, path: Path, seconds: float) -> None: ...
@@ -38,7 +38,7 @@ class JsonLines:
         sys.stdout.flush()
 
     def saved(self, path: Path, seconds: float) -> None:
-        """No event: who gave the path knows it."""
+        """Prints nothing: the caller has given the path."""
 
 
 def run_turn(
@@ -51,7 +51,7 @@ def run_turn(
     speak: bool = True,
     tools: list[Path] | None = None,
 ) -> None:
-    """Runs the turn, shows its events and writes its sound; exit status 1 when it fails."""
+    """Runs the turn, shows its events and writes its audio; exit status 1 if it fails."""
     if out is not None and not out.parent.is_dir():
         raise AudioError(f"{out}: there is no folder {out.parent}")
 

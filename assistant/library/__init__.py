@@ -1,11 +1,11 @@
-"""Voice clips: a library of them, found by words or by sound.
+"""The voice library: voice clips that are found by words or by a similar clip.
 
-manifest.py   the list of a folder's clips          checks.py    their files
-measure.py    pitch, pace, loudness, brightness     describe.py  the same in words
-embedding.py  vectors of texts                      voiceprint.py  vectors of voices
-index.py      nearest vectors (FAISS when many)     shelf.py     kept in step with the clips
-brought.py    clips from elsewhere                  likeness.py  search by a clip
-ranking.py    how well a voice fits a request       library.py   all of it together
+manifest          the list of a folder's clips         checks           their files
+measure           pitch, pace, loudness, brightness    trait_scores     the same in words
+embedding         vectors of texts                     voiceprint       vectors of voices
+index             nearest vectors (FAISS if many)      embedding_index  in step with the clips
+external_clips    clips from elsewhere                 clip_similarity  search by a clip
+ranking           how well a voice fits a request      library          all of it together
 """
 
 from assistant.library.clip_import import AddReport

@@ -82,7 +82,7 @@ def candidates(index: Any, query: Float32, limit: int) -> npt.NDArray[np.intp]:
 
 
 def _probes(lists: int) -> int:
-    """How many lists are looked into: set for a recall of 0.97 and more at every size."""
+    """Returns how many lists are searched: chosen for a recall of 0.97 and more at every size."""
     return min(lists, 64 + lists // 40)
 
 

@@ -1,7 +1,7 @@
-"""Looks at the files that a manifest names, and remembers what it saw.
+"""Checks the files that a manifest names, and caches the results.
 
-Hashing and measuring every clip at every start would be slow, so what was found is kept in
-index/checked.json, by size and time of change; a file that changed is looked at again.
+Hashing and measuring every clip at every start would be slow, so the results are stored in
+index/checked.json, by size and modification time; a file that changed is checked again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FORMAT = 1
 
 @dataclass(slots=True)
 class Checked:
-    """What was seen of files and clips; `changed` once there is news to save."""
+    """The results of checks of files and clips; `changed` is True once there are new ones to save."""
 
     sums: dict[str, tuple[int, int, str]] = field(default_factory=dict)  # by path: size, ns, sha256
     traits: dict[str, VoiceTraits] = field(default_factory=dict)  # by sha256
@@ -52,7 +52,7 @@ class Checked:
 
 
 def load_checked(folder: Path) -> Checked:
-    """Empty where nothing, or nothing readable, is saved."""
+    """Returns the saved results; empty if nothing readable is saved."""
     try:
         saved = json.loads((state_folder(folder) / "checked.json").read_bytes())
         if saved["format"] != _FORMAT:

@@ -44,7 +44,7 @@ class _Clip:
 
 
 class ClipImporter:
-    """One run of `add` into `folder`; ids and sounds of all `folders` count as taken.
+    """One run of `add` into `folder`. Ids and clips of all `folders` count as taken.
 
     So do the `reserved` ids, of voices that are not in a folder of the library.
     """
@@ -126,7 +126,7 @@ class ClipImporter:
         return manifest
 
     def _sounds(self, manifests: Sequence[Manifest]) -> dict[str, str]:
-        """Of each sound that is there (by the sha256 of its plain WAV form) the id."""
+        """Returns the id of each clip that is there, by the sha256 of its plain WAV form."""
         found: dict[str, str] = {}
         for manifest in manifests:
             for entry in manifest.entries:
@@ -172,7 +172,7 @@ def _unfit(sound: Audio) -> str:
 
 
 def plain_wav(sound: Audio) -> bytes:
-    """16 bit mono WAV: the same samples give the same bytes, whatever file they came in."""
+    """Returns 16 bit mono WAV: the same samples have the same bytes, whatever file they came in."""
     buffer = io.BytesIO()
     write_wav(buffer, [sound.to_pcm16()], sound.sample_rate)
     return buffer.getvalue()
@@ -183,7 +183,7 @@ def _without_path(message: str, path: Path) -> str:
 
 
 def _free_id(stem: str, ids: set[str]) -> str:
-    """An id made of a file's name that nobody has yet."""
+    """Returns an unused id that is derived from a file's name."""
     plain = re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFKC", stem)).strip("-_")[:50]
     start = plain if plain and plain.casefold() != "default" else f"voice-{plain}".strip("-")
     candidate, number = start, 2

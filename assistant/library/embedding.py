@@ -1,4 +1,4 @@
-"""Vectors of texts and sounds, alike things close: the protocol, and the lexical embedding."""
+"""Embedders: vectors of texts and audio in which similar items are close; and the lexical embedder."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class Embedder(Protocol[T_contra]):
-    """Makes vectors of texts (`Embedder[str]`) or of sounds (`Embedder[Audio]`).
+    """Turns texts (`Embedder[str]`) or audio (`Embedder[Audio]`) into vectors: an extension point.
 
-    An index is of one `name`, in files of that name; of another `version` it is built again.
+    `VoiceLibrary(text_embedder=..., audio_embedder=...)` takes them. An index belongs to one
+    `name`, in files of that name; another `version` builds it again.
     """
 
     name: str
@@ -32,16 +33,16 @@ class Embedder(Protocol[T_contra]):
 
 
 class LexicalEmbedder:
-    """Texts by their words, their parts of words, and what the words mean for a voice.
+    """Embeds texts by their words, parts of words, and what the words mean for a voice.
 
-    Each word gives up to three kinds of features: the concept that it means (so that "man" and
-    "男声" are one), the word itself, and its character n-grams (so that "scot" is near
-    "scottish"; 1- and 2-grams of Chinese, 3- and 4-grams else). Features are hashed with a sign
-    into `dim` places (K. Weinberger et al., "Feature Hashing for Large Scale Multitask
-    Learning", ICML 2009). There are no IDF weights, see vocabulary.STOP.
+    Each word has up to three kinds of features: the concept that it means (so that "man" and "男声"
+    are one), the word itself, and its character n-grams (so that "scot" is near "scottish"; 1- and
+    2-grams of Chinese, 3- and 4-grams of others). Features are hashed with a sign into `dim` places
+    (K. Weinberger et al., "Feature Hashing for Large Scale Multitask Learning", ICML 2009). There
+    are no IDF weights, see vocabulary.STOP.
 
-    256 places are enough: of the ten descriptions that are nearest by unhashed features, among
-    20,000 made ones, 0.99 are among the first 50 by the vectors (0.96 with 128 places, 0.99 with
+    256 places are enough: of the ten nearest descriptions by unhashed features, among 20,000
+    generated ones, 0.99 are among the first 50 by the vectors (0.96 with 128 places, 0.99 with
     512), and the first 200 are ranked again by ranking.py.
     """
 

@@ -1,4 +1,4 @@
-"""Keeps an index in step with the clips that are there, in memory and on disk."""
+"""An embedding index that stays in step with the clips, in memory and on disk."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def key_of(*parts: str) -> bytes:
 
 
 class EmbeddingIndex(Generic[T]):
-    """One kind of vectors (of texts, of sounds) of a library.
+    """The vectors of one kind of content (texts, audio) of a library.
 
-    A row is known by a key of its content: what changed has another key, is embedded anew, and
-    the old row counts as dead until there are enough of them to be worth a new index.
+    A row has a key of its content: content that changed has another key and is embedded anew, and
+    the old row is dead until enough dead rows are worth a new index.
 
-    Each embedder has files of its own, and whoever goes back to one finds them as they were.
+    Each embedder has files of its own, which are still valid if it is used again later.
     """
 
     def __init__(
@@ -77,7 +77,9 @@ class EmbeddingIndex(Generic[T]):
     def _with_missing(
         self, index: VectorIndex, wanted: Mapping[bytes, Callable[[], T]]
     ) -> VectorIndex:
-        """What was done is kept now and then, and when an error or Ctrl-C ends it early."""
+        """Returns the index with the missing rows. Saves now and then, and if an error or Ctrl-C
+        ends it.
+        """
         missing = [key for key in wanted if key not in index.keys]
         if not missing:
             return index

@@ -1,7 +1,7 @@
-"""Voices that something else brings, a checkpoint say: used where they lie, and never written to.
+"""Voice clips from elsewhere, such as a checkpoint: used in their place, and never written to.
 
-They come and go with what brings them, so they are looked for anew whenever a snapshot may be due.
-A clip that is no use as a voice is left out, with a line in the log: the library is not wrong.
+They may appear and disappear, so they are listed anew whenever a snapshot may be due. A clip that
+can't be used as a voice is left out, with a line in the log: the library itself is valid.
 """
 
 from __future__ import annotations

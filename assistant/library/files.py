@@ -19,7 +19,7 @@ _STATE_FOLDER = "index"
 
 
 def state_folder(folder: Path) -> Path:
-    """Where a voice folder's index and caches lie: all of it can be made again."""
+    """Returns the folder of a library's index and caches, all of which can be built again."""
     return folder / _STATE_FOLDER
 
 
@@ -77,7 +77,7 @@ def locked(folder: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """Changes whenever the file does; None where there is none."""
+    """Returns a value that changes whenever the file does; None if there is no file."""
     try:
         stat = path.stat()
     except OSError:

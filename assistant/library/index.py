@@ -1,10 +1,10 @@
-"""Nearest vectors by inner product, exact while there are few and approximate when there are many.
+"""Nearest vectors by inner product, exact for few vectors and approximate for many.
 
-A `VectorIndex` never changes: adding makes a new one that shares what it can, so that a search
-that is under way sees one state from start to end, without a lock.
+A `VectorIndex` never changes: adding returns a new one that shares what it can, so that a search
+sees one state from start to end, without a lock.
 
     VectorIndex = main block   (vectors, and a FAISS index that finds candidates among them)
-                + tail block   (what was added since; searched exactly)
+                + tail block   (vectors that were added since; searched exactly)
 
 Candidates of the approximate search are ranked again by their exact products.
 """

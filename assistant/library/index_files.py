@@ -1,9 +1,9 @@
-"""An index on disk. What is missing, stale or damaged is not loaded, and then built again.
+"""An index on disk. A file that is missing, stale or damaged is not loaded, and is built again.
 
-index/NAME.main.npy  NAME.main.keys.npy  NAME.main.faiss  NAME.tail.npy  NAME.tail.keys.npy
-index/NAME.json      format, embedder, and the sha256 of each of the files; written last
+    index/NAME.main.npy  NAME.main.keys.npy  NAME.main.faiss  NAME.tail.npy  NAME.tail.keys.npy
+    index/NAME.json      format, embedder, and the sha256 of each of the files; written last
 
-NAME is of the contents and of the embedder, such as sound.voiceprint.
+NAME names the contents and the embedder.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def save_index(index: VectorIndex, folder: Path, name: str, embedder: Embedder[A
 
 
 def load_index(folder: Path, name: str, embedder: Embedder[Any]) -> VectorIndex | None:
-    """The saved index; None where there is none that can be used."""
+    """Returns the saved index; None if there is none that can be used."""
     try:
         sums = _read_sums(folder / f"{name}.json", embedder)
         if not sums or any(sha256_of(folder / f"{name}.{p}") != s for p, s in sums.items()):
@@ -58,7 +58,7 @@ def _tag(embedder: Embedder[Any]) -> str:
 
 
 def _read_sums(path: Path, embedder: Embedder[Any]) -> dict[str, str]:
-    """Of each file its sha256; nothing for another format or embedder, or broken JSON."""
+    """Returns the sha256 of each file; empty for another format or embedder, or broken JSON."""
     try:
         meta = json.loads(path.read_bytes())
         fits = meta["format"] == _FORMAT and meta["embedder"] == _tag(embedder)

@@ -1,4 +1,4 @@
-"""The voice library: finds clips by words or by sound, adds and removes them."""
+"""The voice library: finds clips by words or by a similar clip, adds and removes them."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ logger = logging.getLogger(__name__)
 
 
 class VoiceLibrary:
-    """The clips of a folder of the user's, of a read-only bundled one, and those that are brought.
+    """The clips of the user's folder, of a read-only bundled one, and external ones.
 
-    Safe to use from many threads, and by many processes at once: a search works on a snapshot
-    that nobody changes, and one writer at a time changes the folder. Changes of other processes
-    are seen at the next call.
+    Safe to use from many threads, and by many processes at once: a search works on a snapshot that
+    never changes, and one writer at a time changes the folder. Changes of other processes are seen
+    at the next call.
     """
 
     def __init__(
@@ -57,10 +57,11 @@ class VoiceLibrary:
     ) -> None:
         """`place`: the settings, or the user's folder, with `bundled` as the other one.
 
-        `audio_embedder` is called when vectors of sounds are needed first: it may take time.
-        `clip_provider`: clips from elsewhere. `on_progress`: told how far long work is.
+        `audio_embedder` is called by the first search by a clip, and may take time.
+        `clip_provider`: external clips. `on_progress`: told how far long work is.
         `clips_in_memory`: how many clips are embedded at a time. The user's folder need not exist;
         the first `add` creates it.
+
         Raises one LibraryError that names everything that is wrong with the manifests.
         """
         if isinstance(place, LibrarySettings):
@@ -125,11 +126,11 @@ class VoiceLibrary:
         return sorted(matches, key=lambda match: -match.score)[:limit]
 
     def search_like(self, sound: Audio, limit: int = 5) -> list[VoiceMatch]:
-        """The voices that sound most like the one in the clip, best first.
+        """Returns the voices that are most similar to the one in the clip, best first.
 
-        The first call works through every clip that no call has seen before, and keeps what it
-        finds. Empty when there is no voice in the clip. Raises AudioError: a clip of the library
-        can't be read; EngineError: a model failed.
+        The first call embeds every clip that was not embedded before, and saves the vectors. Empty
+        if there is no voice in the clip. Raises AudioError if a clip of the library can't be read,
+        EngineError if a model failed.
         """
         voices: dict[str, list[Item]] = {}
         for item in self._current().items.values():

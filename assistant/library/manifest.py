@@ -103,7 +103,7 @@ class Manifest:
 
 
 def manifest_path(folder: Path) -> Path:
-    """The folder's manifest. Raises LibraryError where there are two."""
+    """Returns the path of the folder's manifest. Raises LibraryError if there are two."""
     toml, lines = folder / TOML_NAME, folder / LINES_NAME
     if toml.is_file() and lines.is_file():
         raise LibraryError(
@@ -113,9 +113,9 @@ def manifest_path(folder: Path) -> Path:
 
 
 def read_manifest(folder: Path) -> tuple[Manifest, list[str]]:
-    """The folder's manifest, empty where there is none, and every problem of its text.
+    """Returns the folder's manifest, empty if there is none, and every problem of its text.
 
-    The files that it names are not looked at; see checks.py.
+    The files that it names are not checked; see checks.py.
     """
     path = manifest_path(folder)
     if not path.is_file():
@@ -172,7 +172,9 @@ def _entries(rows: list[Any]) -> tuple[list[Entry], list[str]]:
 
 
 def reasons(error: ValidationError) -> str:
-    """What is wrong with an entry, in one line; for an unknown key with the nearest known one."""
+    """Returns what is wrong with an entry, in one line; for an unknown key with the nearest known
+    one.
+    """
     return "; ".join(_reason(problem) for problem in error.errors())
 
 

@@ -17,7 +17,7 @@ from assistant.library.spectrum import (
 )
 
 _FEW_VOICED = 0.12
-"""With a smaller share of voiced frames than this it is a whisper, or no voice."""
+"""The share of voiced frames below which a clip is a whisper, or has no voice."""
 _SYLLABLE_DIP_DB = 1.5
 _SYLLABLE_HZ = (200.0, 2_500.0)  # where vowels are loud and hissing is not
 _LOUD_ENOUGH_DB = 18.0  # a syllable is at most this much softer than the loudest ones
@@ -33,23 +33,23 @@ _MAX_STEADY_PITCH = 0.7  # speech: below 0.2; notes: above 0.7
 
 
 def measure(sound: Audio) -> VoiceTraits:
-    """What can be measured of the voice in a clip.
+    """Returns the measured traits of the voice in a clip.
 
-    `pitch_hz` and `pitch_range_semitones` are 0.0 where nothing is voiced (a whisper). Sources:
-    pitch by YIN (see pitch.py); syllables are counted as N. H. de Jong and T. Wempe do ("Praat
-    script to detect syllable nuclei and measure speech rate automatically", Behavior Research
-    Methods 41 (2), 2009) and divided by the time that is no pause; loudness and spectral
-    centroid are means over the same time.
+    `pitch_hz` and `pitch_range_semitones` are 0.0 if nothing is voiced (a whisper). Sources: pitch
+    by YIN (see pitch.py); syllables are counted as by N. H. de Jong and T. Wempe ("Praat script to
+    detect syllable nuclei and measure speech rate automatically", Behavior Research Methods 41 (2),
+    2009) and divided by the time without pauses; loudness and spectral centroid are means over the
+    same time.
     """
     return _traits(spectrum_of(sound), track_pitch(sound))
 
 
 def speech_problem(sound: Audio) -> str:
-    """Why the sound is no speech, in a few words; empty when it is speech.
+    """Returns why the audio is not speech, in a few words; empty if it is speech.
 
     After E. Scheirer and M. Slaney, "Construction and evaluation of a robust multifeature
-    speech/music discriminator", ICASSP 1997: speech changes its spectral shape and its loudness
-    all the time, at the pace of syllables (2 to 10 Hz), and its pitch glides.
+    speech/music discriminator", ICASSP 1997: speech changes its spectral shape and its loudness all
+    the time, at the pace of syllables (2 to 10 Hz), and its pitch glides.
     """
     spectrum, pitch = spectrum_of(sound), track_pitch(sound)
     active = spectrum.active
@@ -95,9 +95,10 @@ def _pitch_percentiles(
 
 
 def _syllables(spectrum: Spectrum, pitch: PitchTrack) -> int:
-    """Peaks of the vowels' band with a dip on either side, voiced within 20 ms.
+    """Returns the number of peaks of the vowels' band with a dip on either side, voiced within 20
+    ms.
 
-    In a whisper, where nothing is voiced, every peak counts. Checked against the counted
+    In a whisper, in which nothing is voiced, every peak counts. Checked against the counted
     syllables of 23 rendered voices: 0.90 of them are found, with a deviation of 0.05.
     """
     low, high = _SYLLABLE_HZ
@@ -144,7 +145,7 @@ def _shape(spectrum: Spectrum) -> Float32:
 
 
 def _movement(shape: Float32, active: npt.NDArray[np.bool_]) -> float:
-    """How far the spectral shape moves in 40 ms; the median over what is no pause."""
+    """Returns how far the spectral shape moves in 40 ms: the median over the frames without pauses."""
     moves = np.linalg.norm(shape[4:] - shape[:-4], axis=1)[active[2:-2]]
     return float(np.median(moves)) if len(moves) else 0.0
 
@@ -159,7 +160,7 @@ def _syllabic_share(shape: Float32) -> float:
 
 
 def _steady_pitch(pitch: PitchTrack) -> float:
-    """The share of voiced frames where the pitch stays within 0.05 semitones for 30 ms."""
+    """Returns the share of voiced frames whose pitch stays within 0.05 semitones for 30 ms."""
     semitones = 12.0 * np.log2(np.maximum(pitch.hz, 1.0))
     moves = np.abs(semitones[3:] - semitones[:-3])[pitch.voiced[3:] & pitch.voiced[:-3]]
     return float((moves < 0.05).mean()) if len(moves) else 0.0

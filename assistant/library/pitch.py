@@ -21,7 +21,7 @@ FRAMES_PER_S = 100
 _THRESHOLD = 0.15
 """The first dip of the normalized difference below this is the period (the paper: 0.1)."""
 _VOICED = 0.35
-"""A frame whose deepest dip stays above this has no pitch."""
+"""The depth of a dip that a frame needs to have a pitch."""
 
 _SILENCE = 1e-9  # mean square: 90 dB below full scale
 
@@ -33,7 +33,8 @@ _FFT = 512  # at least _WINDOW + _LONGEST, so that the correlation doesn't wrap
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PitchTrack:
-    """For each frame (FRAMES_PER_S a second): `hz` of shape (n,), 0.0 where there is no pitch.
+    """The pitch of each frame, FRAMES_PER_S per second: `hz`, shape (n,), 0.0 for frames without
+    one.
 
     `aperiodicity`, shape (n,): 0 for a perfectly periodic frame, about 1 for noise.
     """
@@ -47,7 +48,7 @@ class PitchTrack:
 
 
 def track_pitch(sound: Audio) -> PitchTrack:
-    """The pitch of each frame. A sound shorter than a frame has none."""
+    """Returns the pitch of each frame. Audio that is shorter than a frame has none."""
     frames = _frames(sound.resampled(RATE).samples)  # (n, _WINDOW + _LONGEST)
     difference = _normalized_difference(frames)  # (n, _LONGEST)
     period, depth = _first_dip(difference)

@@ -1,4 +1,4 @@
-"""How well a voice fits a request, from 0 to 1: its measures, its words and its vector together."""
+"""Scores how well a voice fits a request, from 0 to 1: by its measures, words and vector together."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ _PRODUCT_SHARE = 0.02  # the vectors' product decides between equals
 
 
 def text_of(entry: Entry) -> str:
-    """What is embedded, and searched, of an entry: all that is written about the voice."""
+    """Returns the text of an entry that is embedded and searched: all that is written about the
+    voice.
+    """
     language = LANGUAGE_CONCEPTS.get(primary_language(entry.language), "")
     return " ".join((entry.id, entry.description, *entry.tags, language))
 
@@ -79,7 +81,7 @@ def _fit(concept: str, said: Wording, traits: VoiceTraits | None, request: Wordi
 
 
 def _written(concept: str, said: Wording) -> bool | None:
-    """Whether the description says so; None where it says nothing about it."""
+    """Returns whether the description says so; None if it does not tell."""
     if concept in said.concepts:
         return True
     if concept in said.unwanted or OPPOSITES.get(concept) in said.concepts:

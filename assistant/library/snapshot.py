@@ -1,4 +1,4 @@
-"""All voices of a library at one moment: the user's folder, the bundled one, and brought clips."""
+"""A snapshot of all voices of a library: the user's folder, the bundled one, and external clips."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Item:
     entry: Entry
     voice: Voice
     folder: Path | None
-    """Whose manifest names it; None for a clip that is brought."""
+    """The folder whose manifest names the voice; None for an external clip."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """`items` by id; `signature` tells whether a manifest or a brought clip changed since.
+    """`items` by id; `signature` tells whether a manifest or an external clip changed since.
 
-    `notes`: a line for each brought clip that is left out.
+    `notes`: a line for each external clip that is left out.
     """
 
     items: Mapping[str, Item]
@@ -55,7 +55,7 @@ def take_snapshot(
     checked: Checked,
     on_progress: OnProgress = no_progress,
 ) -> Snapshot:
-    """Reads and checks the manifests of all folders, and adds the brought `clips`.
+    """Reads and checks the manifests of all folders, and adds the external `clips`.
 
     Raises one LibraryError that names every problem of every manifest.
     """

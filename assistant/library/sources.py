@@ -1,4 +1,4 @@
-"""What `add` is given: sound files, folders of them, and lists (CSV or JSON Lines)."""
+"""The sources of `add`: audio files, folders of them, and lists (CSV or JSON Lines)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LIST_SUFFIXES = frozenset((".csv", ".jsonl"))
 
 @dataclass(frozen=True, slots=True)
 class ClipInfo:
-    """What is known of a clip besides its sound; all of it may be empty."""
+    """The known facts about a clip besides its audio; all of them may be empty."""
 
     id: str = ""
     description: str = ""

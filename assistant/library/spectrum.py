@@ -1,4 +1,4 @@
-"""What a sound is made of, frame by frame: power and mel bands. The base of all measures here."""
+"""The spectrum of audio, frame by frame: power and mel bands, the base of all measures here."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Spectrum:
 
     @cached_property
     def loudness_db(self) -> Float32:
-        """Of each frame, shape (n,): RMS relative to full scale."""
+        """The RMS of each frame relative to full scale, in dB, shape (n,)."""
         # Parseval, with the window's own energy taken out.
         total = self.power.sum(axis=1) * 2.0 / (_FFT * (_window() ** 2).sum())
         return np.asarray(10.0 * np.log10(np.maximum(total, 1e-12)), dtype=np.float32)
 
     @cached_property
     def active(self) -> npt.NDArray[np.bool_]:
-        """Which frames are sound and no pause, shape (n,)."""
+        """True for each frame that is no pause, shape (n,)."""
         if not len(self.power):
             return np.zeros(0, dtype=np.bool_)
         loud = np.percentile(self.loudness_db, 95)
@@ -42,10 +42,11 @@ class Spectrum:
 
     @cached_property
     def log_mel(self) -> Float32:
-        """Shape (n, MEL_BANDS), natural logarithm of the power, over the clip's own noise floor.
+        """The natural logarithm of the mel power over the clip's own noise floor, shape (n,
+        MEL_BANDS).
 
-        What lies 45 dB below the clip's mean is taken as equal: there a recording has its noise,
-        and a compressed one nothing, which would differ more than voices do.
+        Power that is 45 dB below the clip's mean is taken as equal: a recording has its noise
+        there, and a compressed one nothing, which would differ more than voices do.
         """
         bands = self.power @ _mel_filters()
         floor = 10.0**-4.5 * max(float(bands.mean()), 1e-9)
@@ -61,7 +62,7 @@ class Spectrum:
 
 
 def spectrum_of(sound: Audio) -> Spectrum:
-    """A sound shorter than a frame is one frame, filled up with silence."""
+    """Returns the spectrum. Audio that is shorter than a frame is one frame, padded with silence."""
     samples = sound.resampled(RATE).samples
     if len(samples):
         samples = samples - samples.mean()  # some sound cards add an offset

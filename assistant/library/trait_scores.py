@@ -22,7 +22,7 @@ def _below(value: float, middle: float, width: float) -> float:
 
 
 def _pitch(fit: Callable[[float, bool], float], unvoiced: float) -> Fit:
-    """`unvoiced`: what to say of a whisper, whose pitch is 0."""
+    """Returns a score by pitch; `unvoiced` is the score of a whisper, whose pitch is 0."""
     return lambda traits, female: fit(traits.pitch_hz, female) if traits.pitch_hz > 0 else unvoiced
 
 

@@ -87,7 +87,7 @@ LANGUAGE_CONCEPTS: Mapping[str, str] = {
     "de": "german",
     "es": "spanish",
 }
-"""Of a BCP 47 tag's first part, the concept that names the language."""
+"""The concept of each language, by the first part of its BCP 47 tag."""
 
 CONCEPT_OF: Mapping[str, str] = {
     word: name for name, lines in WORDS.items() for line in lines for word in line.split()

@@ -1,8 +1,7 @@
-"""A vector of how a voice sounds, whatever it says: "a voice like this clip".
+"""An embedder for voices without weights: long-term statistics of spectral shape and pitch.
 
-Long-term statistics of the spectral shape and of the pitch; no weights to download. It tells
-apart voices that differ as the bundled ones do, and different people most of the time; a neural
-speaker embedding does better and fits behind the same protocol.
+It tells apart voices that differ as the bundled ones do, and different people most of the time. A
+neural speaker embedding does better and fits behind the same protocol.
 """
 
 from __future__ import annotations
@@ -20,15 +19,17 @@ from assistant.library.spectrum import MEL_BANDS, Spectrum, spectrum_of
 _COEFFICIENTS = 16
 _SEED = 2_007
 _WIDTH = 9.0
-"""In units of `statistics`; two sentences of one voice are about 7 apart, two voices 20."""
+"""The width in units of `statistics`: two sentences of one voice are about 7 apart, two voices 20.
+"""
 
 
 class Voiceprint:
-    """Sounds by their voice; two of the same voice have a product near 1, different ones near 0.
+    """Embeds audio by its voice: clips of one voice have a product near 1, of different ones near
+    0.
 
-    The statistics are turned by random Fourier features (A. Rahimi, B. Recht, "Random Features
-    for Large-Scale Kernel Machines", NIPS 2007) into vectors whose inner product is about
-    exp(-distance^2 / (2 _WIDTH^2)), which an index for inner products can search.
+    Random Fourier features (A. Rahimi, B. Recht, "Random Features for Large-Scale Kernel Machines",
+    NIPS 2007) turn the statistics into vectors whose inner product is about exp(-distance^2 / (2
+    _WIDTH^2)), which an index for inner products can search.
     """
 
     name = "voiceprint"
@@ -80,6 +81,6 @@ def _pitch_statistics(pitch: PitchTrack, n: int, active: npt.NDArray[np.bool_]) 
 
 
 def _scales() -> npt.NDArray[np.float64]:
-    """How much each statistic usually differs between two sentences of the same voice."""
+    """Returns how much each statistic usually differs between two sentences of the same voice."""
     number = np.arange(1, _COEFFICIENTS + 1)
     return np.array([*1.5 * number**-0.7, *0.9 * number**-0.65, 0.6, 2.0, 0.1])

@@ -18,7 +18,7 @@ _LONGEST_CHINESE = max(map(len, _CHINESE_WORDS))
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What a text says of a voice."""
+    """The meaning of a text for a voice."""
 
     concepts: frozenset[str]
     unwanted: frozenset[str]  # concepts that follow a "not"
@@ -30,7 +30,7 @@ def is_chinese(word: str) -> bool:
 
 
 def normalized(text: str) -> str:
-    """Full-width, ligature and capital forms made one (NFKC, case folded)."""
+    """Returns the text with full-width, ligature and capital forms unified (NFKC, case folded)."""
     return unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
 
 
@@ -70,7 +70,7 @@ def _longest_known(run: str, start: int) -> str:
 
 @lru_cache(maxsize=4_096)
 def wording(text: str) -> Wording:
-    """What the text says of a voice: concepts, concepts it excludes, and other words."""
+    """Returns what the text says about a voice: concepts, excluded concepts, and other words."""
     concepts: set[str] = set()
     unwanted: set[str] = set()
     others: list[str] = []
@@ -86,7 +86,7 @@ def wording(text: str) -> Wording:
 
 
 def concept_of(word: str) -> str:
-    """The concept that a word (as `words_of` gives it) means; empty for none."""
+    """Returns the concept that a word (as `words_of` returns it) means; empty if it means none."""
     return CONCEPT_OF.get(word, "")
 
 

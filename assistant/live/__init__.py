@@ -1,1 +1,3 @@
-"""Live conversation: hears when a turn is over, answers at once, and stops when interrupted."""
+"""Live conversations: they detect when a user turn is over, respond at once, and stop if
+interrupted.
+"""

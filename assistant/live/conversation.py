@@ -129,7 +129,7 @@ class LiveConversation:
 
     @property
     def playing(self) -> bool:
-        """Whether a response is generated, or its audio still plays."""
+        """True while a response is generated, or its audio still plays."""
         return self._turns.playing
 
     def push_audio(self, samples: Pcm16) -> None:

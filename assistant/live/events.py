@@ -1,13 +1,13 @@
-"""What happens in a live conversation, as a door (realtime socket, telephone) sees it.
+"""The events of a live conversation, for its caller: a realtime socket, a telephone call.
 
-    speech_started  speech_stopped          the user speaks; more than once, when a pause was none
-    user_turn                               the turn is over, and is what the answer is about
-    answer_started
-      (an event of assistant.events | lead_in_sound | answer_paused | answer_resumed)*
-    answer_ended                            it is made, stopped or failed; its sound may still play
-    interrupted?                            the user spoke over the sound: drop what has not played
+    speech_started  speech_stopped       the user speaks; repeated if a pause was no end of turn
+    user_turn                            the user turn is over; the response is about it
+    response_started
+      (an event of assistant.events | lead_in_audio | response_paused | response_resumed)*
+    response_ended                       it is generated, stopped or failed; audio may still play
+    interrupted?                         the user spoke over it: drop the audio that did not play
 
-Times are seconds of sound received since the conversation began.
+Times are seconds of audio received since the conversation began.
 """
 
 from __future__ import annotations
@@ -22,24 +22,23 @@ from assistant.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The user speaks; `at` is where the turn's sound begins, the pre-roll included."""
+    """The user speaks; `at` is the start of the turn's audio, with its pre-roll."""
 
     at: float
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
-    """The user has stopped, and the turn ends: its sound ends at `at`."""
+    """The user has stopped, and the turn ends; `at` is the end of its audio."""
 
     at: float
 
 
 @dataclass(frozen=True, slots=True)
 class UserTurn:
-    """What the user said. Goes into the history with the answer, or alone where none is made.
+    """The user turn is over. Its message is recorded with the response, or alone if there is none.
 
-    `start` and `end` are 0.0 for what was typed. `message_id` is the id of the message in the
-    history.
+    `start` and `end` are 0.0 if it was typed. `message_id` is the id of the message in the history.
     """
 
     parts: tuple[str | Audio, ...]
@@ -50,10 +49,10 @@ class UserTurn:
 
 @dataclass(frozen=True, slots=True)
 class ResponseStarted:
-    """An answer is being made; its id is on no other answer of the conversation.
+    """A response is being generated. Its id is unique within the conversation.
 
-    `waited` are the seconds from the end of the user's speech to now; `speculated` says that it
-    began to be made before the turn was over, and `saved` how many seconds before. `context` is
+    `waited` is the time from the end of the user's speech to now, in seconds. `speculated` tells
+    that it was started before the turn was over, and `saved` how many seconds before. `context` is
     what the caller passed to `respond`.
     """
 
@@ -74,7 +73,9 @@ class ResponseEvent:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LeadInAudio:
-    """A phrase while a tool runs: 24 kHz mono, int16. To be played in its place in the answer."""
+    """A phrase that is said while a tool runs: 24 kHz mono int16, shape (n,), a part of the
+    response.
+    """
 
     response_id: str
     text: str
@@ -83,23 +84,23 @@ class LeadInAudio:
 
 @dataclass(frozen=True, slots=True)
 class ResponsePaused:
-    """The sound must stop at once, and be kept: perhaps the user interrupts."""
+    """The audio must pause at once and be retained: the user may be interrupting."""
 
     response_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseResumed:
-    """It was nothing: the sound goes on where it stopped."""
+    """The user did not interrupt: the audio resumes at the place of the pause."""
 
     response_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseEnded:
-    """No more of this answer follows.
+    """Nothing more of this response follows.
 
-    `messages` are what it put into the history, after what the user said.
+    `messages` are those that it added to the history, without the user's.
     """
 
     response_id: str
@@ -110,9 +111,10 @@ class ResponseEnded:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The listener has heard `seconds` of the answer's own sound, and the history says so.
+    """The response was interrupted after `seconds` of its own audio, and the history is cut to
+    that.
 
-    Follows ResponseEnded of this answer, however long ago that was. `text` is what was heard.
+    Follows ResponseEnded of this response, at any time later. `text` is the part that was played.
     """
 
     response_id: str
@@ -122,7 +124,7 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class SpeculationDiscarded:
-    """An answer that had begun to be made was thrown away: the user went on. For figures."""
+    """A speculative response was discarded because the user went on; it had run for `seconds`."""
 
     seconds: float
 

@@ -1,14 +1,14 @@
-"""When a phrase is said while a tool runs, and which.
+"""Lead-ins: when a phrase is said while a tool runs, which phrase, and saying it.
 
-A phrase takes about a second. It helps where it fills a silence that would feel long, and it is in
-the way where the answer was about to come. How long a tool takes is learned from its calls, as two
-quantiles: the time within which few answer, and the time within which most do.
+A phrase takes about one second. It helps if it fills a silence that would feel long, and disturbs
+if the response is about to come. The duration of each tool is learned from its calls, as two
+quantiles: the time within which few calls return, and the time within which most do.
 
-    few answer within 0.7 s      a slow tool     say it early, after 0.3 s: the answer won't come
+    few return within 0.7 s      a slow tool     say it early, after 0.3 s: the response won't come
                                                  before the phrase is over
-    most answer within 1.4 s     a fast tool     wait for twice what most need, 1.4 s at most: then
-                                                 this call is an exception, and the phrase rarely
-                                                 meets the answer
+    most return within 1.4 s     a fast tool     wait for twice what most need, 1.4 s at most: this
+                                                 call is an exception then, and the phrase rarely
+                                                 collides with the response
     neither, or not known        any tool        say it when the silence feels long, after 0.7 s
 """
 
@@ -42,10 +42,10 @@ LATE_S = 1.4
 
 _FEW, _MOST = 0.3, 0.8
 _SHORTEST_S, _LONGEST_S = 0.1, 10.0
-"""Beyond these it makes no difference how long a tool took."""
+"""Durations outside of these limits, in seconds, are clamped: they make no difference."""
 _CALLS_TO_JUDGE = 3
 _LAST_CALLS = 10
-"""So many calls have most of the weight."""
+"""The number of last calls that have most of the weight."""
 _CHOICE = 0.5
 """This share of a language's phrases, those not said for longest, are chosen from."""
 _TOOLS_KEPT = 1024
@@ -61,9 +61,9 @@ _SCRIPTS = {
 
 
 class LeadIns:
-    """Shared by the conversations of a server: what one learns of a tool, all know.
+    """Chooses lead-ins for all conversations of a server, which share what is learned about tools.
 
-    The same seed gives the same phrases.
+    The same seed leads to the same phrases.
     """
 
     def __init__(self, phrases: PhraseCache, seed: int = 0) -> None:
@@ -73,7 +73,7 @@ class LeadIns:
         self._said: OrderedDict[str, list[str]] = OrderedDict()
 
     def limit_s(self, tool: str) -> float:
-        """How long to wait for the tool before a phrase is said; see above."""
+        """Returns how long to wait for the tool before a phrase is said, in seconds."""
         known = self._durations.get(tool[:_NAME_CHARS])
         if known is None or known.calls < _CALLS_TO_JUDGE:
             return PATIENCE_S
@@ -84,7 +84,7 @@ class LeadIns:
         return PATIENCE_S
 
     def observed(self, tool: str, seconds: float) -> None:
-        """A call of the tool took so long."""
+        """Records how long a call of the tool took, in seconds."""
         if not math.isfinite(seconds):
             return
         name = tool[:_NAME_CHARS]
@@ -95,10 +95,10 @@ class LeadIns:
             self._durations.popitem(last=False)
 
     def next(self, tool: ToolSchema | None, language: str, last: str) -> str:
-        """What to say: the tool's own phrase, in English; never `last`.
+        """Returns the next phrase: the tool's own in English, otherwise never `last`.
 
-        Of the others one that has not been said for long, by chance: going round in a fixed order
-        sounds like a machine.
+        Among the others, a phrase that was not used for some time is drawn at random: a fixed order
+        would seem mechanical.
         """
         base = language.lower().partition("-")[0]
         own = tool.lead_in.strip() if tool is not None else ""
@@ -127,11 +127,11 @@ class LeadIns:
 
 
 class _Duration:
-    """Two quantiles of how long a tool takes, of which the last calls count most.
+    """Two quantiles of a tool's duration, in which the last calls have the most weight.
 
-    Each call moves an estimate up by its share of a step, or down by the rest of it: it stays
-    where that share of the calls lies below. In logarithms, so that milliseconds and seconds are
-    learned equally fast; the first steps are longer.
+    Each call moves an estimate up by its share of a step, or down by the rest of it: the estimate
+    settles at the value that this share of the calls stays below. Logarithms let milliseconds and
+    seconds be learned equally fast; the first steps are longer.
     """
 
     def __init__(self) -> None:
@@ -158,7 +158,9 @@ class _Duration:
 
 
 def language_by_script(text: str) -> str:
-    """zh, ja, ko or ru where the letters say so, else empty: for a session without a language."""
+    """Returns zh, ja, ko or ru if the script tells, else an empty string; for sessions without a
+    language.
+    """
     return next((tag for tag, letters in _SCRIPTS.items() if letters.search(text)), "")
 
 

@@ -1,13 +1,14 @@
-"""Audio on its way to a listener who plays it in real time, such as a telephone.
+"""Paces audio for a listener who plays it in real time, such as a telephone.
 
-    put --> [ kept: sent, not yet played | waiting ] --> next(), a frame when it is due
+    put --> [ retained: sent, not yet played | waiting ] --> next(), a frame when it is due
 
-A frame is due `ahead_s` before the listener will play it; the listener holds what it was sent and
-can only drop all of it at once. So what was sent and not played is kept here too, and is sent
-again when the sound goes on after a pause.
+A frame is due `ahead_s` before the listener will play it. The listener buffers what it was sent and
+can only drop all of it at once. So audio that was sent and not played is retained here, too, and is
+sent again when the audio resumes after a pause.
 
-The lead is filled at once where the sound begins. Deadlines are counted from there, so they don't
-drift. A lead that was lost to a late wake-up comes back at twice the speed of playing: no burst.
+The lead is filled at once when the audio begins. Deadlines are counted from there, so they don't
+drift. A lead that was lost to a late wake-up is refilled at twice the speed of playing, without a
+burst.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ import anyio
 from assistant.live.clock import Clock
 
 KEPT_S = 2.0
-"""Of what was sent, so much is kept at least: `ahead_s`, and what the listener's line may hold."""
+"""Sent audio that is retained, in seconds: at least `ahead_s`, plus what the network may hold."""
 
 
 class Pacer:
-    """Positions are seconds of all sound that was ever put in; one reader calls `next`.
+    """Paces one stream of audio. Positions are seconds of all audio that was ever put in.
 
-    `rate`: bytes a second (mu-law at 8 kHz: 8,000). `silence`: the byte that fills the last frame.
-    `most_s`: so much may wait; what is put beyond it is refused.
+    `rate`: bytes per second (mu-law at 8 kHz: 8,000). `silence`: the byte that fills the last
+    frame. `most_s`: how much audio may wait, in seconds; more is refused. One reader calls `next`.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Pacer:
         most_s: float = 600.0,
     ) -> None:
         self.late_s = 0.0
-        """How late the last frame was taken."""
+        """How late the last frame was taken, in seconds."""
         self._clock = clock
         self._rate = rate
         self._frame = round(frame_s * rate)
@@ -68,12 +69,12 @@ class Pacer:
 
     @property
     def played_s(self) -> float:
-        """How far the listener has come; by the clock, corrected by what it echoes."""
+        """The position that the listener plays, by the clock, corrected by what it echoes."""
         return self._played / self._rate
 
     @property
     def waiting(self) -> bool:
-        """Whether a frame is still to be sent."""
+        """True if a frame is still to be sent."""
         return self._end - self._sent >= self._frame
 
     @property
@@ -81,14 +82,14 @@ class Pacer:
         return self._paused
 
     def put(self, sound: bytes) -> bool:
-        """At the end of what plays. False: too much waits, and it was not taken."""
+        """Adds audio at the end. Returns False, without taking it, if too much waits already."""
         if len(self._kept) + len(sound) > self._most:
             return False
         self._add(sound)
         return True
 
     def fill(self) -> None:
-        """Nothing follows for now: a rest that is no whole frame is sent, with silence after it."""
+        """Completes the last frame with silence, so that it is sent: nothing follows for now."""
         missing = (self._sent - self._end) % self._frame
         self._add(self._silence * missing)
 
@@ -105,9 +106,7 @@ class Pacer:
             await self._clock.sleep_until(due)
 
     def pause(self) -> None:
-        """No frame from here on; the listener is told to drop what it holds, which will be sent
-        again.
-        """
+        """Stops sending. The listener must drop what it buffers, which is sent again by `resume`."""
         if self._paused:
             return
         self._heard = self._played
@@ -122,14 +121,14 @@ class Pacer:
         self._wake.set()
 
     def clear(self) -> None:
-        """Forgets all sound. Positions go on from the end of what was put in."""
+        """Drops all audio. Positions go on from the end of what was put in."""
         self._start = self._sent = self._heard = self._end
         self._kept.clear()
         self._zero = None
         self._paused = False
 
     def echoed(self, position_s: float) -> None:
-        """The listener has played the sound up to there just now."""
+        """Notes that the listener has just played the audio up to that position."""
         position = round(position_s * self._rate)
         if self._zero is None or not self._run <= position <= self._sent:
             return
@@ -155,7 +154,7 @@ class Pacer:
 
     @property
     def _dry(self) -> bool:
-        """Whether the listener has nothing to play."""
+        """Returns whether the listener has nothing to play."""
         return self._zero is None or self._clock.now() >= self._zero + self.sent_s
 
     def _due(self) -> float:
@@ -166,7 +165,7 @@ class Pacer:
 
     @property
     def _began(self) -> float:
-        """When the sound that plays now began to."""
+        """Returns the time at which the audio that plays now began to play."""
         assert self._zero is not None
         return self._zero + self._run / self._rate
 

@@ -1,4 +1,4 @@
-"""Short texts as sound, made once: a greeting, a phrase while a tool runs."""
+"""A cache of short texts as audio, rendered once: a greeting, a lead-in."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Key(NamedTuple):
 
 @dataclass
 class _Rendering:
-    """One that is being made, and how many wait for it."""
+    """A phrase that is being rendered, and how many callers wait for it."""
 
     done: anyio.Event = field(default_factory=anyio.Event)
     waiting: int = 0
@@ -50,10 +50,10 @@ class _Rendering:
 
 
 class PhraseCache:
-    """Keeps the sound of short texts, the most recently used `budget_bytes` of them.
+    """Caches the audio of short texts, the most recently used `budget_bytes` of them.
 
-    Shared by all conversations of a server. A phrase is rendered in the assistant's own tasks:
-    whoever waits for it may be cancelled without harm to the others.
+    All conversations of a server share it. A phrase is rendered in the assistant's own tasks: a
+    caller that waits for it may be cancelled without harm to the others.
     """
 
     def __init__(self, assistant: Assistant, budget_bytes: int = 32 << 20) -> None:
@@ -65,7 +65,9 @@ class PhraseCache:
         self._places = anyio.CapacityLimiter(RENDERINGS_AT_ONCE)
 
     def ready(self, text: str, voice: Voice, language: str) -> Pcm16 | None:
-        """What `audio` would give, if it is there already. Read-only, shape (n,), 24 kHz."""
+        """Returns what `audio` would return, or None if it is not rendered: read-only, (n,), 24
+        kHz.
+        """
         key = _Key(text, voice, language)
         samples = self._kept.get(key)
         if samples is not None:
@@ -165,7 +167,7 @@ def _cost(key: _Key, samples: Pcm16) -> int:
 
 
 def trimmed(samples: Pcm16) -> Pcm16:
-    """A copy of shape (m,) without the silence at both ends; empty where all is silent."""
+    """Returns a copy without the silence at both ends, shape (m,); empty if all of it is silent."""
     count = len(samples) // _FRAME
     frames = samples[: count * _FRAME].reshape(count, _FRAME).astype(np.float32)
     loudness = np.sqrt(np.mean(np.square(frames), axis=1))

@@ -1,14 +1,16 @@
-"""How much of an answer's sound the listener has heard.
+"""Tracks how much of a response's audio was played.
 
-What is sent plays at once, in real time and without a gap, unless the door knows better and
-reports. PhraseCache that were put in between (lead-ins) are sound too, but not the answer's own.
+Audio that is sent plays at once, in real time and without a gap, unless the caller reports
+something else. Lead-ins in between are audio too, but not the response's own.
 """
 
 from __future__ import annotations
 
 
 class Playback:
-    """The sound of one answer. Times (`now`) are those of the conversation's clock."""
+    """The playback of one response. Times (`now`) are those of the conversation's clock, in
+    seconds.
+    """
 
     def __init__(self) -> None:
         self._pieces: list[tuple[float, bool]] = []  # seconds, and whether they are the answer's
@@ -41,7 +43,7 @@ class Playback:
             self._end, self._left = now + self._left, None
 
     def reported(self, played: float, now: float) -> None:
-        """The listener has heard `played` seconds of all that was sent."""
+        """Corrects the position: the listener has played `played` seconds of all that was sent."""
         left = max(0.0, self._total - max(0.0, played))
         if self._left is None:
             self._end = now + left
@@ -56,7 +58,9 @@ class Playback:
         return max(0.0, self._total - self.left(now))
 
     def own(self, played: float) -> float:
-        """How much of the answer's own sound is in the first `played` seconds of all."""
+        """Returns how much of the response's own audio is in the first `played` seconds of all
+        audio.
+        """
         own = 0.0
         for seconds, is_own in self._pieces:
             part = min(seconds, played)

@@ -59,7 +59,7 @@ class Response:
 
     @property
     def stopped(self) -> bool:
-        """Whether no more of it is sent."""
+        """True if no more of it is sent."""
         return self.discarded or self.played_s is not None
 
     def over(self, now: float) -> bool:

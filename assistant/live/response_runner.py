@@ -1,11 +1,11 @@
-"""Makes the answers of one conversation, one after another, and gives them out.
+"""Runs the responses of one conversation, one after another, and sends their events.
 
-    start --> waits for the answers before --> its turn runs --> made
+    start --> waits for earlier responses --> its turn runs --> generated
                                                    |
                      events wait here until commit: then ResponseStarted, they, ResponseEnded
 
-Until then `drop` undoes all of it; after that `stop` ends it, and cuts the history to what was
-heard.
+Until then `discard` undoes all of it. After that, `stop` ends it and cuts the history to what was
+played.
 """
 
 from __future__ import annotations
@@ -54,11 +54,13 @@ logger = logging.getLogger(__name__)
 Turn = AsyncGenerator[Event, None]
 Admit = Callable[[Turn], Turn]
 REMEMBERED = 8
-"""ResponseRunner of which one may still say how much of them was heard."""
+"""Responses that can still be truncated."""
 
 
 class ResponseRunner:
-    """`heard`: told of what the engine heard in a question that may not be over yet."""
+    """Runs responses. `on_transcript` gets the engine's transcript of a turn that may not be over
+    yet.
+    """
 
     def __init__(
         self,
@@ -82,7 +84,7 @@ class ResponseRunner:
         self._tasks: TaskGroup
 
     def open(self, tasks: TaskGroup) -> None:
-        """Gives the runner the task group of its turns; called once, before everything else."""
+        """Sets the task group of the turns; called once, before everything else."""
         self._tasks = tasks
 
     def find(self, response_id: str) -> Response | None:
@@ -95,7 +97,7 @@ class ResponseRunner:
         options: TurnOptions | None = None,
         context: object = None,
     ) -> Response:
-        """Begins to make an response."""
+        """Starts to generate a response."""
         response = Response(f"response_{next(self._ids)}", parts, options or TurnOptions(), context)
         response.started_at = self._clock.now()
         self._recent.append(response)
@@ -104,12 +106,12 @@ class ResponseRunner:
         return response
 
     def commit(self, response: Response, *, question_ended_at: float | None = None) -> None:
-        """What was asked is certain."""
+        """Notes that the user turn is certain: the response may be sent."""
         response.question_ended_at = question_ended_at
         response.commit.set()
 
     def discard(self, response: Response) -> None:
-        """What was asked has changed: nothing of the response will be heard or remembered."""
+        """Discards a response to a user turn that has changed: nothing of it is sent or recorded."""
         assert not response.commit.is_set(), "it is certain already"
         response.discarded = True
         response.scope.cancel()
@@ -120,7 +122,7 @@ class ResponseRunner:
         self._out.put_nowait(SpeculationDiscarded(seconds))
 
     def stop(self, response: Response, reason: Reason) -> None:
-        """Ends it. What was not heard of it is cut from the history."""
+        """Stops a response and cuts the history to what was played."""
         if response.stopped:
             return
         now = self._clock.now()
@@ -135,7 +137,9 @@ class ResponseRunner:
             self._out.put_nowait(Interrupted(response.id, response.played_s, response.played_text))
 
     def truncate(self, response: Response, played: float) -> str:
-        """The listener has heard `played` seconds of all its sound; gives the text heard."""
+        """Notes that `played` seconds of all its audio were played, and returns the text of that
+        part.
+        """
         response.playback.reported(played, self._clock.now())
         if response.stopped or response.generated.is_set():
             response.played_s = response.playback.own(played)
@@ -144,7 +148,7 @@ class ResponseRunner:
         return response.played_text
 
     def add(self, message: UserMessage) -> None:
-        """Was said, and is not answered."""
+        """Records a user turn that gets no response."""
         self._tasks.start_soon(self._add, message)
 
     def edit(self, change: Callable[[], None]) -> None:
@@ -160,7 +164,7 @@ class ResponseRunner:
             self._session.add(message)
 
     async def _cancel(self, response: Response) -> None:
-        """By the session where it can be: the turn's last events then still come."""
+        """Cancels through the session if possible: the last events of the turn still come then."""
         if not response.begun.is_set() or not await self._session.cancel():
             response.scope.cancel()
 
@@ -210,7 +214,7 @@ class ResponseRunner:
             self._heard(response, event.text)
 
     def _settle(self, response: Response) -> None:
-        """The turn is over: undone where it was dropped, cut where it was stopped."""
+        """Ends the turn in the history: removed if it was discarded, cut if it was stopped."""
         if response.discarded and response.turn_id:
             self._session.drop(response.turn_id)
         elif response.played_s is not None:
@@ -256,7 +260,9 @@ class ResponseRunner:
         return ended
 
     def _count(self, response: Response, event: Event) -> bool:
-        """Counts it; whether it goes out: of an response that was stopped, no word and no sound."""
+        """Counts an event and returns whether it is sent: a stopped response sends no text and no
+        audio.
+        """
         match event:
             case AudioChunk() | TextDelta() if response.stopped:
                 return False
@@ -275,6 +281,6 @@ class ResponseRunner:
 
 
 def _own(messages: list[Message], response: Response) -> tuple[Message, ...]:
-    """What an response has put into the history, without its question and what stands before it."""
+    """Returns the messages that a response added to the history, without the user's message."""
     asked = [at for at, message in enumerate(messages) if isinstance(message, UserMessage)]
     return tuple(messages[asked[-1] + 1 :] if asked and response.parts is not None else messages)

@@ -56,7 +56,7 @@ class TurnAudio:
 
     @property
     def start(self) -> float:
-        """Where the turn begins, in seconds of audio received."""
+        """The start of the turn, in seconds of audio received."""
         return self._frames[0].start if self._frames else 0.0
 
     def audio(self, *, whole: bool = False) -> Audio | None:

@@ -1,6 +1,6 @@
-"""Whose turn it is, and what follows from it.
+"""Turn control: follows the turn detector, and starts, stops and interrupts responses.
 
-frame --> TurnDetector --> begin, speculate ... --> ResponseRunner, events
+frame --> TurnDetector --> begin, speculate, commit ... --> ResponseRunner and live events
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from assistant.turn.event_queue import EventQueue
 from assistant.turn.options import TurnOptions
 
 UNFINISHED = (State.ONSET, State.SPEAKING, State.ENDPOINTING, State.INTERRUPTED)
-"""Something is being said, as far as the ears can tell."""
+"""States in which a user turn may be under way."""
 
 
 class TurnController:
@@ -101,7 +101,7 @@ class TurnController:
                 self.stop()
 
     def commit(self) -> bool:
-        """The turn is over, whatever the ears say; False where nothing was heard of it."""
+        """Ends the user turn, whatever the detector says; returns False if there is no audio of it."""
         audio = self._audio.audio(whole=self.manual)
         if audio is None or not (self.manual or self.unfinished):
             return False
@@ -112,7 +112,7 @@ class TurnController:
         return True
 
     def clear(self) -> None:
-        """Forgets what was heard since the last turn."""
+        """Discards the audio since the last user turn."""
         self._discard_speculation()
         self._resume()
         self.detector.reset()
@@ -137,12 +137,14 @@ class TurnController:
         return self._current.id if self._current else ""
 
     def edit(self, change: Callable[[], None]) -> None:
-        """What is guessed rests on what was before."""
+        """Discards the speculation, which rests on the state before the change, and runs the
+        change.
+        """
         self._discard_speculation()
         self._runner.edit(change)
 
     def stop(self, *, cancelled: bool = False) -> bool:
-        """Stops the response that is made or played; False where there is none."""
+        """Stops the response that is generated or played; returns False if there is none."""
         self._settle()
         response, self._current = self._current, None
         if response is None:
@@ -152,7 +154,7 @@ class TurnController:
         return True
 
     def sentence_so_far(self, response: Response, complete: bool | None) -> None:
-        """Whether what was said so far may be all of it."""
+        """Tells the detector whether the sentence so far is complete."""
         if response is self._speculation:
             self.detector.complete = complete
 

@@ -39,7 +39,7 @@ GOES_ON_MS = 32
 
 
 class State(Enum):
-    """Where the conversation is; see the diagram."""
+    """The states of a conversation; see the diagram above."""
 
     LISTENING = auto()
     ONSET = auto()
@@ -50,7 +50,7 @@ class State(Enum):
 
 
 class Action(Enum):
-    """What to do next; see the diagram."""
+    """The steps that follow from a frame; see the diagram above."""
 
     BEGIN = auto()  # the user turn has begun
     SPECULATE = auto()  # it may be over: start a speculative response
@@ -69,7 +69,7 @@ class TurnDetector:
         self.pausable = pausable
         self.state = State.LISTENING
         self.complete: bool | None = None
-        """Whether the sentence is complete; None if that is not known."""
+        """True if the sentence is complete, False if it is not, None if that is not known."""
         self._total_ms = 0  # since the speech began
         self._speech_ms = 0  # of speech in it
         self._run_ms = 0  # speech since the last silence

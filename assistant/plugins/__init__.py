@@ -1,4 +1,4 @@
-"""Tools: what makes a function one, where they come from, and how their calls are run."""
+"""Tools: what turns a function into a tool, how tools are found, and how their calls run."""
 
 from assistant.plugins.calls import Approve, Caller, CallKey, EarlierCalls, ToolOutcome
 from assistant.plugins.context import ToolContext, ToolResult, VoiceSearch

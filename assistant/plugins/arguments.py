@@ -17,9 +17,9 @@ _LONGEST_VALUE = 80  # characters of a wrong value that are shown to the model
 
 
 def canonical(call: ToolCall) -> tuple[str, str]:
-    """The same for calls that ask for the same: name and arguments, in whatever order and layout.
+    """Returns the canonical form of a call: equal for calls with the same name and arguments.
 
-    Arguments that are no JSON stand for themselves.
+    Order and layout of the arguments don't matter. Arguments that are not JSON stand as they are.
     """
     try:
         values = from_json(call.arguments.strip() or "{}")
@@ -55,9 +55,9 @@ def _object(tool: Tool, text: str) -> dict[str, Any]:
 
 
 def _mend(values: dict[str, Any], error: ValidationError, tool: Tool) -> dict[str, Any]:
-    """What models are known to write: JSON inside a string, null for "not given".
+    """Repairs what models are known to write: JSON inside a string, null for "not given".
 
-    Arguments that fit as they are stay untouched.
+    Arguments that are valid stay untouched.
     """
     mended = dict(values)
     required = tool.schema.parameters.get("required", ())

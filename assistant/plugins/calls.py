@@ -18,7 +18,7 @@ Approve = Callable[[ToolCall, ToolSchema], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """How a call ended. `text` is for the model to read, `data` for a program to use.
+    """The outcome of a call. `text` is for the model to read, `data` for a program to use.
 
     `voice` is the id of the voice clip to speak in from now on, None to keep the voice. `attempts`
     is 0 if the tool was never started.

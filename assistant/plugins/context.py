@@ -1,4 +1,4 @@
-"""What a tool gets from the assistant, and what it may give back besides text."""
+"""The context that a tool gets from the assistant, and the result that it may return."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from assistant.audio.voice import Voice, VoiceMatch
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """A tool's answer. A tool may also return a plain string, or any value that JSON can hold.
+    """The result of a tool. A tool may also return a plain string, or any value that JSON can hold.
 
-    `text` is what the model reads, best in the words that could be spoken. `data` goes to the
-    caller's program unchanged. `voice` is the id of the clip to speak in from here on
-    (`assistant.audio.DEFAULT_VOICE` for the normal voice); None leaves it.
+    `text` is what the model reads, best in words that could be spoken. `data` goes to the caller's
+    program unchanged. `voice` is the id of the voice clip to speak in from now on
+    (`assistant.audio.voice.DEFAULT_VOICE` for the normal voice); None leaves the voice.
     """
 
     text: str
@@ -57,5 +57,5 @@ class ToolContext:
 
     @property
     def cancelled(self) -> bool:
-        """True once nobody waits for the result: a long sync tool looks here and gives up."""
+        """True once the result is not needed any more: a long sync tool checks it and stops."""
         return self._cancelled.is_set()

@@ -24,7 +24,7 @@ ENTRY_POINTS = "assistant.tools"
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """The tools that are there, and what kept others from being there."""
+    """The loaded tools, and the problems of tool files that could not be loaded."""
 
     registry: Registry
     problems: tuple[PluginError, ...]

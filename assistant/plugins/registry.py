@@ -37,7 +37,7 @@ class Registry:
     def schemas(
         self, allow: Collection[str] | None = None, deny: Collection[str] = ()
     ) -> tuple[ToolSchema, ...]:
-        """What the model is told, in the order in which the tools were added."""
+        """Returns the schemas for the model, in the order in which the tools were added."""
         return tuple(tool.schema for tool in self if permitted(tool.name, allow, deny))
 
     def __iter__(self) -> Iterator[Tool]:

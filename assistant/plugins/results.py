@@ -1,7 +1,7 @@
-"""What a tool returned, as text for the model and as data for the caller's program.
+"""Turns what a tool returned into text for the model and data for the caller's program.
 
-The text stays plain: a result that spells out one of the model's special tokens is encoded as
-text by the engine, and nothing here takes it for more.
+The text stays plain: a result that spells out one of the model's special tokens is encoded as text
+by the engine.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def clean(text: str) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """At most `limit` characters (>= 100), cut between words where there are any, and said so."""
+    """Returns at most `limit` characters (>= 100), cut between words if possible, with a note about
+    it.
+    """
     if len(text) <= limit:
         return text
     note = f" … [cut: {len(text)} characters in all]"

@@ -1,8 +1,8 @@
-"""From a typed function to what the model is told of its arguments.
+"""Derives the schema of a tool's arguments from a typed function.
 
-Each parameter becomes a field of a pydantic model, which gives the JSON schema and checks what
-the model (the language model) sends. The fields carry neutral names (`p0`, `p1`, ...) and the
-parameter's name as alias, so that a parameter may be called `json`, `copy` or `_x`.
+Each parameter becomes a field of a pydantic model, which provides the JSON schema and validates
+what the language model sends. The fields have neutral names (`p0`, `p1`, ...) and the parameter's
+name as alias, so that a parameter may be called `json`, `copy` or `_x`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Signature:
     json_schema: dict[str, Any]
 
     def keywords(self, values: BaseModel, context: ToolContext) -> dict[str, Any]:
-        """What the function is called with."""
+        """Returns the keyword arguments for the function."""
         given = {name: getattr(values, field) for field, name in self.names.items()}
         return given | dict.fromkeys(self.contexts, context)
 

@@ -1,9 +1,9 @@
 """Threads for tools that block.
 
-The threads are daemons: a tool that hangs for ever must not keep the program from ending (anyio's
-own worker threads would). Each tool has a bounded number of them, and a thread that nobody waits
-for any more keeps its place until it really ends: a tool that hangs blocks itself alone, and the
-number of threads stays bounded. Whoever finds all places taken waits.
+The threads are daemons: a tool that hangs forever must not prevent the program from ending (anyio's
+own worker threads would). Each tool has a bounded number of them, and an abandoned thread keeps its
+place until it really ends: a tool that hangs blocks only itself, and the number of threads stays
+bounded. A call that finds all places taken waits.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Threads:
     async def call(
         self, key: str, function: Callable[[], Any], starting: Callable[[], None]
     ) -> Any:
-        """The function's value, or what it raised. `starting` is called once a place is free.
+        """Returns the function's value, or raises what it raised. `starting` is called once it
+        starts.
 
         A cancelled call returns at once; its thread goes on and keeps its place.
         """

@@ -1,4 +1,4 @@
-"""What makes a function a tool.
+"""Turns a function into a tool:
 
 from assistant import tool
 
@@ -31,11 +31,11 @@ from assistant.messages import ToolSchema
 from assistant.plugins.schema import Signature, read_signature
 
 SideEffect = Literal["none", "idempotent", "once"]
-"""What a call changes in the world:
+"""The side effects of a call:
 
-- `none`: nothing, it only looks;
+- `none`: nothing changes, it only reads;
 - `idempotent`: twice is the same as once, such as setting an alarm clock;
-- `once`: each call counts, such as sending a message. Never tried again, and never cut short.
+- `once`: each call counts, such as sending a message. Never retried, and never cut short.
 """
 
 NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
@@ -117,7 +117,9 @@ _harvest: ContextVar[Harvest | None] = ContextVar("harvest", default=None)
 
 @contextmanager
 def harvest(path: Path) -> Iterator[Harvest]:
-    """Collects what `@tool` makes in the file `path`: its problems no longer stop its import."""
+    """Collects the tools that `@tool` defines in the file `path`; their problems don't stop its
+    import.
+    """
     found = Harvest(path)
     token = _harvest.set(found)
     try:

@@ -1,8 +1,4 @@
-"""What the first call of a tool would wait for, done before.
-
-A tool file may have a function `warm_up()`, which builds an index, loads a table: servers call it
-at their start.
-"""
+"""Warm-up of tools: loads before the first call what it would otherwise wait for."""
 
 from __future__ import annotations
 

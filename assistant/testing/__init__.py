@@ -1,4 +1,4 @@
-"""Doubles for tests of tools and of programs that use the assistant. Public, and kept stable."""
+"""Public doubles for tests of tools and of programs that use the assistant."""
 
 from assistant.testing.checkpoint import tiny_checkpoint
 from assistant.testing.clock import ManualClock

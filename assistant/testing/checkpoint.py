@@ -1,6 +1,6 @@
-"""A Step-Audio 2 checkpoint that is complete and tiny, with random weights: for tests.
+"""A complete, tiny Step-Audio 2 checkpoint with random weights, for tests.
 
-Every path of the engine runs on it on a CPU in seconds. What it says makes no sense.
+Every path of the engine runs on it on a CPU in seconds. Its output is nonsense.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _PIECES = (
 def tiny_checkpoint(
     folder: Path, *, seed: int = 0, think: bool = False, base: bool = False, speech: bool = True
 ) -> Path:
-    """Writes the checkpoint into `folder`, which is made, and returns it.
+    """Writes the checkpoint into `folder`, which is created, and returns it.
 
-    The layout is that of stepfun-ai/Step-Audio-2-mini; `think` and `base` make the variant that
-    thinks first and the one that only continues. `speech`: with a token2wav folder, which needs
-    the package onnx. The same seed writes the same files.
+    The layout is that of stepfun-ai/Step-Audio-2-mini; `think` and `base` select the variant that
+    thinks first and the one that only continues. `speech`: with a token2wav folder, which needs the
+    package onnx. The same seed writes the same files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     suffix = "-Think" if think else "-Base" if base else ""

@@ -1,6 +1,6 @@
-"""A token2wav folder in miniature, for tests: every file of a real one, with small sizes.
+"""A tiny token2wav folder for tests: every file of a real one, with small sizes.
 
-It makes sound, not speech: the weights are drawn at random. Needs torch and onnx.
+It generates audio, not speech: the weights are random. Needs torch and onnx.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _speaker_encoder(seed: int) -> onnx.ModelProto:
 
 
 def _model(graph: onnx.GraphProto) -> onnx.ModelProto:
-    """In an opset that every onnxruntime in use reads."""
+    """Builds the model in an opset that every onnxruntime in use reads."""
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.checker.check_model(model)
     return model

@@ -10,7 +10,7 @@ import anyio.lowlevel
 
 
 class ManualClock:
-    """A Clock that stands still until `advance`. Who sleeps wakes in the order of the times."""
+    """A Clock that stands still until `advance`. Sleeping tasks wake in the order of their times."""
 
     def __init__(self, now: float = 0.0) -> None:
         self._now = now
@@ -43,10 +43,11 @@ class ManualClock:
 
 
 async def _all_wait() -> None:
-    """Several looks: a cancellation is delivered between two of them, when no task seems to run.
+    """Waits until all tasks wait. Looks several times: a cancellation is delivered between two
+    looks.
 
-    Tasks that only pass on what they got are let through first, for on asyncio a look that finds
-    one running takes a tenth of a second.
+    Tasks that only forward something run first, because on asyncio a look that finds a running task
+    takes 0.1 s.
     """
     for _ in range(3):
         for _ in range(3):

@@ -17,10 +17,10 @@ from assistant.events import TextDelta
 from assistant.messages import AssistantMessage, ToolCall
 
 Act = str | EngineOutput | Exception | Callable[[], Awaitable[None]]
-"""One thing that the engine does:
+"""One act of the scripted engine:
 
-- a string is said, as text and as sound; tool calls in it (`<tool_call>...`) are parsed;
-- an output of an engine is given as it is;
+- a string is spoken, as text and as audio; tool calls in it (`<tool_call>...`) are parsed;
+- an output of an engine is passed on as it is;
 - an exception is raised;
 - an async function is awaited, such as the `wait` of an event that the test sets.
 """
@@ -30,7 +30,7 @@ SECONDS_A_CHARACTER = 0.05
 
 @dataclass
 class ScriptState:
-    """Where a conversation is in the script."""
+    """The position of a conversation in the script."""
 
     step: int = 0
 
@@ -40,15 +40,16 @@ class ScriptState:
 
 
 class ScriptedEngine:
-    """Each call of `stream` plays the next step of the script, in each conversation anew.
+    """An engine that plays a script: each call of `stream` plays the next step, in each
+    conversation.
 
         engine = ScriptedEngine(
             ["One moment. ", '<tool_call>function\\nweather\\n{"location": "Oslo"}</tool_call>'],
             ["It is snowing in Oslo."],
         )
 
-    A step is a list of acts, or a function that makes them of the request. After the last step
-    the script goes on with that step. `requests` holds every request, oldest first.
+    A step is a list of acts, or a function from the request to them. After the last step the script
+    repeats it. `requests` holds every request, oldest first.
     """
 
     name = "scripted"
@@ -100,7 +101,9 @@ class ScriptedEngine:
 
 
 def speech_of(text: str) -> Speech:
-    """A quiet tone, as long as the text takes to say: not silence, and told apart by its length."""
+    """Returns a quiet tone, as long as the text takes to say: no silence, and its length identifies
+    it.
+    """
     count = int(len(text) * SECONDS_A_CHARACTER * OUTPUT_RATE)
     wave = np.sin(np.arange(count) * (2 * np.pi * 220 / OUTPUT_RATE))
     return Speech((wave * 8000).astype(np.int16))

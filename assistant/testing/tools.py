@@ -1,9 +1,8 @@
-"""For tests of tools, and of what calls them: a bench that runs a tool as the assistant would,
-and tools that record, wait and fail on command. Nothing here sleeps.
+"""A bench that runs a tool like the assistant does, and tools that record, wait and fail.
 
-    def test_the_dice_have_as_many_sides_as_asked() -> None:
-        outcome = call_tool(Path("dice.py"), {"sides": 1})
-        assert (outcome.outcome, outcome.text) == ("ok", "1")
+def test_the_dice_have_as_many_sides_as_asked() -> None:
+    outcome = call_tool(Path("dice.py"), {"sides": 1})
+    assert (outcome.outcome, outcome.text) == ("ok", "1")
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ from assistant.plugins.files import load_file
 class ToolBench:
     """Runs a tool through the real dispatch: arguments as JSON, timeout, retries, outcome.
 
-    `source` is a tool or the path of a plugin file; `settings` the tool's table, as it would
-    stand in assistant.toml; `approve` the answer where the tool needs an approval. `progress`
-    collects what the tool says meanwhile. Tries follow each other without a wait.
-    Raises PluginError and SettingsError as loading would.
+    `source` is a tool or the path of a plugin file. `settings` is the tool's table in
+    assistant.toml. `approve` is the reply to a request for approval. `progress` collects the tool's
+    progress reports. Attempts follow each other without a wait. Raises PluginError and
+    SettingsError like loading.
     """
 
     def __init__(
@@ -69,9 +68,9 @@ class ToolBench:
         )
 
     def call(self, arguments: Mapping[str, Any] | str = "", *, name: str = "") -> ToolOutcome:
-        """The outcome of one call. `arguments` may be JSON text, as a model would write it.
+        """Returns the outcome of one call. `arguments` may be JSON text, as a model would write it.
 
-        `name` picks the tool where the file has several. In async code use `acall`.
+        `name` picks the tool if the file has several. In async code use `acall`.
         """
         return anyio.run(lambda: self.acall(arguments, name=name))
 
@@ -122,7 +121,7 @@ async def _no_wait(seconds: float) -> None:
 
 
 class RecordingTool:
-    """A tool that keeps the `value` and the context of each call, and gives `result` back."""
+    """A tool that records the `value` and the context of each call, and returns `result`."""
 
     def __init__(
         self, name: str = "record", result: Any = "done", *, side_effect: SideEffect = "none"
@@ -132,7 +131,7 @@ class RecordingTool:
 
         @tool(name=name, side_effect=side_effect)
         async def record(context: ToolContext, value: str = "") -> Any:
-            """Keeps the value."""
+            """Records the value."""
             self.values.append(value)
             self.contexts.append(context)
             return result
@@ -141,11 +140,11 @@ class RecordingTool:
 
 
 class SlowTool:
-    """A tool that answers when `release` is called, and not before.
+    """A tool that returns only once `release` is called.
 
-    `blocking`: it holds a thread, and looks at `context.cancelled` only once released; else it
-    awaits. `runs` counts the calls that began; `cancelled` has for each that ended whether
-    nobody waited for it any more.
+    `blocking`: it holds a thread, and reads `context.cancelled` once released; otherwise it awaits.
+    `runs` counts the calls that began; `cancelled` tells for each that ended whether it was
+    cancelled.
     """
 
     def __init__(
@@ -187,7 +186,7 @@ class SlowTool:
         await to_thread.run_sync(self._began.wait, abandon_on_cancel=True)
 
     def release(self) -> None:
-        """Lets all calls answer, those to come as well. Call it in the event loop's thread."""
+        """Lets all calls return, later ones as well. Call it in the event loop's thread."""
         self._released.set()
         self._wake.set()
 
@@ -197,7 +196,7 @@ class SlowTool:
 
 
 class FailingTool:
-    """A tool that raises the given errors, one a try, and then gives `result` back."""
+    """A tool that raises the errors, one per attempt, and then returns `result`."""
 
     def __init__(
         self,

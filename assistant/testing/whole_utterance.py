@@ -1,4 +1,4 @@
-"""The flow in one pass over a whole utterance, as the reference implementation runs it."""
+"""The flow in one pass over all speech tokens, as the reference implementation runs it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assistant.engines.token2wav.flow.shape import FlowShape
 def whole_utterance(
     flow: Flow, tokens: Tensor, prompt_tokens: Tensor, mel: Tensor, speaker: Tensor
 ) -> Tensor:
-    """Returns the mel frames of an utterance, (1, frames, mel); each frame sees every other.
+    """Returns the mel frames of all tokens, (1, frames, mel); each frame attends to every other.
 
     Slower than chunks after a prepared prompt, since the prompt is run again.
     """
@@ -24,7 +24,7 @@ def whole_utterance(
 
 
 class SinglePass:
-    """A cache that keeps nothing between steps."""
+    """A cache that stores nothing between steps."""
 
     def __init__(self, shape: FlowShape, like: Tensor) -> None:
         self._zeros = like.new_zeros(HALVES, 2, shape.hidden)

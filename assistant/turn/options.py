@@ -64,11 +64,11 @@ class TurnOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class TurnSettings:
-    """What a turn needs to know, apart from its history and voice.
+    """The values that a turn needs, apart from its history and voice.
 
-    A session keeps its own values in one; `with_options` returns those of a turn. `server_tools`
-    are the tools that run here and that the model of this session may call; `client_tools` are run
-    by the caller, and hide the server's tools of the same name.
+    A session has its own values in one; `with_options` returns those of a turn. `server_tools` are
+    the tools that run here and that the model of this session may call; `client_tools` are run by
+    the caller, and hide the server's tools of the same name.
     """
 
     system_prompt: str
@@ -84,7 +84,7 @@ class TurnSettings:
 
     @property
     def tools(self) -> dict[str, ToolSchema]:
-        """What the model may call, by name."""
+        """The tools that the model may call, by name."""
         return {**{schema.name: schema for schema in self.server_tools}, **self.client_tools}
 
     def with_options(self, options: TurnOptions) -> TurnSettings:

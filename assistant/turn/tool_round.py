@@ -14,7 +14,7 @@ from assistant.turn.truncation import SpokenMessage, SpokenTurn
 
 @dataclass
 class ToolRound:
-    """What one step of the engine and its tools have produced so far.
+    """The output of one step of the engine and its tools so far.
 
     `start` is where the round begins in the turn's audio, in seconds. `pieces` are its texts, each
     with the second at which its audio begins. `for_client` are those of `calls` that the client

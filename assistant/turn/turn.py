@@ -259,7 +259,9 @@ class Turn:
 
 
 def _needs_space(before: str, after: str) -> bool:
-    """Whether a space belongs between two sentences: not in Chinese or Japanese, and not twice."""
+    """Returns whether a space belongs between two sentences: not in Chinese or Japanese, and not
+    twice.
+    """
     if not before or not after or before[-1].isspace() or after[0].isspace():
         return False
     return unicodedata.east_asian_width(before[-1]) not in "WF"

@@ -1,4 +1,4 @@
-"""Whether a Chinese utterance may end where it stands, by the characters that it ends with."""
+"""Judges by its last characters whether a Chinese sentence may be complete."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from assistant.live.grammar import words as en
 
 Words = Sequence[str]
-"""Of an utterance, lower case."""
+"""The words of a sentence, in lower case."""
 
 
 def word_before(words: Words) -> str:
@@ -15,7 +15,7 @@ def word_before(words: Words) -> str:
 
 
 def trailing(words: Words, belongs: Callable[[str], bool]) -> int:
-    """How many of the last words belong."""
+    """Returns how many of the last words belong to the class."""
     run = 0
     while run < len(words) and belongs(words[-run - 1]):
         run += 1
@@ -28,14 +28,14 @@ def is_contraction(word: str) -> bool:
 
 
 def question_word(words: Words) -> int | None:
-    """Where the last question word before the end stands."""
+    """Returns the position of the last question word before the end, or None."""
     found = (n for n in range(len(words) - 2, -1, -1) if words[n].partition("'")[0] in en.WH)
     return next(found, None)
 
 
 def gap(words: Words) -> int | None:
-    """Where the word stands that the last verb or preposition may be about: `what`, or `room` of
-    `the room you have`; None: nowhere.
+    """Returns the position of the word that the last verb or preposition may refer to: `what`, or
+    `room` in `the room you have`; None if there is none.
     """
     for n in range(len(words) - 2, -1, -1):
         if words[n].partition("'")[0] in en.WH:
@@ -62,7 +62,7 @@ def particle(words: Words) -> bool | None:
 
 
 def is_stranded(words: Words) -> bool:
-    """Whether a question word stands for what the last preposition lacks."""
+    """Returns whether a question word stands for what the last preposition lacks."""
     at, last, before = gap(words), words[-1], word_before(words)
     is_verb = before in en.STRANDING or before.endswith(("ing", "ed"))
     if is_verb and words[-3:-2] == ["to"] and (at is None or words[at] not in en.WH):
@@ -98,7 +98,7 @@ _SHORT_QUESTIONS = {
 
 
 def verb_may_follow(clause: Words, *, is_be: bool) -> bool:
-    """Whether a clause that begins with a question word has its subject, and lacks its verb."""
+    """Returns whether a clause after a question word has its subject and lacks its verb."""
     asked, *between = clause
     if not between:
         return False

@@ -1,4 +1,4 @@
-"""Whether an English utterance may end where it stands, by the classes of its last words."""
+"""Judges by the classes of its last words whether an English sentence may be complete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from assistant.live.grammar.clauses import (
 
 _WORD = re.compile(r"[a-z0-9]+(?:[-'][a-z]+)*")
 _MAX_WORDS = 24
-"""What was said before has no say in how it ends."""
+"""The number of last words that are looked at; earlier ones don't decide how a sentence ends."""
 
 
 def is_complete_english(text: str) -> bool | None:

@@ -10,7 +10,7 @@ def _class(words: str) -> frozenset[str]:
 FILLED_PAUSES = _class("um uh er erm eh hm hmm mm umm uhm")
 BACKCHANNELS = _class("mm-hm mm-hmm uh-huh mhm m-hm")
 MARKERS = _class("well so actually anyway basically also just like then look listen please oh wait")
-"""Begin a sentence; alone they are none."""
+"""Words that begin a sentence and are no sentence alone."""
 
 DETERMINERS = _class(
     "a an the my your our their its his every several which whose another both either some"
@@ -37,7 +37,7 @@ PRONOUNS = SUBJECTS | _class("it you this that there one someone something every
 BE = _class("am is are was were be been being isn't aren't wasn't weren't")
 INVERTING = _class("do does did can could will would shall should may might must cannot")
 HELPERS = INVERTING | _class("have has had")
-"""With a subject behind them they make a question, whose verb comes last."""
+"""Words that form a question with the subject behind them, so that its verb comes last."""
 
 CONTRACTED = _class("'s 're 'm 'll 've 'd")
 CONTRACTED_AFTER = WH | PRONOUNS | _class("here let")
@@ -59,14 +59,14 @@ NEEDS_SUBJECT = (
     | CONJUNCTIONS
     | _class("you to please can could will would cannot let's wanna gonna yes no sure okay ok")
 )
-"""What stands before a verb; behind anything else the same word is a noun (`my order`)."""
+"""Words that stand before a verb; behind anything else the same word is a noun (`my order`)."""
 
 OPINIONS = _class("think hope guess suppose say said believe told")
-"""Before a final `so` they make an answer of it."""
+"""Words that form a complete reply with a final `so`."""
 TELLING = _class(
     "idea know tell ask asked see wonder remember understand say said explain me us that's"
 )
-"""Before a final `why` or `how` they make a sentence of it."""
+"""Words that form a complete sentence with a final `why` or `how`."""
 
 STRANDING = _class(
     "came went comes goes lives works "
@@ -74,7 +74,7 @@ STRANDING = _class(
     "stand depend fly travel move born based located known famous good written stop deal begin "
     "start end open connect connected interested similar invited allowed supposed"
 )
-"""Behind them a preposition may end a question: `what is it made of`."""
+"""Verbs behind which a preposition may end a question, as in `what is it made of`."""
 
 INTRANSITIVE = {
     "on": _class("go gone went going come move carry hold happening goes"),
@@ -107,7 +107,7 @@ NUMBERS = DIGITS | _class(
     "thirty forty fifty sixty seventy eighty ninety hundred thousand million"
 )
 DICTATED = {"pin": 4, "code": 4, "zip": 5, "postcode": 5, "phone": 10, "card": 16, "number": 10}
-"""What is said digit by digit, and how many digits it has."""
+"""Things that are spoken digit by digit, with their number of digits."""
 DURATIONS = _class("timer remind snooze wait pause minutes")
 OPERATORS = _class("plus minus point dot times")
 
@@ -118,7 +118,8 @@ WANTING = _class(
     "want wants wanted need like love going have had how able trying supposed used got wish plan"
     " ready about just not decided hoping i'd to"
 )
-"""Before `to` and a verb; behind anything else the verb has its object (`a card to use`)."""
+"""Words that stand before `to` and a verb; behind others the verb has its object (`a card to use`).
+"""
 INCOMPLETE = _class("able unable trying supposed hoping planning looking")
 ADVERBS = _class("just really also still always never usually probably already")
 QUANTIFIERS = DETERMINERS | DEMONSTRATIVES | _class("any no many more")

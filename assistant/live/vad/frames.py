@@ -1,9 +1,9 @@
-"""Audio in, frames out that say whether someone speaks.
+"""Voice activity detection: audio in, frames out that tell whether somebody speaks.
 
     int16 at any rate -> Resampler -> 512 samples at 16 kHz -> detector -> hysteresis -> Frame
 
-A frame is given out as soon as its last sample is there (and 2 to 4 ms more, see resample.py).
-Lengths and times are counted in samples, so they are as true after hours as in the beginning.
+A frame comes out as soon as its last sample is there (and 2 to 4 ms more, see audio/resample.py).
+Lengths and times are counted in samples, so they stay exact for hours.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SHORTEST_FRAMES = 2  # neither speech nor a pause is shorter, so a single frame
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """32 ms of sound: `samples` (512,) at 16 kHz, from `start`, in seconds of sound received."""
+    """A frame of 32 ms: `samples` (512,) at 16 kHz, from `start`, in seconds of audio received."""
 
     start: float
     speech: bool
@@ -50,12 +50,12 @@ class Frame:
 
 
 class VoiceActivityDetector:
-    """Hears one stream. `settings` may be set at any time."""
+    """Detects speech in one stream. `settings` may be replaced at any time."""
 
     def __init__(
         self, settings: LiveSettings, sample_rate: int, detector: SpeechDetector | None = None
     ) -> None:
-        """Raises AudioError for a rate that is none of sound."""
+        """Raises AudioError if the sample rate is not supported."""
         self.settings = settings
         self._detector = detector or GatedDetector()
         self._begun_s = 0.0
@@ -71,7 +71,9 @@ class VoiceActivityDetector:
         return [self._frame(samples.copy()) for samples in sound[:whole].reshape(-1, FRAME_SAMPLES)]
 
     def reset(self, sample_rate: int | None = None) -> None:
-        """Forgets what was heard, also a frame's begin; time goes on. A new rate may follow."""
+        """Forgets the stream, also the start of a frame; time goes on. A new sample rate may
+        follow.
+        """
         self._begun_s += self._received / self._sample_rate
         self._detector.reset()
         self._begin(sample_rate or self._sample_rate)

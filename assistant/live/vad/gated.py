@@ -1,15 +1,15 @@
 """A speech detector: Silero VAD, asked only if the noise floor says that there may be speech.
 
-Two things keep it cheap and awake:
+Two things keep it cheap and accurate:
 
-Frames that don't stand out of the noise floor skip the network, which saves nearly all of the cost
-while nobody speaks. When a frame does, the network first hears the quarter of a second before it,
-so a begin that was too soft to stand out is not missing from what it goes by.
+Frames that don't exceed the noise floor skip the network, which saves nearly all of the cost while
+nobody speaks. When a frame does, the network first gets the quarter of a second before it, so that
+an onset that was too soft to exceed the floor is not missing.
 
-The network adapts to noise without an end. Measured with speech 5 dB over white noise, it notices
-speech 0.02 s late after 16 s of noise, 0.4 s late after two minutes, or hardly at all. So it begins
-anew after a silence, and every 16 s while nobody speaks. Not more often: a beginning network takes
-music for speech sooner than one that has heard it for a while.
+The network adapts to endless noise. Measured with speech 5 dB over white noise, it detects speech
+0.02 s late after 16 s of noise, and 0.4 s late or hardly at all after two minutes. So its state is
+reset after a silence, and every 16 s while nobody speaks. Not more often: a fresh state takes music
+for speech sooner than one that has processed it for a while.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NOTHING = 0.1  # a probability that is no sign of speech
 
 
 class GatedDetector:
-    """The probability of speech in each frame of one stream; 0.0 for what it didn't listen to."""
+    """Returns the probability of speech in each frame of one stream; 0.0 for frames that it skips."""
 
     def __init__(self, network: Silero | None = None) -> None:
         self._network = network or Silero()

@@ -1,9 +1,9 @@
-"""The noise of the room or the line, so that the network needn't be asked about it.
+"""Tracks the noise floor of a stream, so that frames of noise skip the network.
 
-Minimum statistics: speech has pauses in every band within two seconds, noise has none, so the
-least that a band has held for so long is the noise. A frame that is no louder than that in any
-band, by a margin that noise itself hardly ever exceeds, holds nothing new. Going by bands lets it
-notice a soft "s" over a loud hum.
+Minimum statistics (R. Martin, 2001): speech has pauses in every band within two seconds and noise
+has none, so the minimum of a band over that time is the noise. A frame that exceeds it in no band,
+by a margin that noise hardly ever exceeds, holds nothing new. Separate bands detect a soft "s" over
+a loud hum.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class NoiseFloor:
         self._older = unknown  # the least of the blocks
 
     def is_exceeded(self, samples: Pcm16) -> bool:
-        """Whether this frame, the next of the stream, stands out. `samples`: (512,) at 16 kHz."""
+        """Returns whether the next frame of the stream exceeds the floor; `samples`: (512,) at 16
+        kHz.
+        """
         energy = _energy(samples)
         if self._smooth is None:
             self._smooth = energy

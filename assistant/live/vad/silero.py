@@ -9,15 +9,15 @@ from typing import Any
 from assistant.audio.samples import Pcm16
 
 FRAME_SAMPLES = 512
-"""What the network judges at a time; at RATE, 32 ms."""
+"""The number of samples in a frame; 32 ms at RATE."""
 RATE = 16_000
 
 
 class Silero:
-    """The probability of speech in each frame of one stream, given what came before it.
+    """Returns the probability of speech in each frame of one stream, given the frames before it.
 
-    All streams share the network, which is loaded with the first of them (a quarter of a second,
-    see `load`); each has its state. May be called from any thread, by one at a time.
+    All streams share the network, which is loaded by the first of them (0.25 s, see `load`); each
+    has a state of its own. May be called from any thread, by one at a time.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Silero:
         return float(self._network(samples.astype("<i2", copy=False).tobytes()))
 
     def reset(self) -> None:
-        """Forgets the stream. The library's own reset keeps the last 4 ms of it."""
+        """Forgets the stream. The library's own reset would retain its last 4 ms."""
         self._network = _fresh()
 
 
@@ -38,7 +38,9 @@ def load() -> None:
 
 
 def _fresh() -> Any:
-    """A stream at its beginning. It rebinds its state and never writes into it: a copy is apart."""
+    """Returns a fresh state. The network replaces its state and never writes into it, so a copy is
+    enough.
+    """
     return copy.copy(_loaded())
 
 
