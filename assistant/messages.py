@@ -76,7 +76,9 @@ class SystemMessage(_Identified):
 
 @dataclass(frozen=True, slots=True)
 class UserMessage(_Identified):
-    """The user's turn, typed and spoken. `transcript` is the text of the audio, once it is known."""
+    """The user's turn, typed and spoken. `transcript` is the text of the audio,
+    once it is known.
+    """
 
     parts: tuple[str | Audio, ...]
     transcript: str = ""

@@ -228,7 +228,9 @@ async def _get(url: str, params: dict[str, str], form: type[BaseModel], settings
 
 
 async def _fetch(url: str, params: dict[str, str], timeout_s: float) -> bytes:
-    """Returns the body of the response. Every failure of the network or the service is a ToolError."""
+    """Returns the body of the response. Every failure of the network or the
+    service is a ToolError.
+    """
     try:
         with anyio.fail_after(timeout_s):
             return await _body(url, params)

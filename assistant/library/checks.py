@@ -24,7 +24,7 @@ _FORMAT = 1
 
 @dataclass(slots=True)
 class Checked:
-    """The results of checks of files and clips; `changed` is True once there are new ones to save."""
+    """The results of checks of files and clips; `changed` once there are new ones to save."""
 
     sums: dict[str, tuple[int, int, str]] = field(default_factory=dict)  # by path: size, ns, sha256
     traits: dict[str, VoiceTraits] = field(default_factory=dict)  # by sha256

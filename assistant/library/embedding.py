@@ -1,4 +1,4 @@
-"""Embedders: vectors of texts and audio in which similar items are close; and the lexical embedder."""
+"""Embedders: vectors of texts and audio in which similar items are close; the lexical one."""
 
 from __future__ import annotations
 

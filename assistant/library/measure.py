@@ -145,7 +145,7 @@ def _shape(spectrum: Spectrum) -> Float32:
 
 
 def _movement(shape: Float32, active: npt.NDArray[np.bool_]) -> float:
-    """Returns how far the spectral shape moves in 40 ms: the median over the frames without pauses."""
+    """Returns how far the spectral shape moves in 40 ms: the median without pauses."""
     moves = np.linalg.norm(shape[4:] - shape[:-4], axis=1)[active[2:-2]]
     return float(np.median(moves)) if len(moves) else 0.0
 

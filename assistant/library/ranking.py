@@ -1,4 +1,4 @@
-"""Scores how well a voice fits a request, from 0 to 1: by its measures, words and vector together."""
+"""Scores how well a voice fits a request, from 0 to 1: by measures, words and vector."""
 
 from __future__ import annotations
 

@@ -62,7 +62,9 @@ class Spectrum:
 
 
 def spectrum_of(sound: Audio) -> Spectrum:
-    """Returns the spectrum. Audio that is shorter than a frame is one frame, padded with silence."""
+    """Returns the spectrum. Audio that is shorter than a frame is one frame,
+    padded with silence.
+    """
     samples = sound.resampled(RATE).samples
     if len(samples):
         samples = samples - samples.mean()  # some sound cards add an offset

@@ -106,7 +106,9 @@ class Pacer:
             await self._clock.sleep_until(due)
 
     def pause(self) -> None:
-        """Stops sending. The listener must drop what it buffers, which is sent again by `resume`."""
+        """Stops sending. The listener must drop what it buffers, which is sent
+        again by `resume`.
+        """
         if self._paused:
             return
         self._heard = self._played

@@ -111,7 +111,9 @@ class ResponseRunner:
         response.commit.set()
 
     def discard(self, response: Response) -> None:
-        """Discards a response to a user turn that has changed: nothing of it is sent or recorded."""
+        """Discards a response to a user turn that has changed: nothing of it is
+        sent or recorded.
+        """
         assert not response.commit.is_set(), "it is certain already"
         response.discarded = True
         response.scope.cancel()

@@ -101,7 +101,9 @@ class TurnController:
                 self.stop()
 
     def commit(self) -> bool:
-        """Ends the user turn, whatever the detector says; returns False if there is no audio of it."""
+        """Ends the user turn, whatever the detector says; returns False if there
+        is no audio of it.
+        """
         audio = self._audio.audio(whole=self.manual)
         if audio is None or not (self.manual or self.unfinished):
             return False

@@ -74,7 +74,9 @@ class Execution:
         )
 
     async def run(self, values: BaseModel) -> ToolResult:
-        """Runs the tool and returns its result. Raises ToolTimeoutError, or what the tool raised."""
+        """Runs the tool and returns its result. Raises ToolTimeoutError, or what
+        the tool raised.
+        """
         keywords = self._tool.signature.keywords(values, self._context)
         try:
             with anyio.move_on_after(self._timeout_s) as scope:

@@ -60,7 +60,7 @@ def create_app(
     `assistant`: one that exists and is not open yet, instead of one for `settings`, which are by
     default those that load_settings finds. It is loaded, warmed up and closed with the app.
     `session_store`: where conversations are stored, instead of SQLite. Raises SettingsError if the
-    key file is wrong, or if strangers could reach the server without a key.
+    key file is wrong, or if other machines could reach the server without a key.
     """
     assistant = assistant or Assistant(settings)
     settings = settings or assistant.settings

@@ -25,7 +25,7 @@ class Ready(BaseModel):
 
 @router.get("/health")
 def health() -> Health:
-    """The process answers. It says nothing on whether it takes requests."""
+    """The process responds. That does not mean that it accepts requests."""
     return Health()
 
 
@@ -44,5 +44,5 @@ def ready(request: Request) -> Ready:
     responses={200: {"content": {"text/plain": {}}}, "4XX": {"model": DetailBody}},
 )
 def metrics(request: Request) -> Response:
-    """What the server counts, in Prometheus' text format."""
+    """The server's metrics, in Prometheus' text format."""
     return Response(get_state(request).metrics.render(), media_type=CONTENT_TYPE_LATEST)

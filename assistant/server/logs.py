@@ -28,7 +28,7 @@ _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tup
 
 
 class PrivateFormatter(logging.Formatter):
-    """Tells of exceptions what they are and where they were raised, and no more."""
+    """Logs of an exception only its type and the place where it was raised."""
 
     def format(self, record: logging.LogRecord) -> str:
         record = copy.copy(record)  # other handlers keep theirs

@@ -34,7 +34,7 @@ async def fetch_audio(connection: HTTPConnection, url: str) -> Audio:
 
 
 async def read_upload(request: Request, file: UploadFile) -> Audio:
-    """Decodes the file of a form, whose size is limited already. Raises AudioError."""
+    """Decodes the file of a form; its size is limited already. Raises AudioError."""
     return await read_audio(request, await file.read())
 
 

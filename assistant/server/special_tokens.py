@@ -30,7 +30,7 @@ class SpecialTokenFilter:
 
 
 def without_special_tokens(text: str) -> str:
-    """Also without those that come about when one inside of them is taken out."""
+    """Removes special tokens, also those that appear when one inside of them is removed."""
     found = 1
     while found:
         text, found = _SPECIAL.subn("", text)

@@ -1,4 +1,4 @@
-"""What all protocols of one server share; `get_state` is the one way to it."""
+"""The state that all protocols of one server share; `get_state` is the one way to it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Fetch = Callable[[str], Awaitable[bytes]]
 
 
 class ServerState:
-    """The assistant, the limits, the queue of turns, the metrics and the sockets of one server.
+    """The assistant, the limits, the turn queue, the metrics and the sockets of one server.
 
-    A protocol adds what it keeps between requests (`add`) and finds it by its class (`get`), so
-    that this module imports no protocol. Raises SettingsError if the key file is wrong.
+    A protocol adds its own object (`add`) and finds it by its class (`get`), so that this module
+    imports no protocol. Raises SettingsError if the key file is wrong.
     """
 
     def __init__(self, assistant: Assistant) -> None:
@@ -45,7 +45,7 @@ class ServerState:
         limits = FetchLimits(settings.limits.max_body_bytes, settings.limits.fetch_timeout_s)
         self.fetch: Fetch = partial(fetch_audio, limits=limits)
         self.ready = False
-        """Whether the engine is loaded and the server does not stop: what /ready says."""
+        """True while the engine is loaded and the server does not stop: the answer of /ready."""
         self._parts: dict[type, object] = {}
         self._add_gauges()
 
@@ -57,7 +57,7 @@ class ServerState:
         gauge("conversations_open", "Live conversations.", lambda: self.live_metrics.open)
 
     def add(self, part: object) -> None:
-        """Adds what a protocol keeps; there is one object of each class."""
+        """Adds the object of a protocol; there is one of each class."""
         self._parts[type(part)] = part
 
     def get(self, kind: type[T]) -> T:

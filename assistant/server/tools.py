@@ -21,7 +21,7 @@ class ToolFunction(BaseModel):
 
 
 class ToolInfo(BaseModel):
-    """In the form of OpenAI's function tools."""
+    """A tool in the form of OpenAI's function tools."""
 
     type: Literal["function"] = "function"
     function: ToolFunction

@@ -1,4 +1,6 @@
-"""The queue of turns: so many run, so many wait, and the next one is told when to come back."""
+"""The turn queue: limits the turns that run and that wait, and refuses the next one (load
+shedding).
+"""
 
 from __future__ import annotations
 
@@ -37,10 +39,10 @@ class TurnQueue:
 
     @asynccontextmanager
     async def turn(self, key: ApiKey) -> AsyncIterator[None]:
-        """Around a turn; waits for a place.
+        """Surrounds a turn; waits until it may run.
 
-        Raises ApiError: 429 when the key has as many turns as it may, or when as many wait as may;
-        503 when no place became free in time, or when the server is about to stop.
+        Raises ApiError 429 if the key has too many turns or too many wait, 503 if the turn waited
+        too long or the server is about to stop.
         """
         if self.draining:
             raise unavailable("the server is about to stop", retry_after_s=5 * RETRY_AFTER_S)

@@ -90,10 +90,10 @@ async def begin(request: Request, turn: AsyncGenerator[Event, None]) -> AsyncGen
 async def first_output(
     request: Request, turn: AsyncGenerator[Event, None]
 ) -> AsyncGenerator[Event, None]:
-    """Starts a turn and waits for its first output, so that what fails before is an error status.
+    """Starts a turn and waits for its first output, so that an earlier failure is an error status.
 
-    Gives the whole turn's events. The turn is cancelled when the client goes away meanwhile, and
-    whoever reads the rest must close it. Raises ApiError.
+    Returns all events of the turn; the reader must close them. The turn is cancelled if the client
+    disconnects meanwhile. Raises ApiError.
     """
     first: list[Event] = []
 
@@ -122,12 +122,12 @@ async def _joined(
 
 
 STEPS = (Transcript, ToolCallStarted, ToolProgress, ToolCallFinished, VoiceChanged)
-"""What happens besides text and sound; clients see it in a field of ours."""
+"""Events besides text and audio; clients get them in an extra field."""
 
 
 @dataclass
 class TurnResult:
-    """What a turn brought. `steps` are events as JSON."""
+    """The result of a whole turn. `steps` are events as JSON."""
 
     ended: TurnEnded
     chunks: list[Pcm16] = field(default_factory=list)
@@ -157,7 +157,7 @@ async def collect(turn: AsyncIterator[Event]) -> TurnResult:
 
 
 def failure(event: Failed) -> ApiError:
-    """What a client is told of a turn that failed."""
+    """Returns the error for the client of a turn that failed."""
     return ApiError(event.message, status=400 if event.fault == "input" else 500)
 
 
@@ -170,9 +170,10 @@ def check_ended(ended: TurnEnded) -> None:
 async def audio_bytes(
     turn: AsyncGenerator[Event, None], form: Format, *, header_alone: bool = False
 ) -> AsyncGenerator[bytes, None]:
-    """The file, as it is made. Raises ApiError when the turn fails: the file must not look whole.
+    """Yields the file as it is generated. Raises ApiError if the turn fails: the file must not look
+    whole.
 
-    `header_alone`: what stands before the first sample is a piece by itself.
+    `header_alone`: the header is a piece by itself.
     """
     encoder = Encoder(form)
     start = encoder.start()

@@ -16,7 +16,7 @@ class VoiceInfo(BaseModel):
     language: str
     pitch_hz: float | None = None
     score: float | None = None
-    """How well it fits a search: 1.0 is a perfect match."""
+    """The score of a search: 1.0 is a perfect match."""
 
     @classmethod
     def of(cls, voice: Voice, score: float | None = None) -> VoiceInfo:

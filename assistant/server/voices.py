@@ -46,7 +46,7 @@ async def list_voices(
 async def search_like(
     request: Request, access: Reader, audio: Annotated[UploadFile, File()], limit: Limit = 5
 ) -> VoiceList:
-    """The voices that sound most like a clip."""
+    """The voices that are most similar to a clip."""
     sound = await read_audio(request, await audio.read())
     library = get_state(request).assistant.library
     found = await anyio.to_thread.run_sync(library.search_like, sound, len(library))

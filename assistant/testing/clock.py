@@ -10,7 +10,9 @@ import anyio.lowlevel
 
 
 class ManualClock:
-    """A Clock that stands still until `advance`. Sleeping tasks wake in the order of their times."""
+    """A Clock that stands still until `advance`. Sleeping tasks wake in the order
+    of their times.
+    """
 
     def __init__(self, now: float = 0.0) -> None:
         self._now = now

@@ -27,7 +27,9 @@ _NOTHING = 0.1  # a probability that is no sign of speech
 
 
 class GatedDetector:
-    """Returns the probability of speech in each frame of one stream; 0.0 for frames that it skips."""
+    """Returns the probability of speech in each frame of one stream; 0.0 for
+    frames that it skips.
+    """
 
     def __init__(self, network: Silero | None = None) -> None:
         self._network = network or Silero()

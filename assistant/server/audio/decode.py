@@ -1,6 +1,7 @@
-"""Audio that a stranger sent, decoded piece by piece, so that a small file stays a small one.
+"""Decodes untrusted audio block by block, so that a small file can't take much memory.
 
-A FLAC file of 70 kB may hold ten minutes of silence of eight channels at 655 kHz: 12 GB of samples.
+A FLAC file of 70 kB may hold ten minutes of silence with eight channels at 655 kHz: 12 GB of
+samples.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from assistant.audio.samples import Audio, Float32
 from assistant.errors import AudioError
 
 SAMPLES_A_SECOND = 96_000
-"""Of all channels together, for each second that is allowed: 48 kHz stereo at full length."""
+"""Samples of all channels together per allowed second: 48 kHz stereo at full length."""
 MAX_RATE, MIN_RATE = 384_000, 1_000
 _BLOCK = 65_536
 
 
 async def decode_audio(data: bytes, *, max_seconds: float, raw_rate: int | None = None) -> Audio:
-    """Any file that soundfile reads, as mono; with `raw_rate` 16 bit little-endian mono samples.
+    """Decodes any file that soundfile reads to mono; with `raw_rate` 16 bit little-endian mono
+    samples.
 
-    Raises AudioError: not sound, empty, longer than `max_seconds`, or more samples than that
-    length has at the usual rates.
+    Raises AudioError if it is not audio, empty, longer than `max_seconds`, or has more samples than
+    that length has at the usual rates.
     """
     work = (
         partial(_decode, data, max_seconds)

@@ -1,4 +1,4 @@
-"""Audio as clients want it: raw, WAV, MP3, FLAC or Opus; whole, or piece by piece as it is made."""
+"""Encodes audio for clients: raw, WAV, MP3, FLAC or Opus; as a whole file, or as a stream."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _UNKNOWN_SIZE = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A container and its codec; no `container` where the samples stand as they are."""
+    """A container and its codec; `container` is empty for raw samples."""
 
     name: str
     content_type: str
     container: str = ""
     codec: str = ""
     whole: bool = False
-    """Its header holds the length: made whole unless a stream is asked for."""
+    """The header holds the length: sent as a whole file unless a stream is asked for."""
     held: bool = False
     """Readers need the length: a stream of it brings everything at the end."""
 
@@ -65,7 +65,7 @@ class Encoder:
         self._file = _open(form, self._buffer) if form.container else None
 
     def start(self) -> bytes:
-        """What stands before the first sample."""
+        """Returns the bytes before the first sample."""
         return wav_header() if self._form.name == "wav" else b""
 
     def feed(self, samples: Pcm16) -> bytes:
@@ -118,7 +118,7 @@ def _open(form: Format, buffer: io.BytesIO) -> soundfile.SoundFile:
 
 
 def wav_header() -> bytes:
-    """Of a stream: 44 bytes, both sizes unknown."""
+    """Returns the WAV header of a stream: 44 bytes, both sizes unknown."""
     form = struct.pack("<IHHIIHH", 16, 1, 1, OUTPUT_RATE, 2 * OUTPUT_RATE, 2, 16)
     size = struct.pack("<I", _UNKNOWN_SIZE)
     return b"RIFF" + size + b"WAVEfmt " + form + b"data" + size

@@ -1,8 +1,8 @@
-"""Audio from a URL that a stranger named, without becoming his hand in our network.
+"""Fetches audio from an untrusted URL, guarding against SSRF.
 
 A host is resolved once, each of its addresses must be public, and the connection goes to the very
 address that was checked: a name that resolves to something else a moment later (DNS rebinding) has
-no effect. A redirect is a new URL and is checked as one.
+no effect. A redirect is a new URL and is checked like one.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 class FetchLimits:
     max_bytes: int = 32 * 2**20
     timeout_s: float = 10.0
-    """For all of it: names, redirects and the last byte."""
+    """The time for everything, in seconds: name resolution, redirects and the last byte."""
     max_redirects: int = 3
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address is of the open internet, also when it is wrapped into an IPv6 one."""
+    """Returns whether the address is on the public internet, also if it is wrapped
+    in an IPv6 one.
+    """
     if isinstance(address, ipaddress.IPv6Address):
         if address.scope_id:
             return False

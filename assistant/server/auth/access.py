@@ -1,4 +1,4 @@
-"""What the caller of a request may do. The door (door.py) has put it into the request's state."""
+"""The access of a request's caller. The auth middleware puts it into the request's state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Access:
 
     @property
     def owner(self) -> str:
-        """Whose sessions are whose: the id of the key, empty where there are no keys."""
+        """The owner of the caller's sessions: the id of the key, empty if there are no keys."""
         return self.key.id
 
     def check(self, scope: Scope) -> None:
@@ -56,7 +56,7 @@ class AllowedVoices:
         self._access = access
 
     def search(self, text: str, *, language: str = "", limit: int = 5) -> Sequence[VoiceMatch]:
-        """As VoiceSearch; asks for more than `limit`, so that enough are left."""
+        """Searches like VoiceSearch; asks for more than `limit`, so that enough are left."""
         found = self._library.search(text, language=language, limit=1_000)
         return [match for match in found if self._access.may_use_voice(match.voice.id)][:limit]
 
@@ -68,7 +68,7 @@ class AllowedVoices:
 
 
 def access_of(connection: HTTPConnection) -> Access:
-    """What the caller may do; for FastAPI's Depends too."""
+    """Returns the caller's access; for FastAPI's Depends too."""
     access: Access = connection.state.access
     return access
 

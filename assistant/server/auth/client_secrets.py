@@ -1,6 +1,6 @@
-"""Secrets that a client's own server asks for and gives to a browser, which must not see the key.
+"""Client secrets: a client's own server passes one to a browser, which must not see the key.
 
-Only hashes are kept, in memory: after a restart, clients ask for new ones.
+Only hashes are stored, in memory: after a restart, clients ask for new ones.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ MAX_PER_OWNER = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ClientSecret:
-    """`owner`: the id of the key that it was made with. `session`: what its conversations begin
-    with, as /v1/realtime/client_secrets was told.
+    """`owner`: the id of the key that created it. `session`: the configuration that its
+    conversations begin with, from /v1/realtime/client_secrets.
     """
 
     owner: str
@@ -40,7 +40,7 @@ class ClientSecrets:
     def make(
         self, owner: str, ttl_s: float, session: Mapping[str, Any]
     ) -> tuple[str, ClientSecret]:
-        """The secret, which can't be shown again, and what is kept. Raises ApiError 429."""
+        """Returns the secret, which can't be shown again, and its record. Raises ApiError 429."""
         now = self._now()
         self._secrets = {key: one for key, one in self._secrets.items() if one.expires_at > now}
         if Counter(one.owner for one in self._secrets.values())[owner] >= MAX_PER_OWNER:

@@ -98,9 +98,9 @@ def add_key(
     requests_per_minute: int | None = None,
     concurrent_turns: int | None = None,
 ) -> str:
-    """Makes a key, appends it to the file, and gives it: it can't be shown again.
+    """Creates a key, appends it to the file, and returns it: it can't be shown again.
 
-    Raises SettingsError: the file is there and wrong, or can't be written.
+    Raises SettingsError if the file is wrong, or can't be written.
     """
     if not name.isprintable():
         raise SettingsError("the name of a key is one line of plain text")

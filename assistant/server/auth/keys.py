@@ -1,6 +1,6 @@
-"""API keys: who may do what. The file holds a hash of each, never the key itself.
+"""API keys and what they allow. The file holds a hash of each, never the key itself.
 
-A key is `va_ID_SECRET`; the secret has 256 bits from the system's random source, so one SHA-256 of
+A key is `va_ID_SECRET`. The secret has 256 bits from the system's random source, so one SHA-256 of
 it is as good as the slow hashes that guessable passwords need.
 """
 
@@ -18,25 +18,25 @@ from pydantic import BaseModel, ConfigDict, Field
 Scope = Literal[
     "chat", "audio", "realtime", "sessions", "voices", "voices:write", "tools", "metrics"
 ]
-"""What a key may be used for:
+"""The scopes of a key:
 
 - `chat`: /v1/chat/completions, /v1/models, /generate;
 - `audio`: speech, transcriptions, translations;
-- `realtime`: live conversations, and secrets for the browsers that hold them;
-- `sessions`: conversations kept by the server;
+- `realtime`: live conversations, and client secrets for browsers;
+- `sessions`: conversations that the server stores;
 - `voices`: list and search; `voices:write`: upload and delete;
-- `tools`: what tools there are; `metrics`: /metrics.
+- `tools`: the list of tools; `metrics`: /metrics.
 """
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 ORDINARY: tuple[Scope, ...] = ("chat", "audio", "realtime", "sessions", "voices", "tools")
-"""What a key gets that is made without naming its scopes."""
+"""The scopes of a key that is created without naming any."""
 
 _KEY = re.compile(r"va_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
 _NOBODY = hashlib.sha256(b"").hexdigest()
 
 
 class ApiKey(BaseModel):
-    """What the file says of one key. None is no limit."""
+    """One key as in the file. None is no limit."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,7 +51,7 @@ class ApiKey(BaseModel):
 
 
 EVERYBODY = ApiKey(id="", name="everybody", sha256=_NOBODY, scopes=frozenset(SCOPES))
-"""Who asks where no keys are set up."""
+"""The caller if no keys are set up."""
 
 
 class KeyRing:

@@ -1,6 +1,6 @@
-"""The door: whoever asks shows a key, and how often it asks is counted.
+"""The auth middleware: checks API keys and counts requests.
 
-Where no keys are set up, everybody who reaches the port may ask. That is this machine's user, and
+If no keys are set up, everybody who reaches the port may call. That is this machine's user, and
 every web page in this user's browser: so a request must name this machine as its host (a page whose
 name was rebound to 127.0.0.1 does not) and must not come from a page of another origin.
 """
@@ -28,9 +28,11 @@ from assistant.server.http.handlers import answer_error
 OPEN_PATHS = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
 """Need no key: the web page, probes, and what the API looks like."""
 OPEN_FOLDERS = ("/static/", "/twilio/")
-"""Nor does what lies below: files of the web page, and calls, whose signature is checked there."""
+"""Paths below these need no key: files of the web page, and calls, whose signature is checked
+there.
+"""
 SUBPROTOCOL = "openai-insecure-api-key."
-"""A browser can't give a WebSocket a header, and names its key as a subprotocol."""
+"""A browser can't send a header with a WebSocket, and names its key as a subprotocol."""
 
 
 class AuthMiddleware:
@@ -114,7 +116,7 @@ def _token(connection: HTTPConnection) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server bound to `host` is reached from this machine only."""
+    """Returns whether a server that is bound to `host` is reached from this machine only."""
     if host.lower() == "localhost":
         return True
     try:
@@ -139,7 +141,7 @@ def _listed(origin: str, origins: Collection[str]) -> bool:
 
 
 def check_address(settings: ServerSettings) -> None:
-    """Raises SettingsError where strangers could ask without a key, unless that is wanted."""
+    """Raises SettingsError if other machines could call without a key, unless `insecure` is set."""
     if is_loopback(settings.host) or settings.keys is not None or settings.insecure:
         return
     raise SettingsError(

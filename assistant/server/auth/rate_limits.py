@@ -1,4 +1,4 @@
-"""How often, and how much at once, each key may ask."""
+"""Rate limits: how often, and how much at the same time, each key may call."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RateLimits:
 
     @contextmanager
     def turn(self, key: ApiKey) -> Iterator[None]:
-        """Around a turn of the key. Raises ApiError 429 when it has as many as it may."""
+        """Surrounds a turn of the key. Raises ApiError 429 if it has too many turns."""
         limit = key.concurrent_turns
         if limit is not None and self._turns[key.id] >= limit:
             raise too_many(f"this key may have {limit} turns at a time", retry_after_s=1.0)

@@ -1,8 +1,8 @@
-"""One chat completion: a fresh session with the client's history, one turn, and its answer.
+"""One chat completion: a fresh session with the client's history, and one turn.
 
-messages --> History --> Session.respond() --> events --> ChunkWriter, or whole_message
-                ^                                 |
-                +----- TurnCache, by call id <-------+   what the client does not send back
+messages --> ClientHistory --> Session.respond() --> events --> ChunkWriter, or whole_message
+                  ^                                    |
+                  +----- TurnCache, by call id <-------+   what the client does not send back
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Chat:
         return self._session.respond(sampling=sampling, tool_choice=self._body.choice)
 
     async def whole(self, turn: AsyncGenerator[Event, None]) -> Json:
-        """The answer when the turn is over. Raises ApiError."""
+        """Returns the completion when the turn is over. Raises ApiError."""
         async with aclosing(turn):
             answer = await turns.collect(turn)
         expires_at = self._remember(answer.ended)
@@ -94,7 +94,7 @@ class Chat:
         return self._envelope.whole(message, answer.ended, answer.steps)
 
     async def pieces(self, turn: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:
-        """The answer as it is made; a failure is the last piece."""
+        """Yields the completion as it is generated; a failure is the last piece."""
         writer = self._writer()
         yield sse.data(writer.start())
         try:
@@ -129,14 +129,18 @@ class Chat:
         return bool(options and options.include_usage)
 
     def _format(self) -> Format | None:
-        """In a stream raw samples, unless the client names something else."""
+        """Returns the format of the audio: in a stream raw samples, unless the client names another
+        one.
+        """
         if not self._body.speaks:
             return None
         named = self._body.audio.format if self._body.audio else None
         return format_named(named or ("pcm16" if self._body.stream else "wav"), "audio.format")
 
     def _remember(self, ended: TurnEnded) -> int:
-        """For the client's next message. Gives the time at which it is forgotten."""
+        """Stores the turn for the client's next message, and returns the time at
+        which it expires.
+        """
         made = self._session.history[self._before :]
         for call in ended.calls:
             self._recall.keep(call.id, made)

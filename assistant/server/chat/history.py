@@ -1,4 +1,4 @@
-"""From a client's messages to those of a session."""
+"""Reads a client's messages into those of a session."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RAW_FORMATS = ("pcm", "pcm16")
 
 
 class Ears:
-    """What a history reader needs of the world: decoding, and fetching of what a URL names."""
+    """Reads the audio of messages: decodes it, and fetches URLs."""
 
     def __init__(
         self,
@@ -56,14 +56,16 @@ def from_base64(data: str) -> bytes:
 
 @dataclass
 class History:
-    """A conversation as the client tells it. `system_prompt` is None where it gives none."""
+    """A conversation as the client tells it. `system_prompt` is None if there is none."""
 
     system_prompt: str | None = None
     messages: list[Message] = field(default_factory=list)
     waiting: dict[str, ToolCall] = field(default_factory=dict)  # the client's calls, by id
 
     def close_calls(self) -> None:
-        """Before anything but results: a call that the client forgot gets an outcome."""
+        """Closes the calls that the client gave no result for, before anything but a result
+        follows.
+        """
         for call in self.waiting.values():
             text = "The client gave no result."
             self.messages.append(ToolMessage(call, "cancelled", text))
@@ -90,7 +92,7 @@ async def read_history(request: ChatRequest, ears: Ears, find: Find) -> History:
 
 
 def _is_opening(message: ChatMessage) -> bool:
-    """An empty beginning of the answer, that says no more than whether it is to be spoken."""
+    """Returns whether a message is an empty prefix, which only tells whether to speak."""
     has_more = message.tool_calls or message.tts_content or message.audio
     return not has_more and not without_special_tokens(message.text).strip()
 

@@ -1,7 +1,7 @@
-"""POST /v1/chat/completions: the body, in the dialects of OpenAI, vLLM-Omni and StepFun at once.
+"""POST /v1/chat/completions: the request body, in the dialects of OpenAI, vLLM-Omni and StepFun.
 
-Fields that are unknown are ignored, for every client has some of its own; those that would change
-what the answer means, and that can't be done, are refused.
+Unknown fields are ignored, because every client has some of its own; fields that would change the
+meaning of the completion, and are not supported, are refused.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class ResponseFormat(Lenient):
 
 
 class SamplingFields(Lenient):
-    """How the next token is picked; what is not given is as in the server's settings."""
+    """Sampling parameters; those left out are as in the server's settings."""
 
     temperature: float | None = None
     top_p: float | None = None

@@ -24,7 +24,7 @@ def _chat_id() -> str:
 
 @dataclass
 class Envelope:
-    """What stands around every answer, and every piece of one."""
+    """The fields around every completion, and around every chunk."""
 
     model: str
     id: str = field(default_factory=_chat_id)
@@ -82,9 +82,9 @@ def call_json(call: ToolCall) -> Json:
 
 
 def whole_message(result: TurnResult, form: Format | None, audio_id: str, expires_at: int) -> Json:
-    """Text and sound in one message, for some clients look at the first choice only.
+    """Returns text and audio in one message, because some clients read the first choice only.
 
-    `form` is None where no speech was asked for. CPU-bound: encodes the sound.
+    `form` is None if no speech was asked for. CPU-bound: encodes the audio.
     """
     text = without_special_tokens(result.ended.text)
     calls = [call_json(call) for call in result.ended.calls]
@@ -102,13 +102,15 @@ def whole_message(result: TurnResult, form: Format | None, audio_id: str, expire
 
 
 class ChunkWriter:
-    """One answer in pieces, each a delta: the text, the sound, the calls of the client's tools.
+    """Writes one completion in chunks: the text, the audio, the calls of the client's tools.
 
-    A call is sent in one delta, complete: some clients replace arguments instead of joining them.
+    A call is sent complete, in one delta: some clients replace arguments instead of joining them.
     """
 
     def __init__(self, envelope: Envelope, form: Format | None, *, as_transcript: bool) -> None:
-        """`as_transcript`: the text belongs to the sound, as OpenAI has it. Else it is content."""
+        """`as_transcript`: the text is sent as the audio's transcript, as by OpenAI, not as
+        content.
+        """
         self._envelope = envelope
         self._as_transcript = as_transcript
         self._encoder = Encoder(form) if form else None
@@ -129,7 +131,7 @@ class ChunkWriter:
                 yield {**self._envelope.chunk({"content": ""}), "assistant_event": value}
 
     def end(self, ended: TurnEnded, expires_at: int) -> Iterator[Json]:
-        """The rest of text and sound, the calls, and the reason why it is over."""
+        """Yields the rest of text and audio, the calls, and the finish reason."""
         yield from self._text(self._filter.finish())
         if self._encoder and self._audio_begun:
             yield from self._audio(self._encoder.finish())

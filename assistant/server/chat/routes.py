@@ -26,7 +26,7 @@ _STREAM: dict[str, Any] = {"content": sse.DESCRIBED}
 
 @router.post("/chat/completions", responses={200: {"model": ChatCompletion, **_STREAM}})
 async def create_chat_completion(request: Request, body: ChatRequest) -> Response:
-    """One answer to a conversation, in text or in speech, whole or streamed.
+    """Completes a conversation, in text or in speech, whole or streamed.
 
     The server's tools run here and show in `assistant_event` and `assistant_events`. A call of a
     tool that the request brings comes back in `tool_calls`; its result is a message of the next

@@ -1,4 +1,4 @@
-"""What POST /v1/chat/completions answers, for the API's description."""
+"""The response of POST /v1/chat/completions, for the API's description."""
 
 from __future__ import annotations
 

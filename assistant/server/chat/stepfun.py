@@ -1,7 +1,7 @@
-"""Chat completions as StepFun's vLLM client reads them.
+"""Chat completions for StepFun's vLLM client.
 
-Its answer in speech is `tts_content`: text, and the speech tokens of which the client makes the
-sound by itself. Of a stream it cuts six characters from each line and parses the rest.
+Speech is `tts_content`: text, and the speech tokens that the client decodes to audio by itself. The
+client cuts six characters from each line of a stream and parses the rest.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def tts_content(text: str = "", codes: Sequence[int] = ()) -> Json:
 
 
 class ChunkWriter:
-    """One answer in pieces. `content` is in each; `tts_content` and `tool_calls` are never null."""
+    """Writes one completion in chunks. `content` is in each; `tts_content` and `tool_calls` are
+    never null.
+    """
 
     def __init__(self, envelope: Envelope, *, speaks: bool) -> None:
         self._envelope = envelope

@@ -1,8 +1,8 @@
-"""What the server made in earlier turns, found again by the ids that clients send back.
+"""A cache of earlier turns, found by the ids that clients send back.
 
-A client's history holds its own tools' calls and the ids of answers in sound, but neither our
-tools' calls and results nor the ids that the engine generated. With them the engine goes on from
-exactly what was said.
+A client's history holds the calls of its own tools and the ids of spoken completions, but neither
+the server's tool calls and results nor the ids that the engine generated. With them the engine
+continues from exactly what was generated.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class TurnCache:
         self._turns: OrderedDict[str, tuple[float, tuple[Message, ...]]] = OrderedDict()
 
     def keep(self, key: str, messages: Sequence[Message]) -> int:
-        """Gives the time until which it is kept, in seconds since 1970."""
+        """Stores the messages of a turn, and returns when they expire, in seconds
+        since the epoch.
+        """
         expires = self._now() + self._ttl_s
         self._turns[key] = expires, tuple(messages)
         self._turns.move_to_end(key)
@@ -38,6 +40,6 @@ class TurnCache:
         return int(expires)
 
     def find(self, key: str) -> tuple[Message, ...]:
-        """The messages of that turn; none, where it is not known any more."""
+        """Returns the messages of that turn; empty if it is not known (any more)."""
         expires, messages = self._turns.get(key, (0.0, ()))
         return messages if expires > self._now() else ()

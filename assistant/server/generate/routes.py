@@ -47,7 +47,7 @@ class Accepted(BaseModel):
 
 @router.post("", response_class=Response, responses=_SOUND, openapi_extra=schema.BODY)
 async def create_sound(request: Request) -> Response:
-    """Text is read aloud; text with a recording is answered. WAV, 24 kHz mono."""
+    """Reads a text aloud, or responds to a text with a recording. WAV, 24 kHz mono."""
     try:
         body = await _read_body(request)
         sound = await _sound_of(request, body)
@@ -93,7 +93,7 @@ async def start_text(request: Request) -> Started:
 
 @router.get("/stream/{request_id}/audio", response_class=Response, responses=_SOUND)
 async def listen(request: Request, request_id: str) -> Response:
-    """The sound of the text, as it comes; can be opened once."""
+    """Returns the audio of the text as it arrives; can be opened once."""
     stream = _find(request, request_id)
     stream.take()
     return _stream(request, _speak(request, request_id, stream))
@@ -125,7 +125,7 @@ async def add_text(request: Request, request_id: str, text: Annotated[str, Form(
 
 @router.post("/stream/{request_id}/end")
 async def end_text(request: Request, request_id: str) -> Accepted:
-    """No more text will come."""
+    """Ends the text."""
     _find(request, request_id).end()
     return Accepted()
 

@@ -16,8 +16,8 @@ def _none_if_empty(value: Any) -> Any:
 
 
 class GenerateRequest(BaseModel):
-    """`text` alone is read aloud. With `audio`, or `audio_path` on the server's disk, the two are
-    a question, and the answer is spoken. `language` and `speaker` name the voice of the answer.
+    """`text` alone is read aloud. With `audio`, or `audio_path` on the server's disk, both are a
+    question, and the response is spoken. `language` and `speaker` name the voice.
     """
 
     model_config = ConfigDict(extra="ignore", arbitrary_types_allowed=True)
@@ -49,7 +49,7 @@ BODY = {
         },
     }
 }
-"""For the API's description: FastAPI knows one kind of body a route."""
+"""The body in the API's description: FastAPI knows only one kind of body per route."""
 
 
 def parse_json(body: bytes) -> dict[str, Any]:

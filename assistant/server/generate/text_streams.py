@@ -25,7 +25,7 @@ Read = Callable[[str], AsyncGenerator[Event, None]]
 
 
 class TextStream:
-    """One text. Its sound is listened to once."""
+    """One text, which arrives in pieces. Its audio can be opened once."""
 
     def __init__(self, owner: str) -> None:
         self.owner = owner
@@ -53,7 +53,7 @@ class TextStream:
         self._changed.set()
 
     def take(self) -> None:
-        """Raises ApiError: somebody listens already."""
+        """Reserves the audio. Raises ApiError if it is open already."""
         if self._taken:
             raise ApiError("the sound of this text is listened to already", status=409)
         self._taken = True
@@ -85,7 +85,7 @@ class TextStream:
 
 
 class TextStreams:
-    """All texts that are open; the oldest one is given up where there are too many."""
+    """The texts that are open; if there are too many, the oldest one is dropped."""
 
     def __init__(self) -> None:
         self._streams: dict[str, TextStream] = {}
@@ -98,7 +98,7 @@ class TextStreams:
         return stream_id
 
     def get(self, stream_id: str, owner: str) -> TextStream:
-        """Raises ApiError: there is none of that id, of that owner."""
+        """Returns the text. Raises ApiError if this owner has none with that id."""
         found = self._streams.get(stream_id)
         if found is None or found.owner != owner:
             raise ApiError("no such request", status=404)

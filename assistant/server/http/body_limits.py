@@ -17,7 +17,7 @@ from assistant.server.http.errors import ApiError, too_large
 from assistant.server.http.handlers import answer_error
 
 MAX_MARKS = 500_000
-"""Brackets, quotes, commas and colons of one JSON body: a bound of how many values it makes."""
+"""The number of brackets, quotes, commas and colons in a JSON body, which bounds its values."""
 
 _NOT_MARKS = bytes(set(range(256)) - set(b'"[]{},:'))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -73,10 +73,11 @@ class BodyLimitMiddleware:
 
 
 def check_json(body: bytes, max_depth: int) -> None:
-    """Whether a body is safe to parse as JSON; says nothing on whether it is JSON.
+    """Checks that a body is safe to parse as JSON; not that it is valid JSON.
 
-    Raises ApiError: too deep, too many values, or text that no encoding can write (half of a
-    surrogate pair). Works on whole bodies at a time, for one may be mostly sound in base64.
+    Raises ApiError if it is nested too deep, has too many values, or text that no encoding can
+    write (half of a surrogate pair). Works on the whole body at once, because it may be mostly
+    audio in base64.
     """
     marks = body.replace(b"\\\\", b"x").replace(b'\\"', b"x").translate(None, _NOT_MARKS)
     if marks.count(b'"') > MAX_MARKS:

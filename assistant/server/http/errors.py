@@ -35,7 +35,7 @@ class DetailBody(BaseModel):
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorBody, "description": "What is wrong."} for status in ("4XX", "5XX")
 }
-"""For the API's description of what lies under /v1."""
+"""The errors of endpoints under /v1, for the API's description."""
 
 
 class ApiError(RefusedError):
@@ -57,7 +57,7 @@ class ApiError(RefusedError):
         self.headers = dict(headers or {})
 
     def body(self, path: str) -> dict[str, Any]:
-        """In the shape that clients of this path expect."""
+        """Returns the body in the shape that clients of this path expect."""
         if not path.startswith("/v1"):
             return {"detail": self.message}
         kind = "server_error" if self.status >= 500 else "invalid_request_error"

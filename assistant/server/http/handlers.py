@@ -35,9 +35,9 @@ def answer(request: HTTPConnection, error: ApiError) -> Response:
 
 
 async def answer_error(scope: Scope, receive: Receive, send: Send, error: ApiError) -> None:
-    """For middleware, which no handler watches over.
+    """Responds with an error in middleware, outside of the exception handlers.
 
-    A WebSocket that is not accepted is a request still, and is answered as one.
+    A WebSocket that is not accepted yet gets an HTTP response.
     """
     if scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", {}):
         await answer(HTTPConnection(scope), error)(scope, receive, send)
@@ -69,7 +69,9 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def on_defect(request: Request, error: Exception) -> Response:
-    """A defect of ours. Starlette logs the traceback after this; the client sees none of it."""
+    """Responds to a defect of this package. Starlette logs the traceback; the client sees nothing
+    of it.
+    """
     return answer(request, ApiError("The server failed unexpectedly.", status=500))
 
 

@@ -1,7 +1,8 @@
-"""Request ids and the log: each request has an id, which is in its answer and in all of its lines.
+"""Request ids and the request log: each request has an id, which is in its response and its log
+lines.
 
-The log says who asked for which route, with what status and in what time. Of what was said, heard
-or passed to tools it says nothing; nor of query strings, which may hold as much.
+The log holds key, route, status and time. It never holds what was spoken or passed to tools, nor
+query strings, which may hold the same.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class _Answer:
 
 
 class RequestIdFilter(logging.Filter):
-    """Gives each log record the `request_id` of the request that it belongs to."""
+    """Adds to each log record the `request_id` of the request that it belongs to."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = request_id.get()

@@ -18,7 +18,7 @@ DESCRIBED: dict[str, Any] = {
         }
     }
 }
-"""For the API's description: what one event is."""
+"""The schema of one event, for the API's description."""
 DONE = b"data: [DONE]\n\n"
 
 

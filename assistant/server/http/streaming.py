@@ -1,7 +1,7 @@
-"""Answers that are made while they are sent.
+"""Streaming responses, which are generated while they are sent.
 
-A client that goes away, or that takes nothing for too long, ends the work for it; one that reads
-slowly slows it down. Whatever happens, the source is closed before the answer is over.
+A client that disconnects, or reads nothing for too long, ends the work for it; one that reads
+slowly slows it down (back-pressure). In any case the source is closed before the response is over.
 """
 
 from __future__ import annotations

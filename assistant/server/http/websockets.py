@@ -1,19 +1,19 @@
-"""The WebSockets of the server: how many there may be, what waits to be sent, how each one ends.
+"""The WebSockets of the server: their number, their send queues, and how each one ends.
 
-A door (realtime, telephone) takes one like this; ApiError before the accept is an HTTP answer:
+A protocol (realtime, Twilio) uses one like this; an ApiError before the accept is an HTTP response:
 
     async with get_state(websocket).sockets.accept(websocket, owner) as socket:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(work)                          # calls socket.send, then socket.room
             while (text := await socket.receive()) is not None:
-                socket.send(answer)                         # never waits, keeps the order
-                await socket.room(ANSWERS)                  # waits while too much waits to be sent
+                socket.send(reply)                          # never waits, keeps the order
+                await socket.room(ANSWERS)                  # waits while too many messages wait
             tasks.cancel_scope.cancel()
 
-`receive` gives None at the end, whoever brought it about: the client, `socket.close(code, reason)`
-from any task, the limits of [server.sockets], or a client that takes nothing for `stall_s`.
-Leaving the block sends what waits, unless the client is gone, and the code. A server that is about
-to stop sets `sockets.draining`: finish what is being said, then close with GOING_AWAY.
+`receive` returns None at the end, which the client, `socket.close(code, reason)` from any task, the
+limits of [server.sockets], or a client that reads nothing for `stall_s` may bring about. Leaving
+the block sends what waits, unless the client is gone, and the close code. A server that is about to
+stop sets `sockets.draining`: finish the response, then close with GOING_AWAY.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REFUSED, TOO_LARGE, FAILED = 1008, 1009, 1011
 """Close codes of RFC 6455."""
 
 WAITING = 32
-"""Messages that may wait to be sent while more are made: some seconds of sound."""
+"""Messages that may wait to be sent while more are generated: some seconds of audio."""
 ANSWERS = 256
 """The same while more are asked for."""
 
@@ -101,7 +101,7 @@ class Socket:
 
     def __init__(self, websocket: WebSocket, settings: SocketSettings, stall_s: float) -> None:
         self.code = 0
-        """How it ended, or is about to; 0 while it goes on."""
+        """The close code, once the WebSocket is closed or about to be; 0 before."""
         self.closed = anyio.Event()
         self._websocket = websocket
         self._settings = settings
@@ -113,20 +113,22 @@ class Socket:
         self._receiving: anyio.CancelScope | None = None
 
     def send(self, text: str) -> None:
-        """Queues a message; once the socket is closed, forgets it. Callers await `room` often."""
+        """Queues a message; does nothing once the socket is closed. Callers await `room` often."""
         if not self.code:
             self._waiting.append(text)
             self._notify()
 
     async def room(self, limit: int = WAITING) -> None:
-        """Waits while more than `limit` messages wait. Who receives gives a higher one than who
-        makes sound, so that a client that reads slowly is heard all the same.
+        """Waits while more than `limit` messages wait (back-pressure).
+
+        A receiver uses a higher limit than a generator of audio, so that a client that reads slowly
+        is still served.
         """
         while len(self._waiting) > limit and not self.closed.is_set():
             await self._changed.wait()
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """What was queued before is still sent. The first call counts."""
+        """Closes the socket after the queued messages. Only the first call counts."""
         if not self.code:
             self.code, self._reason = code, reason
             if self._receiving is not None:

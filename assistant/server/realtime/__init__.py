@@ -1,6 +1,6 @@
-"""/v1/realtime: live conversations over a WebSocket, in the protocol of OpenAI's Realtime API.
+"""Live conversations over WebSockets, in the protocol of OpenAI's Realtime API.
 
 socket -> Commands -> LiveConversation -> ServerEventWriter -> socket
              |               |
-           Items          Session         kept while a lost client comes back (parking.py)
+           Items          Session         resumable after a lost connection (resumption.py)
 """

@@ -16,7 +16,7 @@ RECENT = 8
 
 @dataclass(eq=False)
 class SpokenQuestion:
-    """What a response is about, if it was spoken: the item and its audio."""
+    """The spoken user turn that a response is about: the item and its audio."""
 
     item: Item
     audio: Audio
@@ -36,7 +36,8 @@ class RunningResponse:
 
 
 class ActiveResponses:
-    """The one place that knows whether a response runs; `changed` tells those who wait for it.
+    """Knows which responses are expected, running and recent; `changed` is notified of every
+    change.
 
     Responses of the live conversation are found by the id that it gave them (`live_id`).
     """
@@ -51,7 +52,7 @@ class ActiveResponses:
 
     @property
     def busy(self) -> bool:
-        """Whether the live conversation generates a response, or is about to."""
+        """True if the live conversation generates a response, or is about to."""
         return bool(self._running or self._expected)
 
     @property

@@ -15,7 +15,7 @@ from assistant.server.http.errors import ApiError
 from assistant.server.realtime.session_config import RATES, AudioFormat
 
 DELTA_S = 0.2
-"""The longest sound of one event: 10 kB of PCM."""
+"""The longest audio of one event, in seconds: 10 kB of PCM."""
 
 _CODECS: dict[str, Codec] = {"audio/pcmu": MU_LAW, "audio/pcma": A_LAW}
 
@@ -44,7 +44,7 @@ class AudioDecoder:
 
 
 class AudioEncoder:
-    """Encodes one response's sound. What goes in is 24 kHz."""
+    """Encodes the audio of one response. Input is 24 kHz."""
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self._codec = _CODECS.get(audio_format.type)
@@ -52,7 +52,7 @@ class AudioEncoder:
         self._resampler = Resampler(OUTPUT_RATE, self._rate)
 
     def encode(self, samples: Pcm16) -> Iterator[str]:
-        """In pieces of at most DELTA_S; there may be none."""
+        """Yields pieces of at most DELTA_S, possibly none."""
         yield from self._pieces(self._resampler.feed(samples))
 
     def finish(self) -> Iterator[str]:

@@ -40,7 +40,7 @@ class AudioClear(_Event):
 
 
 class OutputClear(_Event):
-    """Only of use where the server has a buffer of its own (WebRTC)."""
+    """Accepted and ignored: the server has no output buffer of its own (as WebRTC has)."""
 
     type: Literal["output_audio_buffer.clear"]
 
@@ -73,7 +73,7 @@ class ResponseAudioOutput(Lenient):
 
 
 class ResponseConfig(Lenient):
-    """How one response differs from the session; None is the session's value."""
+    """The differences of one response to the session; None is the session's value."""
 
     instructions: str | None = None
     output_modalities: Modalities | None = None
@@ -87,7 +87,7 @@ class ResponseConfig(Lenient):
 
     @property
     def out_of_band(self) -> bool:
-        """Whether it stays out of the conversation."""
+        """True if the response stays out of the conversation."""
         return self.conversation == "none"
 
 
@@ -102,7 +102,7 @@ class ResponseCancel(_Event):
 
 
 class PlaybackPosition(_Event):
-    """Ours: how much of a response's sound its listener has heard."""
+    """An extension: how much of a response's audio was played."""
 
     type: Literal["assistant.playback.position"]
     response_id: str

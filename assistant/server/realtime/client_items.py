@@ -1,4 +1,4 @@
-"""Items as clients make them, with what they stand for in the history."""
+"""Items that clients create, with their messages in the history."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from assistant.server.realtime.server_events import new_id
 from assistant.server.special_tokens import without_special_tokens
 
 Decode = Callable[[str], Audio]
-"""From base64 in the format of the session's input. Raises ApiError."""
+"""Decodes base64 in the format of the session's input. Raises ApiError."""
 
 _TEXTS = ("input_text", "text", "output_text")
 _SOUNDS = ("input_audio", "audio", "output_audio")

@@ -40,7 +40,7 @@ Json = dict[str, Any]
 MAX_BAD = 20
 """Messages in a row that are no events; after more of them the connection is closed."""
 WIND_DOWN_S = 5.0
-"""How long a connection that ends waits for its last response to be recorded."""
+"""The time that a connection that ends waits for its last response to be recorded, in seconds."""
 
 _EVENTS: TypeAdapter[ClientEvent] = TypeAdapter(ClientEvent)
 

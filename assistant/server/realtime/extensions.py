@@ -64,7 +64,7 @@ def playback_cleared(response_id: str, heard_s: float, text: str) -> Json:
 def latency(
     response_id: str, *, first_audio_s: float | None, tools_s: float, speculated: bool
 ) -> Json:
-    """`first_audio_s`: from the end of the user's speech to the first sound."""
+    """`first_audio_s`: from the end of the user's speech to the first audio, in seconds."""
     return {
         "type": "assistant.latency",
         "response_id": response_id,

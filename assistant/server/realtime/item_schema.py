@@ -1,4 +1,4 @@
-"""/v1/realtime: items of a conversation, as clients make them and as they read them."""
+"""/v1/realtime: items of a conversation, as clients send and receive them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ ClientItem = Annotated[
 
 
 class ItemReference(Lenient):
-    """In the input of a response: an item of the conversation, instead of a new one."""
+    """An item of the conversation in the input of a response, instead of a new one."""
 
     type: Literal["item_reference"]
     id: str

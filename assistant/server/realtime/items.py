@@ -14,20 +14,23 @@ from assistant.server.http.errors import ApiError
 Json = dict[str, Any]
 
 MAX_ITEMS = 2_000
-"""Beyond it the oldest ones are forgotten; the history keeps what they stood for."""
+"""The number of items; beyond it the oldest ones are dropped, while the history keeps their
+messages.
+"""
 MAX_BYTES = 2**28
-"""Of what clients put into one conversation: an hour of speech is 230 MB."""
+"""The bytes that clients may put into one conversation: an hour of speech is 230 MB."""
 RECENT = 16
-"""Items that keep their sound, though its text be known."""
+"""The number of items whose audio is retained although their text is known."""
 ROOT = "root"
-"""What a client says for the place before all items."""
+"""The client's name of the place before all items."""
 
 
 @dataclass(eq=False)
 class Item:
-    """`content`: as clients read it. `messages`: what it stands for in the history.
+    """One item. `content`: as clients read it. `messages`: its messages in the history.
 
-    `live_id`, `audio_s`: of an answer's item, which answer it is, and how much sound was sent.
+    `live_id`, `audio_s`: for an item of a response, the response's id and the seconds of audio
+    sent.
     """
 
     content: Json
@@ -47,7 +50,7 @@ class Item:
 
     @property
     def size(self) -> int:
-        """Bytes, about: of texts, and of sound as the history holds it."""
+        """The approximate size in bytes: of texts, and of audio as the history holds it."""
         parts = [part for m in self.messages if isinstance(m, UserMessage) for part in m.parts]
         sounds = sum(part.samples.nbytes for part in parts if isinstance(part, Audio))
         return sounds + len(str(self.content))
@@ -63,7 +66,7 @@ class Item:
 
     @property
     def by_assistant(self) -> bool:
-        """By the assistant."""
+        """True for an item of the assistant."""
         return self.content.get("role") == "assistant"
 
     def set_transcript(self, transcript: str) -> None:
@@ -75,13 +78,13 @@ class Item:
         )
 
     def forget_audio(self) -> None:
-        """Where the text is known, it stands for the sound."""
+        """Replaces the audio of its messages by their transcript, if it is known."""
         self.messages = tuple(
             without_audio(m) if isinstance(m, UserMessage) else m for m in self.messages
         )
 
     def set_text(self, text: str) -> None:
-        """Of its one part."""
+        """Sets the text of its only part."""
         for part in self.content["content"]:
             part["transcript" if "transcript" in part else "text"] = text
 
@@ -130,9 +133,9 @@ class Items:
         return next((item for item in calls if item.call_id == call_id), None)
 
     def add(self, item: Item, previous_id: str | None = None) -> str | None:
-        """`previous_id`: the item that it follows, ROOT for none; by default the last one.
+        """Adds an item after `previous_id` (ROOT for the start), by default at the end.
 
-        Gives the id that stands before it now. Raises ApiError.
+        Returns the id of the item before it. Raises ApiError if the ids are wrong.
         """
         if item.id in self._by_id:
             message = f"there is an item {item.id!r} already"

@@ -39,19 +39,21 @@ class LiveControl:
 
     @property
     def answers(self) -> bool:
-        """Whether each user turn gets a response by itself."""
+        """True if each user turn gets a response by itself."""
         detection = self._session.config.audio.input.turn_detection
         return bool(detection and detection.answers and not self._session.transcribes)
 
     @property
     def _plain(self) -> bool:
-        """Whether responses need no options of their own, so that they can be speculated."""
+        """True if responses need no options of their own, so that they can be speculated."""
         config = self._session.config
         return config.tool_choice == "auto" and config.max_output_tokens == "inf"
 
     @property
     def answers_here(self) -> bool:
-        """Whether `respond` has to be called after a user turn: `live` doesn't respond itself."""
+        """True if `respond` has to be called after a user turn, because `live` does not respond
+        itself.
+        """
         return self.answers and not self._plain
 
     def announce(self, kind: str) -> None:

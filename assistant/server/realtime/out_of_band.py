@@ -60,7 +60,7 @@ class OutOfBandResponses:
 
     @property
     def busy(self) -> bool:
-        """Whether any of them runs."""
+        """True if any of them runs."""
         return bool(self._running)
 
     def start(self, options: ResponseOptions, messages: Sequence[Message] | None = None) -> None:
@@ -120,7 +120,7 @@ class OutOfBandResponses:
         self._responses.changed.notify()
 
     async def _edited(self) -> None:
-        """Waits for the changes that were asked for so far, unless they wait for a turn to end."""
+        """Waits for the changes that were asked for before, unless they wait for a turn to end."""
         if not self._responses.busy:
             done = anyio.Event()
             self._live.edit(done.set)

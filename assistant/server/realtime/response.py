@@ -1,11 +1,12 @@
-"""One response, as its client is told of it.
+"""Writes the server events of one response.
 
 response.created
-  output_item.added  item.added  content_part.added          with the first word or sound
+  output_item.added  item.added  content_part.added          with the first word or audio
   (transcript delta | audio delta)*
   audio.done  transcript.done  content_part.done  item.done  output_item.done
-  (output_item.added  item.added  arguments.delta  arguments.done  item.done  output_item.done)*
-response.done                                                calls of the client's tools, above
+  (output_item.added  item.added  arguments.delta  arguments.done  item.done
+   output_item.done)*                                        calls of the client's tools
+response.done
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _REASONS = {"interrupted": "turn_detected", "cancelled": "client_cancelled"}
 
 
 class ResponseWriter:
-    """`items`: of the conversation; None for a response apart from it. `voice`: its id."""
+    """`items`: of the conversation; None for an out-of-band response. `voice`: its id."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class ResponseWriter:
         self.id = new_id("resp")
         self.live_id = live_id
         self.item: Item | None = None
-        """What is said."""
+        """The item of its text and audio."""
         self.problem = ""
         """Why it failed, for people."""
         self._emit = emit
@@ -86,7 +87,7 @@ class ResponseWriter:
             self._emit(wire.content("output_audio.delta", self.id, item.id, delta=delta))
 
     def _message(self) -> Item:
-        """What is being said, begun where nothing was yet."""
+        """Returns the item of its text and audio, which is begun if it is not there yet."""
         if self.item is None:
             shown = shapes.message(new_id("item"), "assistant", [], "in_progress")
             self.item = self._begin(shown)

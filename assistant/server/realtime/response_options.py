@@ -1,4 +1,4 @@
-"""What a response is to be: the session's values, and what response.create says instead."""
+"""The options of one response: the session's values, overridden by response.create."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from assistant.turn.options import TurnOptions
 
 @dataclass(frozen=True)
 class ResponseOptions:
-    """`instructions`, `tools` and `voice` are None where the session's hold."""
+    """`instructions`, `tools` and `voice` are None if the session's apply."""
 
     speaks: bool
     format: AudioFormat

@@ -1,4 +1,4 @@
-"""Conversations whose connection was lost, kept in memory for whoever comes back in time."""
+"""Resumption: conversations whose connection was lost, in memory until their clients come back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TAKE_OVER_S = 10.0
 
 @dataclass(eq=False)
 class _Held:
-    """One that a connection holds. `let_go`: makes that connection end."""
+    """A conversation that a connection uses. `let_go` ends that connection."""
 
     owner: str
     let_go: Callable[[], None]
@@ -44,7 +44,7 @@ class ResumableSessions:
 
     @contextmanager
     def held(self, conversation: RealtimeSession, let_go: Callable[[], None]) -> Iterator[None]:
-        """Around a connection. `let_go` is called when its client comes by another one."""
+        """Surrounds a connection. `let_go` is called if its client comes back over another one."""
         mine = self._held[conversation.id] = _Held(conversation.owner, let_go)
         try:
             yield
@@ -63,14 +63,17 @@ class ResumableSessions:
         self._changed.notify()
 
     def _forget_one(self) -> None:
-        """The oldest one of the owner who has the most: nobody drives out everybody else's."""
+        """Drops the oldest conversation of the key with the most: no key can push out the
+        others'.
+        """
         most, _ = Counter(kept.owner for kept, _ in self._kept.values()).most_common(1)[0]
         oldest = next(key for key, (kept, _) in self._kept.items() if kept.owner == most)
         del self._kept[oldest]
 
     async def take(self, session_id: str, owner: str) -> RealtimeSession | None:
-        """The conversation, which is the caller's from now on; None where there is none of this
-        owner. One that a connection still holds, perhaps a dead one, is taken from it.
+        """Takes a conversation out, for its owner; None if this owner has none with that id.
+
+        One that a connection still uses, perhaps a dead one, is taken from it.
         """
         held = self._held.get(session_id)
         if held is not None and held.owner == owner:

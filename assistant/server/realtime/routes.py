@@ -23,9 +23,9 @@ router = APIRouter(
 
 SUBPROTOCOL = "realtime"
 MAX_SESSION_BYTES = 2**18
-"""Of what a secret's conversations begin with: it stays in memory."""
+"""The size of the configuration in a client secret, in bytes: it stays in memory."""
 TAKEN_OVER = 4001
-"""The code of a connection whose client has come by another one."""
+"""The close code of a connection whose client came back over another one."""
 
 
 @router.post("/realtime/client_secrets", responses={200: {"model": SecretAnswer}})

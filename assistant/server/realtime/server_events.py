@@ -154,7 +154,7 @@ def part(text: str, *, speaks: bool) -> Json:
 
 
 def arguments(kind: str, response_id: str, output_index: int, item: Json, **values: Any) -> Json:
-    """Of a function call; `kind`: delta or done."""
+    """Returns the event of a function call's arguments; `kind`: delta or done."""
     return {
         "type": f"response.function_call_arguments.{kind}",
         "response_id": response_id,

@@ -1,6 +1,6 @@
-"""One conversation as its door knows it: the session, what it was told, and its items.
+"""One realtime session: the core session, its configuration, and its items.
 
-It outlives a connection: whoever comes back in time goes on with it.
+It outlives a connection: a client that comes back in time resumes it.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ class RealtimeSession:
         self._values = dict(values)
         self._prompt = self.session.system_prompt
         self.voice = self.session.voice
-        """In which the next answer is spoken, as far as is known."""
+        """The voice of the next response, as far as it is known."""
         self._new_voice: Voice | None = None
         self._take_voice(None)
 
     @property
     def public_id(self) -> str:
-        """In responses; nobody can resume by it."""
+        """The id in responses; it can't be used to resume."""
         return f"conv_{self.session.id}"
 
     @property
     def transcribes(self) -> bool:
-        """Whether it only listens."""
+        """True for a session that only transcribes."""
         return self.config.type == "transcription"
 
     def update(self, changes: Mapping[str, Any]) -> None:
@@ -66,7 +66,9 @@ class RealtimeSession:
         self._take_voice(before)
 
     def _take_voice(self, before: SessionConfig | None) -> None:
-        """Where the client asks for another one than before: a tool may have changed it since."""
+        """Switches the voice if the client asks for another one than before: a tool may have
+        changed it since.
+        """
         asked = self.config.audio.output.voice
         if asked is not None and (before is None or asked != before.audio.output.voice):
             self.voice = self._new_voice = self.voice_named(asked)
@@ -108,7 +110,7 @@ class RealtimeSession:
         return settings
 
     def to_json(self, expires_at: int) -> Json:
-        """As clients read it."""
+        """Returns the session in the form of the protocol."""
         detection = turn_detection.detection_to_json(
             self.config.audio.input.turn_detection, self._settings.live
         )

@@ -1,7 +1,7 @@
-"""/v1/realtime: a session as clients set it and as they read it, and how an update goes into it.
+"""The session of the Realtime API: its models, and how an update is merged into it.
 
-An update is partial, at every depth: what is left out keeps its value, and null clears where null
-has a meaning. Fields that are unknown, or for things that the server has not, are ignored.
+An update is partial at every depth: fields that are left out stay, and null clears a field if null
+has a meaning. Fields that are unknown, or not supported, are ignored.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Transcription(Lenient):
 
 
 class NoiseReduction(Lenient):
-    """Kept and shown; it changes nothing."""
+    """Stored and sent back; it changes nothing."""
 
     type: Literal["near_field", "far_field"] | None = None
 
@@ -46,7 +46,7 @@ class NoiseReduction(Lenient):
 
 
 class TurnDetection(Lenient):
-    """Who says when a turn is over. The figures are None where the server's settings hold."""
+    """Turn detection. Values are None if the server's settings apply."""
 
     type: Literal["server_vad", "semantic_vad"] = "server_vad"
     threshold: float | None = Field(default=None, ge=0.0, le=1.0)
@@ -117,12 +117,12 @@ MaxTokens = Annotated[int, Field(ge=1)] | Literal["inf"]
 
 
 def choice_of(choice: ToolChoice) -> str:
-    """As Session.ask takes it."""
+    """Returns the choice in the form of `Session.ask`."""
     return choice.name if isinstance(choice, NamedFunction) else choice
 
 
 class SessionConfig(Lenient):
-    """What a conversation was told. `instructions`: empty where the server's own hold."""
+    """The configuration of a session. `instructions`: empty if the server's own apply."""
 
     type: Literal["realtime", "transcription"] = "realtime"
     model: str = ""

@@ -1,7 +1,7 @@
-"""What users said, as text, where the client asked for it.
+"""Transcripts of user turns, if the client asked for them.
 
-The engine's own transcript is taken where it makes one while it answers. Where it does not, or
-nobody answers, the sound is written down in a session of its own, one after another.
+The engine's own transcript is used if it makes one while it responds. Otherwise, or without a
+response, the audio is transcribed in a session of its own, one after another.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ logger = logging.getLogger(__name__)
 MAX_WAITING_S = 600.0
 """Audio that waits to be written down; a further recording fails."""
 GRACE_S = 0.25
-"""For a client that commits, and asks for the answer next."""
+"""How long to wait for a client that commits and then asks for the response, in seconds."""
 
 
 class Transcripts:
-    """Of one connection. `emit`: sends an event."""
+    """The transcripts of one connection. `emit` sends an event."""
 
     def __init__(
         self,
@@ -52,12 +52,14 @@ class Transcripts:
 
     @property
     def _wanted(self) -> bool:
-        """A session that only listens writes down what came before it was told how, too."""
+        """True if transcripts are wanted. A transcription session transcribes also what came before
+        it was configured.
+        """
         asked = self._conversation.config.audio.input.transcription is not None
         return asked or self._conversation.transcribes
 
     def user_turn(self, item: Item, sound: Audio, *, answered: bool) -> None:
-        """The user has said something. `answered`: an answer follows by itself."""
+        """Handles a user turn. `answered`: a response follows by itself."""
         self._response_started = anyio.Event()
         if self._wanted and not answered:
             grace_s = 0.0 if self._conversation.transcribes else GRACE_S
@@ -67,7 +69,7 @@ class Transcripts:
         self._response_started.set()
 
     def by_engine(self, item: Item, text: str, seconds: float) -> None:
-        """By the engine, while it answers."""
+        """Sends the transcript that the engine made while it responds."""
         if not item.transcribing:
             item.transcribing = True
             text = without_special_tokens(text).strip()
@@ -77,7 +79,7 @@ class Transcripts:
                 self._emit(wire.transcription_completed(item.id, text, seconds))
 
     def by_us(self, item: Item, sound: Audio) -> None:
-        """The answer is on its way, and the engine made no text of the question."""
+        """Transcribes the user turn, because the engine responds without a transcript of it."""
         if self._wanted and not item.transcribing:
             self._start(item, sound)
 

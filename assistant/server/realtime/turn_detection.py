@@ -1,7 +1,7 @@
-"""From `turn_detection`, as clients set it, to the settings of a live conversation.
+"""Maps a client's `turn_detection` to the settings of a live conversation.
 
-A client that names a silence gets that one, as it does of OpenAI. Otherwise the server's two hold,
-the short one for sentences that are complete; `eagerness` makes both longer or shorter.
+A client that names a silence gets that one, as from OpenAI. Otherwise the server's two silences
+apply, the short one after complete sentences; `eagerness` scales both.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _server_vad(detection: TurnDetection) -> dict[str, Any]:
 def detection_to_json(
     detection: TurnDetection | None, server: LiveSettings
 ) -> dict[str, Any] | None:
-    """With the figures that hold."""
+    """Returns the turn detection with the values that apply."""
     if detection is None:
         return None
     answers = {

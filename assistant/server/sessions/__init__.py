@@ -1,7 +1,7 @@
-"""Conversations that the server keeps.
+"""Conversations that the server stores: /v1/sessions.
 
-keeper.py       which are in memory, and whose they are
-kept.py         one conversation: its turns, one at a time, each saved when it ends
-store.py        what a store must do       sqlite.py    the one that comes with the project
-serialize.py    messages as JSON and FLAC
+manager        the sessions in memory, and their owners
+live_session   one conversation: its turns, one at a time, each stored when it ends
+store          the protocol of a store           sqlite   the store that is included
+serialize      messages as JSON and FLAC
 """

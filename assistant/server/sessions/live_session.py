@@ -1,7 +1,7 @@
-"""One conversation that is kept: its turns, one at a time, each stored when it ends.
+"""One stored conversation in memory: its turns, one at a time, each stored when it ends.
 
-A turn runs in a task of the server, not of the request: whoever asked reads its events from a
-queue. So it can be stopped and stored whatever the reader does.
+A turn runs in a task of the server, not of the request: the request reads its events from a queue.
+So the turn can be stopped and stored whatever the reader does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Append = Callable[[SessionRecord, int, list[StoredMessage]], Awaitable[None]]
 
 
 class DetachedTurn:
-    """A turn that runs; `read` gives its events, once."""
+    """A turn that runs apart from its request; `read` yields its events, once."""
 
     def __init__(self, session: Session) -> None:
         self.over = anyio.Event()
@@ -89,7 +89,7 @@ class DetachedTurn:
         await self.over.wait()
 
     async def read(self) -> Events:
-        """The events. Raises what kept the turn from running; closing it stops the turn."""
+        """Yields the events. Raises what kept the turn from running; closing it stops the turn."""
         try:
             while (event := await self._queue.get()) is not None:
                 yield event

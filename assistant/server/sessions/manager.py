@@ -176,9 +176,9 @@ class SessionManager:
         *,
         interrupt: bool,
     ) -> Events:
-        """Begins a turn, whose events are those of `start(session)`; gives them.
+        """Begins a turn and returns its events, which are those of `start(session)`.
 
-        While another one runs: raises ApiError 409, or stops it first where `interrupt` says so.
+        If another one runs, it is stopped first with `interrupt`; otherwise raises ApiError 409.
         """
         while (kept := await self.find(access, session_id)).turn is not None:
             if not interrupt:

@@ -1,4 +1,4 @@
-"""/v1/sessions: conversations that the server keeps."""
+"""/v1/sessions: conversations that the server stores."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Caller = Annotated[Access, Depends(require("sessions"))]
 
 @router.post("", status_code=201)
 async def create(request: Request, access: Caller, new: NewSession) -> SessionInfo:
-    """Begins a conversation. It belongs to the key that made it."""
+    """Begins a conversation, which belongs to the key that asks."""
     assistant = get_state(request).assistant
     settings = assistant.settings
     tools = _tools(assistant, access, new.tools)
@@ -88,7 +88,7 @@ async def get(request: Request, access: Caller, session_id: str) -> SessionInfo:
 
 @router.get("/{session_id}/history")
 async def history(request: Request, access: Caller, session_id: str) -> History:
-    """What was said, and which tools ran, without the sounds."""
+    """The messages, with the tools that ran, without audio."""
     kept = await get_state(request).get(SessionManager).find(access, session_id)
     return History(data=[to_public(message) for message in kept.session.history])
 
@@ -116,7 +116,7 @@ async def cancel(request: Request, access: Caller, session_id: str) -> Response:
     responses={200: {"content": {"text/event-stream": {}}}},
 )
 async def turn(request: Request, access: Caller, session_id: str) -> Any:
-    """The user says something; the answer comes as server-sent events while it is made.
+    """Takes a user turn; the response comes as server-sent events while it is generated.
 
     Events are those of `assistant ask --json-audio`, named by their type; samples are base64 of
     little-endian int16, 24 kHz mono.

@@ -25,18 +25,18 @@ from assistant.server.sessions.store import SessionRecord
 
 
 class NewSession(BaseModel):
-    """What is not given is as in the server's settings."""
+    """A new conversation; fields left out are as in the server's settings."""
 
     system_prompt: str | None = Field(default=None, max_length=50_000)
     voice: str | None = Field(default=None, max_length=200)
     language: str | None = Field(default=None, max_length=35)
-    """BCP 47 tag of the answers."""
+    """BCP 47 tag of the language to respond in."""
     tools: list[str] | None = Field(default=None, max_length=500)
     """Only these tools; none in an empty list."""
     speak: bool = True
-    """False: the answers are text only."""
+    """False for responses in text only."""
     metadata: dict[str, str] = Field(default={}, max_length=16)
-    """Kept with the session and given back, such as a customer's number."""
+    """Stored with the session and returned, such as a customer's number."""
 
 
 class SessionInfo(BaseModel):
@@ -81,16 +81,16 @@ class History(BaseModel):
 
 
 class AudioInput(BaseModel):
-    """Base64 of a sound file (any that soundfile reads), or with `pcm16` of raw samples."""
+    """Base64 of an audio file (any that soundfile reads), or of raw samples with `pcm16`."""
 
     data: str
     format: str = "wav"
     sample_rate: int = Field(default=24_000, ge=8_000, le=192_000)
-    """Of `pcm16` (little-endian, mono); a file knows its own."""
+    """Sample rate of `pcm16` (little-endian, mono), in Hz; a file has its own."""
 
 
 class TurnRequest(BaseModel):
-    """What the user says: a text, a sound, or both."""
+    """The user turn: a text, audio, or both."""
 
     text: str | None = None
     audio: AudioInput | None = None
@@ -98,7 +98,7 @@ class TurnRequest(BaseModel):
         default=None, description="data:, http: or https: URL of a sound file"
     )
     stream: bool = True
-    """False: one answer at the end instead of events."""
+    """False for one response at the end instead of events."""
     interrupt: bool = False
     """Stops a turn of this session that is still running; otherwise that is a 409."""
 
@@ -114,7 +114,7 @@ class ToolCallInfo(BaseModel):
 
 
 class TurnAnswer(BaseModel):
-    """A whole turn. `audio` is base64 of WAV, 24 kHz mono; null where nothing was said."""
+    """A whole turn. `audio` is base64 of WAV, 24 kHz mono; null if nothing was spoken."""
 
     id: str = ""
     object: Literal["session.turn"] = "session.turn"

@@ -1,8 +1,8 @@
-"""Messages as JSON, and the sounds in them as FLAC.
+"""Messages as JSON, and their audio as FLAC.
 
-FLAC at 16 kHz and 16 bit is exact for what the models hear, at about half of WAV's size. Where a
-transcript stands for a recording, the recording is left out by default: it is a hundred times
-larger, and it is somebody's voice. A recording that was left out comes back as its transcript.
+FLAC at 16 kHz and 16 bit is exact for the models, at about half of WAV's size. If a recording has a
+transcript, the recording is not stored by default: it is a hundred times larger, and it is
+somebody's voice. A recording that was not stored is loaded as its transcript.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from assistant.messages import (
 )
 
 Keep = Literal["all", "untranscribed", "none"]
-"""Which recordings are stored."""
+"""The recordings that are stored."""
 
 STORED_RATE = 16_000
 NOT_KEPT = "(a recording that was not kept)"
 
 
 def encode(message: Message, keep: Keep) -> tuple[dict[str, Any], tuple[bytes, ...]]:
-    """The message as JSON values, and its sounds as FLAC files, to which the JSON refers."""
+    """Returns the message as JSON values, and its audio as FLAC files, to which the JSON refers."""
     match message:
         case SystemMessage():
             return {"role": "system", "text": message.text}, ()
@@ -107,7 +107,7 @@ def from_flac(data: bytes) -> Audio:
 
 
 def to_public(message: Message) -> dict[str, Any]:
-    """As callers read it in a history: no sound and no token ids."""
+    """Returns the message for callers: without audio and token ids."""
     if isinstance(message, UserMessage):
         seconds = sum(part.seconds for part in message.parts if isinstance(part, Audio))
         return {"role": "user", "text": message.text, "audio_seconds": round(seconds, 3)}

@@ -1,4 +1,6 @@
-"""What a store of sessions must do. Its calls block, and come from several threads."""
+"""The protocol of a session store, an extension point. Its calls block, and come from several
+threads.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ class StoredMessage:
 
 
 class StoreError(RefusedError):
-    """The store can't do it; `full` where there is no more room."""
+    """The store failed; `full` tells that it has no more space."""
 
     def __init__(self, message: str, *, full: bool = False) -> None:
         super().__init__(message)

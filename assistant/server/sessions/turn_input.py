@@ -1,4 +1,4 @@
-"""What the user says in a turn of a session, from JSON or from a form with a file."""
+"""The user turn of a session, from JSON or from a form with a file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ class TurnInput:
 
 
 async def read_turn(request: Request) -> TurnInput:
-    """Raises ApiError, RequestValidationError: the body; AudioError: the sound in it."""
+    """Reads the user turn. Raises ApiError or RequestValidationError for the body, AudioError for
+    its audio.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
         return await _from_form(request)

@@ -31,10 +31,10 @@ _SOUND = {form.content_type: _BINARY for form in FORMATS.values()}
     responses={200: {"content": {**_SOUND, **sse.DESCRIBED}}},
 )
 async def create_speech(request: Request, body: SpeechRequest) -> Response:
-    """The text, read aloud, 24 kHz mono.
+    """Reads a text aloud, 24 kHz mono.
 
-    PCM, MP3 and Opus are sent as they are made; WAV and FLAC when they are whole, unless `stream`
-    or `stream_format` asks for a stream. `instructions` stand where the system prompt does.
+    PCM, MP3 and Opus are streamed; WAV and FLAC are sent as whole files, unless `stream` or
+    `stream_format` asks for a stream. `instructions` replace the system prompt.
     """
     body.check()
     form = body.format

@@ -35,7 +35,9 @@ class SpeechRequest(Lenient):
 
     @property
     def streams(self) -> bool:
-        """Formats whose header holds the length are streamed only when that is asked for."""
+        """True if the file is streamed; formats with the length in their header only if a stream is
+        asked for.
+        """
         return bool(self.stream or self.stream_format or not self.format.whole)
 
     def check(self) -> None:

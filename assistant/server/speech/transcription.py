@@ -1,4 +1,4 @@
-"""What POST /v1/audio/transcriptions and /translations answer."""
+"""The responses of POST /v1/audio/transcriptions and /translations."""
 
 from __future__ import annotations
 

@@ -56,13 +56,13 @@ AllFields = Annotated[Fields, Depends(read_fields)]
 
 @router.post("/transcriptions", responses={200: {"model": Transcription, "content": _TEXTS}})
 async def create_transcription(request: Request, file: UploadFile, fields: AllFields) -> Response:
-    """What is said in the sound. `stream`: as server-sent events."""
+    """Transcribes audio. `stream`: as server-sent events."""
     return await _write_down(request, file, fields, "transcribe")
 
 
 @router.post("/translations", responses={200: {"model": Transcription, "content": _TEXTS}})
 async def create_translation(request: Request, file: UploadFile, fields: AllFields) -> Response:
-    """What is said in the sound, in English or the language of the field."""
+    """Translates speech to text, in English or the language of the field."""
     return await _write_down(request, file, fields, "translate")
 
 

@@ -1,7 +1,7 @@
-"""Calls by telephone, through Twilio Media Streams.
+"""Telephone calls, through Twilio Media Streams.
 
-    POST /twilio/voice    "somebody calls": answered with the address of the socket and a token
-    WS   /twilio/media    the call itself, which shows the token
+    POST /twilio/voice    Twilio announces a call, and gets the WebSocket's address and a token
+    WS   /twilio/media    the call itself, which presents the token
 
-Wire facts are in frames.py; a call is in call.py.
+The messages are in frames.py; a call is in call.py.
 """

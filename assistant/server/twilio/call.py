@@ -1,12 +1,12 @@
 """One telephone call.
 
-    media, dtmf --> InboundAudio --> live.hear, live.say
+    media, dtmf --> InboundAudio --> live.push_audio, live.say
                                         |
     media, mark, clear <-- Playout <-- live events
 
-The caller hears the greeting at once. Speech over an answer silences it, and it goes on when the
-speech was none to speak of. The call ends when the caller hangs up, when the model calls `hang_up`
-(its goodbye is played to the end), or when the server can't go on with it.
+The greeting plays at once. Speech over a response pauses it, and it resumes if the speech was too
+short. The call ends when the caller hangs up, when the model calls `hang_up` (its goodbye is played
+to the end), or when the server can't continue it.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ from assistant.turn.truncation import first_words
 logger = logging.getLogger(__name__)
 
 OWN = ""
-"""Stands for the id of an answer where the sound is the call's own: greeting, farewell, apology."""
+"""The response id of audio that is the call's own: greeting, farewell, apology."""
 PHRASE_S = 5.0
-"""How long a phrase may take to be rendered before it is left out."""
+"""How long rendering a phrase may take before it is left out, in seconds."""
 
 
 class Line(Protocol):
@@ -63,9 +63,9 @@ class Line(Protocol):
 
 
 class Call:
-    """From the start message on.
+    """A call, from its start message on.
 
-    `late` is told how late each frame was sent, `seen` of each event.
+    `late` is called with how late each frame was sent, in seconds; `seen` with each event.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Call:
         self.playout = Playout(line, Wire(start.stream_sid), clock, late)
         self.digits = Digits(clock, settings.digits_pause_s, live.say)
         self.ended_by = ""
-        """Who or what ended the call, for the figures."""
+        """The party or reason that ended the call, for the metrics."""
         self._call_sid = start.start.call_sid
         self._seen = seen
         self._line = line
@@ -102,7 +102,7 @@ class Call:
         return self._leaving or self._last_answer
 
     async def run(self) -> None:
-        """Until the conversation is closed; inside its `async with`."""
+        """Runs until the conversation is closed; inside its `async with`."""
         async with anyio.create_task_group() as self._tasks:
             self._tasks.start_soon(self.playout.run)
             self._tasks.start_soon(self.digits.run)
@@ -126,7 +126,7 @@ class Call:
             self._tasks.start_soon(self._speak, self._settings.greeting)
 
     async def _speak(self, text: str) -> None:
-        """A phrase, in the voice of the moment; nothing where it can't be made in time."""
+        """Plays a phrase in the current voice; nothing if it can't be rendered in time."""
         with anyio.move_on_after(PHRASE_S), suppress(AssistantError):  # logged where it failed
             session = self._session
             samples = await self._phrases.audio(text, session.voice, session.language)
@@ -157,7 +157,7 @@ class Call:
             logger.warning("An answer is too long for a call, and is cut")
 
     def _cut_greeting(self) -> None:
-        """The caller has spoken: what was not heard of the greeting by now never will be."""
+        """Cuts the greeting to what was played of it: the caller has spoken."""
         greeting, self._greeting = self._greeting, None
         share = self.playout.share(OWN)
         if share < 1.0:

@@ -1,7 +1,7 @@
 """The messages of Twilio Media Streams: JSON texts with an `event`; numbers in them are strings.
 
-From Twilio: connected, start, then media (20 ms each), dtmf and mark, and stop at the end.
-To Twilio: media, mark (comes back once the sound before it has played, or was cleared), clear.
+From Twilio: connected, start, then media (20 ms each), dtmf and mark, and stop at the end. To
+Twilio: media, mark (comes back once the audio before it has played, or was cleared), clear.
 """
 
 from __future__ import annotations
@@ -112,9 +112,9 @@ class FrameError(RefusedError):
 
 
 def parse(text: str) -> Frame | None:
-    """The message; None for one that needs no answer (connected, and whatever Twilio adds one day).
+    """Returns the message; None for one that can be ignored (connected, and future ones).
 
-    Raises FrameError.
+    Raises FrameError if it is malformed.
     """
     try:
         return _FRAME.validate_json(text)
@@ -125,7 +125,7 @@ def parse(text: str) -> Frame | None:
 
 
 class Wire:
-    """What is sent to one stream. Made once a call: its id is in every message."""
+    """Formats the messages to one stream, whose id is in each of them."""
 
     def __init__(self, stream_sid: str) -> None:
         sid = json.dumps(stream_sid)

@@ -1,4 +1,4 @@
-"""How the assistant ends a call: a tool for the model, and the request to Twilio."""
+"""Hanging up: the model's tool, and the request to Twilio."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HANG_UP = ToolSchema(
 side effect `once` does: it is called once the question is certain, and nothing cuts it short."""
 
 RESULT = "The call ends after this. Goodbye."
-"""What the model reads, and may say."""
+"""The result that the model reads, and may repeat."""
 
 _CALL_SID = re.compile("CA[0-9a-f]{32}")
 _ENDED_ALREADY = 404
@@ -37,8 +37,9 @@ _TIMEOUT_S = 5.0
 
 
 async def hang_up(call_sid: str, settings: TwilioSettings) -> None:
-    """Has Twilio end the call, where the account is known. Never raises: the socket is closed in
-    any case, after which Twilio has nothing more to do for the call.
+    """Lets Twilio end the call, if the account is known.
+
+    Never raises: the socket is closed in any case, after which Twilio ends the call.
     """
     token = settings.auth_token.get_secret_value()
     if not (settings.account_sid and token and _CALL_SID.fullmatch(call_sid)):

@@ -1,4 +1,4 @@
-"""What comes from Twilio in a call, and whatever a stranger may send instead."""
+"""The messages from Twilio in a call, and whatever else may arrive instead."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from assistant.server.twilio.frames import (
 )
 
 START_S = 10.0
-"""How long a socket may say nothing of a call."""
+"""How long a socket may wait with its start message, in seconds."""
 AHEAD_S = 20.0
-"""Audio may be so far ahead of time; then nothing is read for a second."""
+"""How far audio may be ahead of time, in seconds; beyond it, nothing is read for a second."""
 
 
 async def next_frame(line: Line) -> Frame | None:
@@ -48,7 +48,7 @@ async def next_frame(line: Line) -> Frame | None:
 
 
 async def first_start(line: Line, clock: Clock) -> Start | None:
-    """The message with which a call begins; None where another one comes, or none in time."""
+    """Returns the message that begins a call; None if another one comes, or none in time."""
 
     async def expire() -> None:
         await clock.sleep_until(until)
@@ -79,7 +79,7 @@ class InboundAudio:
         self._packets = JitterBuffer(FRAME_SAMPLES)
 
     async def run(self) -> None:
-        """Until the line is closed, or the call is over."""
+        """Reads until the socket is closed, or the call is over."""
         while (frame := await next_frame(self._line)) is not None:
             try:
                 over = self._take(frame)
@@ -91,7 +91,7 @@ class InboundAudio:
             await self._wait_for_time()
 
     def _take(self, frame: Frame) -> bool:
-        """Whether the call is over. Raises FrameError."""
+        """Handles a message and returns whether the call is over. Raises FrameError."""
         if isinstance(frame, Start):
             raise FrameError("a call has one start message")
         if frame.stream_sid != self._stream_sid:

@@ -14,7 +14,7 @@ MOST = 1_000
 
 @dataclass(frozen=True, slots=True)
 class PendingCall:
-    """What the webhook said of a call."""
+    """A call as the webhook announced it."""
 
     call_sid: str
     until: float
@@ -43,7 +43,7 @@ class PendingCalls:
         return token
 
     def take(self, token: str, call_sid: str) -> bool:
-        """Whether the token is that of this call; it is of no use afterwards, either way."""
+        """Returns whether the token is that of this call; the token is void afterwards."""
         self._forget_old()
         call = self._calls.pop(token, None)
         given = call_sid.encode("utf-8", "replace")

@@ -1,8 +1,8 @@
-"""The assistant's sound on its way to a caller, and how much of it has been heard.
+"""Playout: the audio on its way to a caller, and how much of it was played.
 
 24 kHz --> 8 kHz --> mu-law --> Pacer --> media messages, a mark now and then
-                                      ^                             |
-                                      +------ the mark comes back --+
+                                  ^                             |
+                                  +------ the mark comes back --+
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from assistant.live.pacer import Pacer
 from assistant.server.twilio.frames import SAMPLE_RATE, Wire
 
 MARK_S = 0.5
-"""From one mark to the next."""
+"""The time from one mark to the next, in seconds."""
 GRACE_S = 2.0
-"""How long the mark at the end of all sound may be late."""
+"""How late the mark at the end of all audio may be, in seconds."""
 MOST_MARKS = 64
 
 
@@ -38,7 +38,7 @@ def _resampler() -> soxr.ResampleStream:
 
 
 class Outlet(Protocol):
-    """Where messages go: a Socket."""
+    """The receiver of messages: a Socket."""
 
     def send(self, text: str) -> None: ...
     async def room(self) -> None: ...
@@ -46,7 +46,7 @@ class Outlet(Protocol):
 
 @dataclass
 class _Piece:
-    """The sound of one answer, or of the door itself (no id)."""
+    """The audio of one response, or the call's own (no id)."""
 
     response_id: str
     start_s: float  # where it begins, as the pacer counts
@@ -55,7 +55,9 @@ class _Piece:
     resampler: soxr.ResampleStream = field(default_factory=_resampler)
 
     def encode(self, samples: Pcm16, *, last: bool = False) -> bytes:
-        """As mu-law at 8 kHz; what soxr holds back, some 30 ms, comes with what follows."""
+        """Returns mu-law at 8 kHz; the resampler's delay, some 30 ms, comes with
+        the next samples.
+        """
         self.made_s += len(samples) / OUTPUT_RATE
         return MU_LAW.encode(self.resampler.resample_chunk(samples, last=last))
 
@@ -91,16 +93,18 @@ class Playout:
             await self._outlet.room()
 
     def put(self, response_id: str, samples: Pcm16) -> bool:
-        """The next sound of an answer, 24 kHz. False: too much waits already, and it is dropped."""
+        """Adds audio of a response, 24 kHz. Returns False, and drops it, if too
+        much waits already.
+        """
         return self._pacer.put(self._piece(response_id).encode(samples))
 
     def end(self, response_id: str) -> None:
-        """No more of this answer follows."""
+        """Ends the audio of a response."""
         if self._pieces and self._pieces[-1].response_id == response_id:
             self._finish(self._pieces[-1])
 
     def pause(self) -> None:
-        """Silence at once; `resume` goes on where it became silent."""
+        """Pauses at once; `resume` continues at the same place."""
         if not self._pacer.paused:
             self._pacer.pause()
             self._silence()
@@ -124,7 +128,7 @@ class Playout:
                 self._heard_all.set()
 
     def heard(self) -> Iterator[tuple[str, float]]:
-        """For each answer that plays: its id, and how many seconds of it have been heard."""
+        """Yields the id of each response that plays, and how many seconds of it were played."""
         position_s = self._pacer.played_s
         while self._pieces:
             piece = self._pieces[0]
@@ -134,7 +138,9 @@ class Playout:
             self._pieces.pop(0)
 
     def share(self, response_id: str) -> float:
-        """How much of it has been heard, from 0 to 1; 1 too where it is none of what plays."""
+        """Returns the share of a response that was played, 0 to 1; 1 if that response is not
+        playing.
+        """
         position_s = self._pacer.played_s
         for piece in self._pieces:
             if piece.response_id == response_id and piece.made_s:
@@ -142,9 +148,7 @@ class Playout:
         return 1.0
 
     async def finished(self) -> None:
-        """Returns once the caller has heard everything: its last mark has come back, or should
-        have.
-        """
+        """Returns once everything was played: its last mark has come back, or should have."""
         for piece in self._pieces:
             self._finish(piece)
         self._heard_all = anyio.Event()

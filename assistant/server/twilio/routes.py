@@ -33,10 +33,10 @@ router = APIRouter(tags=["telephone"])
     },
 )
 async def voice(request: Request) -> Response:
-    """Twilio asks what to do with a call: it is connected to `/twilio/media`.
+    """Connects a call to `/twilio/media`.
 
-    To be set as the webhook of a number, with POST. Where no more calls are taken the caller hears
-    that the line is busy.
+    To be set as the webhook of a number, with POST. If no more calls are accepted, the caller gets
+    the busy tone.
     """
     telephone = get_state(request).get(Telephone)
     fields = await _form(request)

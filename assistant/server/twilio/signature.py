@@ -19,7 +19,9 @@ _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 def sign(token: str, url: str, fields: Fields = ()) -> str:
-    """What Twilio sends for this request. A value that a field has twice counts once."""
+    """Returns the signature that Twilio sends for this request. A repeated value of a field counts
+    once.
+    """
     text = url + "".join(name + value for name, value in sorted(set(fields)))
     # SHA-1 is what Twilio signs with; as a MAC with a secret key it is not broken.
     mac = hmac.new(token.encode(), text.encode("utf-8", "surrogatepass"), hashlib.sha1)
@@ -27,8 +29,11 @@ def sign(token: str, url: str, fields: Fields = ()) -> str:
 
 
 def is_signed(signature: str, token: str, url: str, fields: Fields = ()) -> bool:
-    """Whether the signature is right for the URL, with or without the scheme's own port in it:
-    which one Twilio signs has changed over the years. Takes as long for a wrong one as for a right.
+    """Returns whether the signature is right for the URL, with or without the scheme's own port in
+    it.
+
+    Which one Twilio signs has changed over the years. Takes as long for a wrong one as for a right
+    one.
     """
     given = signature.encode("utf-8", "surrogatepass")
     right = [sign(token, form, fields).encode() for form in _forms(url)]

@@ -1,4 +1,4 @@
-"""The telephone of a server: who may ring, how many calls there are, and when one has to end."""
+"""The telephone of a server: checks calls, counts them, and ends them in time."""
 
 from __future__ import annotations
 
@@ -29,10 +29,12 @@ VOICE_PATH, MEDIA_PATH = "/twilio/voice", "/twilio/media"
 TOKEN = "token"
 """The parameter of the start message that says which announced call it is."""
 NO_MEDIA_S = 15.0
-"""Twilio sends sound all the time, silence too; a line without any for so long is dead."""
+"""Twilio sends audio all the time, also silence; a connection without any for this long is dead, in
+seconds.
+"""
 TICK_S = 0.5
 LEAVE_S = 30.0
-"""How long the end of a call may take."""
+"""How long the end of a call may take, in seconds."""
 STYLE = (
     "You are speaking on the telephone. What the caller presses on the keys of the telephone is "
     "a message of these keys."
@@ -62,7 +64,9 @@ class Telephone:
         self._late = metrics.call_frame_late
 
     def start(self, assistant: Assistant, phrases: PhraseCache) -> None:
-        """Begins to render what every caller hears. Raises LibraryError: the voice is not known."""
+        """Starts to render the phrases of every call. Raises LibraryError if there is no such
+        voice.
+        """
         self._phrases = phrases
         if not (self._token or self._open):
             return
@@ -78,7 +82,7 @@ class Telephone:
         return self.running >= self.settings.max_calls or self._draining.is_set()
 
     def check(self, connection: HTTPConnection, fields: Fields = ()) -> None:
-        """Raises ApiError: 404 where there is no telephone, 403 where Twilio is not who asks."""
+        """Raises ApiError: 404 if there is no telephone, 403 if the request is not from Twilio."""
         if not self._token:
             if not self._open:
                 raise not_found("Not Found")
@@ -112,7 +116,7 @@ class Telephone:
             await self._talk(line, start, open_live(), meter)
 
     def _problem(self, start: Start) -> str:
-        """What speaks against the call; empty where nothing does."""
+        """Returns why the call is refused; empty if it is accepted."""
         details = start.start
         token = details.custom_parameters.get(TOKEN, "")
         if not self.announced.take(token, details.call_sid):

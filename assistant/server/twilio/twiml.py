@@ -22,7 +22,7 @@ def connect(url: str, parameters: Mapping[str, str]) -> bytes:
 
 
 def reject() -> bytes:
-    """The caller hears that the line is busy, and pays nothing."""
+    """Returns the response that makes the caller get the busy tone, at no charge."""
     response = Element("Response")
     SubElement(response, "Reject", reason="busy")
     return _written(response)
