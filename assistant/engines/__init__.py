@@ -13,7 +13,7 @@ ENGINES = {
     "embedded": "assistant.engines.embedded",
     "step-audio-2": "assistant.engines.step_audio_2",
 }
-"""Name to module; the module's `create(settings)` makes the engine."""
+"""The built-in engines: name to module; the module's `create(settings)` returns the engine."""
 
 
 def create_engine(settings: Settings) -> Engine:

@@ -1,8 +1,10 @@
-"""The protocol that every engine fulfils.
+"""The protocol of engines, an extension point.
 
 An engine is read-only and shared by all conversations. What belongs to one conversation (caches,
-what the engine remembers of it) lives in the state object that `new_state` makes and that is
-passed in again at every call; the session owns it.
+what the engine remembers) is in the state that `new_state` returns and that is passed in again at
+every call; the session owns it. A package adds an engine by an entry point of the group
+`assistant.engines`, whose value is a function from Settings to the engine; or a program passes one:
+`Assistant(engine=...)`.
 """
 
 from __future__ import annotations
@@ -20,23 +22,23 @@ from assistant.events import TextDelta, Transcript
 from assistant.messages import AssistantMessage, Message, ToolCall, ToolSchema
 
 Task = Literal["answer", "transcribe", "translate", "interpret", "describe", "read", "continue"]
-"""What to do with the last message:
+"""The task about the last message:
 
 - `answer`: the turn of a conversation, the only task in which tools are called;
-- `transcribe`: write down what was said;
-- `translate`: text of it in the request's language; `interpret`: spoken in it;
-- `describe`: say what is to be heard;
-- `read`: read the text aloud as it stands;
-- `continue`: go on where the input ends (base models).
+- `transcribe`: the speech as text;
+- `translate`: its text in the request's language; `interpret`: spoken in it;
+- `describe`: a description of the audio;
+- `read`: the text, read aloud as it stands;
+- `continue`: a continuation of the input (base models).
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """The next piece of sound: 24 kHz mono int16, shape (n,).
+    """The next piece of audio: 24 kHz mono int16, shape (n,).
 
-    `codes` are the speech tokens (25 a second) that were generated since the piece before, where
-    the engine makes its sound of such, for callers with a vocoder of their own.
+    `codes` are the speech tokens (25 per second) that were generated since the last piece, if the
+    engine generates any, for callers with a vocoder of their own.
     """
 
     samples: Pcm16
@@ -45,9 +47,9 @@ class Speech:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The last output: why it ended, and the ids generated, for AssistantMessage.tokens.
+    """The last output: why the step ended, and the generated ids, for AssistantMessage.tokens.
 
-    `prompt_tokens` is how many ids went in, 0 where the engine counts none.
+    `prompt_tokens` is the number of ids in the prompt, 0 if the engine doesn't count them.
     """
 
     reason: Literal["stop", "length", "tool_calls"] = "stop"
@@ -60,7 +62,7 @@ EngineOutput = Transcript | TextDelta | Speech | ToolCall | Finish
 
 @dataclass(frozen=True, slots=True)
 class EngineRequest:
-    """One step of a turn: everything said so far, and how to go on."""
+    """One step of a turn: all messages, and how to continue."""
 
     messages: Sequence[Message]
     tools: Sequence[ToolSchema] = ()  # none: it must answer without
@@ -73,7 +75,7 @@ class EngineRequest:
 
 
 class EngineState(Protocol):
-    """What an engine keeps of one conversation between two calls of `stream`."""
+    """The state of one conversation between two calls of `stream`."""
 
     def copy(self) -> Self:
         """Returns a copy that later calls don't change, so that a turn can be dropped."""
@@ -94,17 +96,19 @@ class Engine(Protocol):
 
     # `state` is what new_state of the same engine returned; Any lets an engine name its own type.
     def stream(self, request: EngineRequest, state: Any) -> AsyncGenerator[EngineOutput, None]:
-        """Goes on with the conversation until an answer or tool calls are complete.
+        """Continues the conversation until a response or tool calls are complete.
 
         Ends with Finish. Closing the generator, or cancelling the task that reads it, stops the
         work within one step and leaves `state` fit for the next call. A request whose history
         differs from what the state has seen is not an error: the engine starts from the history.
-        Raises EngineError (one line for people) and AudioError (the sound can't be used).
+        Raises EngineError (one line for people) and AudioError (the audio can't be used).
         """
         ...
 
     def warm_up(self) -> None:
-        """Makes ready what the first answer would wait for. Blocks; servers begin with it."""
+        """Loads everything that the first response would wait for. Blocks; servers call it at
+        start-up.
+        """
         ...
 
     def truncate(self, message: AssistantMessage, seconds: float) -> AssistantMessage | None:

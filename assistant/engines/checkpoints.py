@@ -1,4 +1,4 @@
-"""What lies in a checkpoint's folder, seen without loading it: nothing heavy is imported here."""
+"""The contents of a checkpoint's folder, without loading it: nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def local_checkpoint(source: str) -> Path | None:
-    """The folder of a checkpoint; of one on the Hugging Face Hub, where it was downloaded to.
+    """Returns the folder of a checkpoint; for one on the Hugging Face Hub, its download.
 
-    None where it is not on this machine: nothing is downloaded, and nothing is checked.
+    None if it is not on this machine: nothing is downloaded, and nothing is checked.
     """
     try:
         path = Path(source).expanduser()

@@ -1,9 +1,9 @@
 """Finds tool calls in the text that a model writes, in Step-Audio 2's format:
 
-    <tool_call>function\\n{name}\\n{json arguments}</tool_call>
+    <tool_call>function\n{name}\n{json arguments}</tool_call>
 
 The parser is total: it takes any text in any pieces, never raises, and turns a malformed call into
-a `ToolCall` whose `problem` the model can read and mend. What is no call stays text.
+a `ToolCall` whose `problem` the model can read and repair. Everything else stays text.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class ToolCallParser:
             self._inside = not self._inside
 
     def _hold(self, tag: str) -> Iterator[Parsed]:
-        """No tag is complete: let go of what can't be part of one."""
+        """Releases the text that can't be part of a tag."""
         certain = len(self._held) - _overlap(self._held, tag)
         if not self._inside:
             yield from _text(self._held[:certain])
@@ -162,7 +162,7 @@ def _no_number(name: str) -> NoReturn:
 
 
 def _overlap(text: str, tag: str) -> int:
-    """How many characters at the end of `text` may be the beginning of `tag`."""
+    """Returns how many characters at the end of `text` may be the beginning of `tag`."""
     longest = min(len(text), len(tag) - 1)
     return next((n for n in range(longest, 0, -1) if text.endswith(tag[:n])), 0)
 

@@ -32,11 +32,11 @@ class WorkerThreads:
         )
 
     async def stream(self, work: Work[T]) -> AsyncGenerator[T, None]:
-        """The items of the generator that `work` makes; its exceptions are raised here.
+        """Yields the items of the generator that `work` returns; raises its exceptions.
 
         When the reader is cancelled or closes this generator, the stop event is set; the running
-        step is waited for, and the blocking generator is closed before control goes back. So
-        nothing of it runs on unseen.
+        step is waited for, and the blocking generator is closed before control returns, so that
+        nothing runs on in the background.
         """
         stop = threading.Event()
         steps = work(stop)

@@ -1,4 +1,4 @@
-"""What to say: the results of tools, the tools there are, and what is missing for a call."""
+"""The engine's replies: the results of tools, the tools there are, and what a call lacks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 
 
 def told(results: Sequence[ToolMessage], language: str) -> str:
-    """The outcomes of the calls, in order, as one answer."""
+    """Returns the outcomes of the calls, in order, as one reply."""
     return " ".join(dict.fromkeys(_told_one(result, language) for result in results))
 
 

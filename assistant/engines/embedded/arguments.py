@@ -1,7 +1,7 @@
-"""Fills a tool's arguments from an utterance: by type, by the argument's name, and by position.
+"""Slot filling: fills a tool's arguments from an utterance, by type, by name and by position.
 
-Values of a clear type go first (choices, numbers, days, languages); what is left of the
-utterance, beside the words that the nearest example has too, is free text.
+Values of a clear type go first (choices, numbers, days, languages); the rest of the utterance,
+without the words that the nearest example has too, is free text.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OPPOSITES = {"on": "off", "open": "close", "start": "stop", "lock": "unlock", "
 
 @dataclass
 class Filling:
-    """The arguments found so far, and which words of the utterance are taken."""
+    """The arguments found so far, and the words of the utterance that are used up."""
 
     text: str
     words: Sequence[Token]
@@ -47,7 +47,7 @@ class Filling:
 
 
 def fill(text: str, words: Sequence[Token], match: Match) -> dict[str, Any]:
-    """The arguments that the utterance gives; may lack required ones."""
+    """Returns the arguments in the utterance; required ones may be missing."""
     filling = Filling(text, words)
     parameters = match.profile.parameters
     _fill_typed(filling, parameters)
@@ -56,7 +56,7 @@ def fill(text: str, words: Sequence[Token], match: Match) -> dict[str, Any]:
 
 
 def fill_answer(text: str, parameter: Parameter) -> Any:
-    """The value in an answer to "which ...?"; None where there is none."""
+    """Returns the value in a reply to "which ...?", or None if there is none."""
     value = typed_value(text, parameter)
     if value is None and kind_of(parameter.schema) in ("string", "array"):
         said = whole(text, tokens(text))
@@ -110,7 +110,7 @@ def _fill_choice(filling: Filling, parameter: Parameter) -> None:
 
 
 def _choices(words: Sequence[Token], values: Sequence[Any]) -> Iterator[Found]:
-    """Every place where one of the values is said."""
+    """Yields every place of one of the values."""
     norms = [token.norm for token in words]
     for value in values:
         wanted = [token.norm for token in tokens(str(value).replace("_", " "))]
@@ -134,7 +134,7 @@ def _fill_boolean(filling: Filling, parameter: Parameter, answering: bool) -> No
 
 
 def _fill_known_text(filling: Filling, parameter: Parameter) -> None:
-    """Days and languages: text that is known by its words, and kept as it was said."""
+    """Fills days and languages: text that is known by its words, and passed on as it was said."""
     found: Iterator[Found] = iter(())
     if is_day(parameter):
         found = days(filling.words)

@@ -135,7 +135,7 @@ class SpeechRecognizer:
 
 
 def _prepared(audio: Audio) -> Pcm16:
-    """16 kHz at the level that the model hears best; empty for silence."""
+    """Returns 16 kHz at the level that the model expects; empty for silence."""
     samples = audio.resampled(SAMPLE_RATE).samples
     peak = float(np.abs(samples).max(initial=0.0))
     if peak < _SILENT_PEAK:

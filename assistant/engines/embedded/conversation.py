@@ -1,4 +1,4 @@
-"""One answer of the embedded engine: hear, plan, say a lead-in, call; or tell what tools found."""
+"""One step of the embedded engine: transcribe, plan, say a lead-in, call; or tell the results."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Outputs = Generator[EngineOutput, None, None]
 
 @dataclass
 class EmbeddedState:
-    """What the engine keeps of a conversation. All of it may be lost without harm."""
+    """The engine's state of a conversation. Losing it does no harm."""
 
     lead_in: str = ""  # the last one
     asked: str = ""  # the question put to the user,
@@ -81,14 +81,14 @@ def answer(
 
 
 def _language(typed: str, previous: str) -> str:
-    """The language that the user wrote, or else spoke: the recognizer hears English."""
+    """Returns the language that the user typed, or English, which the recognizer understands."""
     return small_talk(typed)[1] or (detect(typed, previous) if typed else "en")
 
 
 def transcribe(
     user: UserMessage, recognizer: SpeechRecognizer, stop: threading.Event
 ) -> Recognition:
-    """The words of all sounds in the message."""
+    """Transcribes all audio in the message."""
     recognition = [recognizer.transcribe(audio, stop) for audio in _audio_of(user)]
     if len(recognition) == 1:
         return recognition[0]
@@ -110,9 +110,9 @@ def _say(text: str, request: EngineRequest, state: EmbeddedState, stop: threadin
 def _requests(
     typed: str, recognition: Recognition, request: EngineRequest, state: EmbeddedState
 ) -> tuple[str, Sequence[Request]]:
-    """The user's words, and what they ask for.
+    """Returns the user's words, and the requests in them.
 
-    An answer to our question completes what was asked before.
+    A reply to the engine's question completes the request before it.
     """
     text = " ".join(filter(None, (typed, recognition.text)))
     about, state.about = state.about, None
@@ -133,7 +133,9 @@ def _requests(
 
 
 def _completed(about: Request, text: str, tools: Sequence[ToolSchema]) -> Request | None:
-    """The request with the argument that the text gives; None where it is about something else."""
+    """Returns the request with the argument in the text; None if the text is about
+    something else.
+    """
     if about.tool not in tools:
         return None
     other = plan(text, tools)
@@ -166,7 +168,7 @@ def _call(
 
 
 def _lead_in(requests: Sequence[Request], language: str, last: str) -> str:
-    """The tool's own, where there is one that fits; never the same twice in a row."""
+    """Returns the tool's own lead-in if one fits; never the same twice in a row."""
     own = requests[0].tool.lead_in if len(requests) == 1 else ""
     if own and own != last and language.partition("-")[0] in ("", "en"):
         return own

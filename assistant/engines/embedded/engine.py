@@ -37,11 +37,13 @@ _NEEDS_MODEL = {
 
 
 _STEPS = 32
-"""Of all conversations that may run at the same time."""
+"""The recognizer processes of all conversations together."""
 
 
 class EmbeddedEngine:
-    """Hears English, calls tools, and speaks every language that espeak-ng does."""
+    """The engine `embedded`: understands English, calls tools, and speaks all languages of
+    espeak-ng.
+    """
 
     name = "embedded"
 
@@ -89,7 +91,9 @@ class EmbeddedEngine:
         return answer(request, state, self._recognizer, stop)
 
     def _transcribe(self, request: EngineRequest, stop: threading.Event) -> Outputs:
-        """The words of the last user message's sounds, as text; empty where nothing is said."""
+        """Yields the words of the last user message's audio as text; empty if there is no
+        speech.
+        """
         recognition = transcribe(last_user(request.messages), self._recognizer, stop)
         if not recognition.clear:
             raise AudioError(

@@ -1,7 +1,7 @@
 """espeak-ng by its C library (speak_lib.h), inside this process.
 
-The library keeps its voice, parameters and callback in globals, so one sentence at a time is
-spoken in a process. It makes a second of audio in a few milliseconds: the wait is short.
+The library has its voice, parameters and callback in globals, so only one sentence at a time is
+synthesized in a process. One second of audio takes a few milliseconds, so the wait is short.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BUFFER_MS = 200  # how often a running sentence can be stopped
 
 @dataclass(frozen=True, slots=True)
 class Timbre:
-    """How espeak-ng sounds; the defaults are its own."""
+    """The parameters of espeak-ng's voice; the defaults are its own."""
 
     variant: str = ""  # a file of espeak-ng-data/voices/!v, such as "m3" or "f2"
     pitch: int = 50  # 0 to 99
@@ -72,7 +72,7 @@ class Espeak:
         """Language tag (lower case) to the voice's identifier."""
 
     def voice_of(self, language: str) -> str | None:
-        """The identifier of the voice for a BCP 47 tag; None where espeak-ng has none."""
+        """Returns the identifier of the voice for a BCP 47 tag; None if espeak-ng has none."""
         tag = language.lower().replace("_", "-")
         tag = _TAGS.get(tag, tag)
         while tag:
@@ -133,7 +133,7 @@ class Espeak:
 
 
 _TAGS = {"zh": "cmn", "en": "en-us", "nb": "nb", "no": "nb", "fil": "tl", "iw": "he"}
-"""Where espeak-ng's tag is another than BCP 47's usual one."""
+"""espeak-ng's tags that differ from BCP 47's usual ones."""
 
 
 @cache

@@ -26,7 +26,7 @@ _REQUEST_OF_ITS_OWN = 0.6
 def follow_up(
     text: str, messages: Sequence[Message], tools: Sequence[ToolSchema]
 ) -> Request | None:
-    """The request that the text goes on with; None where it is none, or there was none before."""
+    """Returns the request that the text continues; None if it continues none."""
     rest = _without_opening(text)
     call = _last_call(messages)
     tool = next((tool for tool in tools if call and tool.name == call.name), None)
@@ -41,7 +41,7 @@ def follow_up(
 
 
 def _without_opening(text: str) -> str:
-    """What follows the opening of a follow-up; empty where the text has none."""
+    """Returns the text after the opening of a follow-up; empty if it has none."""
     words = tokens(text)
     said = [token.word for token in words]
     openings = (opening.split(",") for opening in word_class("follow_up"))
@@ -58,14 +58,14 @@ def _without_opening(text: str) -> str:
 
 
 def _last_call(messages: Sequence[Message]) -> ToolCall | None:
-    """The last call of the answer before; a follow-up reaches no further back."""
+    """Returns the last call of the response before; a follow-up reaches no further back."""
     answers = [message for message in messages if isinstance(message, AssistantMessage)]
     calls = [call for answer in answers[-2:] for call in answer.calls if not call.problem]
     return calls[-1] if calls else None
 
 
 def _changed(text: str, parameters: Sequence[Parameter]) -> dict[str, Any]:
-    """The argument that the text gives: one of a clear type, else the first that is words."""
+    """Returns the argument in the text: one of a clear type, otherwise the first that is words."""
     for parameter in parameters:
         value = typed_value(text, parameter)
         if value is not None:

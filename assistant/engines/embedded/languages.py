@@ -1,4 +1,4 @@
-"""Which language a text is in: by its script, and where many share one by its letters."""
+"""Language identification: by script, and by letters for scripts that many languages share."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _CERTAIN = 0.8
 
 
 def detect(text: str, expected: str = "") -> str:
-    """The BCP 47 tag of the language that `text` is in.
+    """Returns the BCP 47 tag of the language that `text` is in.
 
-    `expected` is taken where the letters don't say otherwise; without it, English.
+    `expected` holds unless the letters tell otherwise; without it, English does.
     """
     scripts = Counter(filter(None, map(script_of, text)))
     if not scripts:
@@ -101,7 +101,7 @@ def _scripts(language: str) -> frozenset[str]:
 
 @cache
 def _identifier() -> Any:
-    """py3langid's model, 4 MB; loading it takes about half a second."""
+    """Returns py3langid's model, 4 MB; loading it takes about 0.5 s."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

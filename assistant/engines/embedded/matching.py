@@ -1,8 +1,8 @@
-"""How well an utterance fits a tool.
+"""Intent matching: scores how well an utterance fits a tool.
 
 The score is Dice's coefficient of two weighted sequences, the utterance and one of the tool's
-examples aligned in order, damped where it rests on little evidence. A tool without examples is
-matched by the words of its name and description.
+examples aligned in order, damped if it rests on little evidence. A tool without examples is matched
+by the words of its name and description.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STRANGE = 0.6  # weight of a word that has no place in the tool
 _DOUBT = 0.5  # evidence (sum of matched weights) that halves the score
 
 Pairs = tuple[tuple[int, int], ...]
-"""Positions (in the utterance, in the example) of the words that match, in order."""
+"""Positions (in the utterance, in the example) of the matching words, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Match:
 
 
 def best_match(words: Sequence[Token], profile: Profile) -> Match:
-    """The tool's nearest example, or its bag of words where that is nearer."""
+    """Returns the tool's nearest example, or its bag of words if that is nearer."""
     weights = _weights(words, profile)
     best = Match(profile, 0.0)
     for example in profile.examples:
@@ -51,9 +51,9 @@ def best_match(words: Sequence[Token], profile: Profile) -> Match:
 def _totals(
     weights: Sequence[float], example: Sequence[Anchor], pairs: Pairs
 ) -> tuple[float, float]:
-    """The weights of all words of the utterance and of the example.
+    """Returns the weights of all words of the utterance and of the example.
 
-    A word of the example that the utterance lacks counts half where it is none of the tool's own:
+    A word of the example that the utterance lacks counts half, unless it is one of the tool's own:
     another argument may stand in its place.
     """
     in_utterance, in_example = dict(pairs), {j for _, j in pairs}
@@ -76,7 +76,7 @@ def _damped(matched: float, utterance: float, example: float) -> float:
 
 
 def _weights(words: Sequence[Token], profile: Profile) -> list[float]:
-    """What each word of the utterance must be accounted for."""
+    """Returns the weight of each word of the utterance."""
     strange = _FILLS if profile.open else _STRANGE
     weights = [_word_weight(token, profile, strange) for token in words]
     if {kind_of(parameter.schema) for parameter in profile.parameters} & {"integer", "number"}:
@@ -120,7 +120,7 @@ def _opens_with_name(words: Sequence[Token], profile: Profile) -> bool:
 
 
 def _known(norm: str, vocabulary: dict[str, float]) -> float:
-    """The weight of a word of the tool's own, less where it only resembles one."""
+    """Returns the weight of one of the tool's own words, less if the word only resembles one."""
     exact = vocabulary.get(norm)
     if exact is not None:
         return exact
@@ -128,7 +128,7 @@ def _known(norm: str, vocabulary: dict[str, float]) -> float:
 
 
 def align(words: Sequence[Token], example: Sequence[Anchor]) -> tuple[float, Pairs]:
-    """The heaviest common subsequence of the utterance and the example, and its weight."""
+    """Returns the heaviest common subsequence of the utterance and the example, and its weight."""
     rows, columns = len(words), len(example)
     best = [[0.0] * (columns + 1) for _ in range(rows + 1)]
     for i in range(rows - 1, -1, -1):

@@ -1,6 +1,7 @@
-"""Questions about the world: "who painted the mona lisa" has no word in common with a search
-tool's examples but its opening. A tool that takes any words, and has an example that opens so, is
-taken where no other tool fits."""
+"""Questions about the world: "who painted the mona lisa" has no word in common with a search tool's
+examples but its opening. A tool that accepts any words, and has an example with that opening, is
+chosen if no other tool fits.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ OPENED = 0.42
 
 
 def opening_match(words: Sequence[Token], tools: Sequence[Profile]) -> Match | None:
-    """The tool with the example whose opening is the utterance's."""
+    """Returns the tool with the example whose opening is the utterance's."""
     asked = [token for token in words if token.word not in COURTESY]
     if not any(token.content for token in asked) or _is_personal(asked):
         return None
@@ -50,9 +51,9 @@ def _is_question(asked: Sequence[Token]) -> bool:
 
 
 def _common_opening(asked: Sequence[Token], example: Sequence[Anchor]) -> int:
-    """Words in common before the example's argument begins; 0 where that is not enough.
+    """Returns the number of common words before the example's argument; 0 if they are not enough.
 
-    A question word is enough by itself; a command ("tell me about") must be there in full.
+    A question word is enough by itself; a command ("tell me about") must be complete.
     """
     common = 0
     for token, anchor in zip(asked, example, strict=False):
@@ -66,7 +67,7 @@ def _common_opening(asked: Sequence[Token], example: Sequence[Anchor]) -> int:
 
 
 def _general(openings: Sequence[tuple[int, Match]]) -> Match | None:
-    """A tool that answers questions of several kinds answers the other kinds too."""
+    """Returns whether the tool answers questions of several kinds, and so of others, too."""
     kinds: dict[str, set[str]] = {}
     first: dict[str, Match] = {}
     for _, match in openings:

@@ -64,16 +64,16 @@ def enum_values(schema: dict[str, Any]) -> list[Any]:
 
 
 def takes_words(parameter: Parameter) -> bool:
-    """True where the value is text that nothing tells in advance, or a list of such."""
+    """True if the value is free text, or a list of free texts."""
     return kind_of(parameter.schema) in ("string", "array") and not (
         is_day(parameter) or is_language(parameter)
     )
 
 
 def is_fillable(parameter: Parameter) -> bool:
-    """True where words of the utterance are put in without their being announced.
+    """True if words of the utterance are filled in without being announced.
 
-    Next to what must be there, further text would only be a guess; a place is known by "in".
+    Beside required values, further text would only be a guess; a place is recognized by "in".
     """
     return takes_words(parameter) and (parameter.required or is_place(parameter))
 
@@ -83,7 +83,7 @@ def is_place(parameter: Parameter) -> bool:
 
 
 def is_query(parameter: Parameter) -> bool:
-    """True where a whole question is as good a value as its topic."""
+    """True if a whole question is as good a value as its topic."""
     return bool(word_class("query") & (parameter.words | parameter.about))
 
 

@@ -1,4 +1,4 @@
-"""What the engine says of its own accord, and the small talk that it says it to."""
+"""The engine's own phrases, and the small talk that they reply to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOT_WORDS = re.compile(r"[^\w]+|_")
 
 
 def phrase(name: str, language: str, *values: str) -> str:
-    """The sentence of phrases.toml in that language, or in English where there is none."""
+    """Returns the phrase of phrases.toml in that language, or in English if there is none."""
     return str(_find(name, language)).format(*values)
 
 
@@ -25,7 +25,9 @@ def lead_in(language: str, previous: str) -> str:
 
 
 def small_talk(text: str) -> tuple[str, str]:
-    """Topic and language where the whole text is a greeting, thanks and the like; empty else."""
+    """Returns topic and language if the whole text is a greeting, thanks and the like; empty
+    otherwise.
+    """
     said = _NOT_WORDS.sub(" ", re.sub(r"['’]s\b", " is", text.lower())).strip()
     found = ((topic, tag) for topic, tag, form in _small_talk() if form.fullmatch(said))
     return next(found, ("", ""))

@@ -1,4 +1,6 @@
-"""Names of places in an utterance: what follows "in", else what no example accounts for."""
+"""Finds names of places in an utterance: words after "in", or words that no example
+accounts for.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ class _Search:
                     yield span
 
     def beside(self) -> list[list[int]]:
-        """What the nearest example doesn't have; in Chinese also what only that example has."""
+        """Returns the words that the nearest example lacks; in Chinese also what only that example
+        has.
+        """
         for weakest in (0.0, CJK):
             pairs = self.match.pairs
             matched = {i for i, j in pairs if self.match.example[j].weight >= weakest}
@@ -86,7 +90,7 @@ class _Search:
         return not glue and starts and len(span) <= _LONGEST and self._is_name(span)
 
     def _is_name(self, span: Sequence[int]) -> bool:
-        """Not made of the tool's own words, and not "my ..."."""
+        """Returns whether the words are a name: not the tool's own words, and not "my ..."."""
         possessive = span[0] > 0 and self.words[span[0] - 1].word in ("my", "your", "our")
         strangers = (i for i in span if self.words[i].content and not self._known(i))
         return not possessive and any(strangers)

@@ -1,7 +1,7 @@
-"""Decides what an utterance asks for: which tools, in which order, with which arguments.
+"""Plans an utterance: which tools are called, in which order, with which arguments.
 
-It knows no tool by name. Each is judged by its own words and examples (`profiles`), so a plugin
-that was dropped in a moment ago is understood as well as a bundled one.
+It knows no tool by name. Each is judged by its own words and examples (`profiles`), so that a
+plugin that was just installed is understood as well as a bundled tool.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class _Reading:
 def plan(
     text: str, tools: Sequence[ToolSchema], *, certain: bool = True, openings: bool = True
 ) -> tuple[Request, ...]:
-    """The requests in the text, in order; none where no tool fits.
+    """Returns the requests in the text, in order; empty if no tool fits.
 
-    `certain` is False for words that may have been misheard: then more must speak for a tool.
-    `openings` is False where the opening of a question is not enough.
+    `certain` is False for words that may be misrecognized: a tool then needs more evidence.
+    `openings` is False if the opening of a question is not enough.
     """
     words = tokens(text)[:_MAX_WORDS]
     candidates = _shortlist(words, profiles(tools))
@@ -68,9 +68,9 @@ def plan(
 
 
 def best_guess(text: str, tools: Sequence[ToolSchema]) -> Request | None:
-    """The request of the tool that fits best, however badly: for who must call one.
+    """Returns the request of the tool that fits best, for a call that must be made.
 
-    A text that is missing is the utterance itself. None where something else is missing.
+    A missing text is the utterance itself. None if something else is missing.
     """
     words = tokens(text)[:_MAX_WORDS]
     matches = (best_match(words, profile) for profile in profiles(tools))
@@ -85,7 +85,7 @@ def best_guess(text: str, tools: Sequence[ToolSchema]) -> Request | None:
 
 
 def _shortlist(words: Sequence[Token], tools: Sequence[Profile]) -> list[Profile]:
-    """The tools that share the heaviest words with the utterance."""
+    """Returns the tools that share the heaviest words with the utterance."""
     if len(tools) <= _SHORTLIST:
         return list(tools)
     scored = [(best_match(words, tool).score, -index) for index, tool in enumerate(tools)]
@@ -96,7 +96,7 @@ def _shortlist(words: Sequence[Token], tools: Sequence[Profile]) -> list[Profile
 def _readings(
     text: str, words: Sequence[Token], candidates: Sequence[Profile]
 ) -> Iterator[_Reading]:
-    """The utterance as one request, and as every sequence of requests that fits well."""
+    """Yields the utterance as one request, and as every sequence of requests that fits well."""
     whole = _best_request(text, words, candidates)
     if whole:
         yield _Reading((whole,), whole.score)
@@ -115,9 +115,9 @@ def _split(
     candidates: Sequence[Profile],
     memo: dict[int, _Split | None],
 ) -> _Split | None:
-    """The best division of the words from `start` into complete requests, by dynamic programming.
+    """Returns the best division of the words from `start` into requests, by dynamic programming.
 
-    The value is the sum of score times words. None where the words are no sequence of requests.
+    The value is the sum of score times words. None if the words are not a sequence of requests.
     """
     if start >= len(words):
         return 0.0, ()
@@ -135,7 +135,7 @@ def _split(
 
 
 def _cost(request: Request, following: Sequence[Request], border: Token | None) -> float:
-    """What is taken off the score of a request because others follow it."""
+    """Returns the deduction from the score of a request that others follow."""
     lacking = _LACKING_COST if request.missing else 0.0
     if border is None or border.breaks:
         return lacking
@@ -146,14 +146,14 @@ def _cost(request: Request, following: Sequence[Request], border: Token | None) 
 
 
 def _part(text: str, words: Sequence[Token], candidates: Sequence[Profile]) -> Request | None:
-    """A request that may stand beside others: it fits well, and better where it lacks something."""
+    """Returns a request beside others: it must fit well, and better if it lacks something."""
     request = _best_request(text, words, candidates)
     needed = _STRONG if request and request.missing else _CERTAIN
     return request if request and request.score >= needed else None
 
 
 def _ends(words: Sequence[Token], start: int) -> Iterator[int]:
-    """Where a request may end: at the end, at a full stop, or before a word that may open one."""
+    """Yields the possible ends of a request: the end, a full stop, or before an opening word."""
     for end in range(start + 2, len(words) - 1):
         token = words[end]
         if words[end - 1].word in word_class("place_in"):

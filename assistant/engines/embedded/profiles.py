@@ -1,8 +1,7 @@
-"""What a tool's own words say about when it is meant: its name, description and examples.
+"""Profiles of tools: what a tool's name, description and examples tell about its intent.
 
-Every word of an example gets a weight: much for the words of the tool itself ("weather"), little
-for those that hold a sentence together, and nothing for those that only fill an argument in
-("in berlin").
+Every word of an example gets a weight: high for the words of the tool itself ("weather"), low for
+those that hold a sentence together, and 0 for those that only fill an argument ("in berlin").
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _DESCRIPTION, _PARAMETER = 0.7, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A word of an example; weight 0 where an argument stands in its place."""
+    """A word of an example; its weight is 0 in the place of an argument."""
 
     token: Token
     weight: float
@@ -62,7 +61,7 @@ class Profile:
 
     @property
     def open(self) -> bool:
-        """True where an argument may take any words of an utterance."""
+        """True if an argument may take any words of an utterance."""
         return any(map(is_fillable, self.parameters)) or (
             not any(parameter.required for parameter in self.parameters)
             and any(kind_of(parameter.schema) == "string" for parameter in self.parameters)
@@ -70,7 +69,7 @@ class Profile:
 
 
 def profiles(tools: Sequence[ToolSchema]) -> tuple[Profile, ...]:
-    """The profiles of all tools; each is made once."""
+    """Returns the profiles of all tools; each is computed once."""
     return tuple(_profile(_Key(tool)) for tool in tools)
 
 
@@ -122,7 +121,7 @@ def _own_words(tool: ToolSchema, parameters: Iterable[Parameter]) -> dict[str, f
 
 
 def _sample_values(schema: dict[str, Any]) -> frozenset[str]:
-    """Words that the descriptions of arguments give as samples, in quotes."""
+    """Returns the sample values in quotes in the descriptions of arguments."""
     parts = schema.get("properties", {}).values()
     quoted = [text for part in parts for text in _QUOTED.findall(str(part.get("description", "")))]
     return frozenset(norm for text in quoted for norm in stems(text))

@@ -1,8 +1,8 @@
-"""Of the ways in which a audio may be recognition, takes the one that asks for a tool.
+"""Rescoring: among the recognizer's hypotheses, takes the one that asks for a tool.
 
 The recognizer knows general English and not the tools: "well it rained in london on monday" and
-"will it rain in london on monday" are alike to it. What it recognition best is kept where it makes
-sense, or where no other reading does.
+"will it rain in london on monday" are alike to it. Its best hypothesis stands if it asks for a
+tool, or if no other one does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cuts a text into sentences, so that the first is recognition while the next is being made."""
+"""Splits a text into sentences, so that the first one plays while the next is synthesized."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sentences(text: str, *, max_chars: int = MAX_CHARS) -> Iterator[str]:
 
 
 def _goes_on(text: str, start: int, match: re.Match[str]) -> bool:
-    """True where the mark ends an abbreviation, a number of a list, or no sentence at all."""
+    """True if the mark ends an abbreviation, a number of a list, or no sentence at all."""
     mark = match.group().strip()
     if not mark.startswith("."):
         return False

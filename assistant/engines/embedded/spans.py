@@ -1,5 +1,6 @@
-"""Which words of an utterance are an argument's free text: "the great wall" in "tell me about the
-great wall", "new york" in "what's the weather like in new york today"."""
+"""Finds the words of an utterance that are an argument's free text: "the great wall" in "tell me
+about the great wall", "new york" in "what's the weather like in new york today".
+"""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ def free_spans(
 
 
 def whole(text: str, words: Sequence[Token]) -> str:
-    """All of an answer to a question, without "it is", "in" and the like before it."""
+    """Returns all of a reply to a question, without "it is", "in" and the like before it."""
     kept = _without_courtesy(words, range(len(words)))
     while kept and words[kept[0]].word in word_class("before_answer"):
         kept = kept[1:]
@@ -61,7 +62,7 @@ def _tokens(words: Sequence[Token], span: Sequence[int]) -> list[Token]:
 def _rest(
     words: Sequence[Token], free: Sequence[int], match: Match, parameters: Sequence[Parameter]
 ) -> Iterator[list[int]]:
-    """What follows the words that ask for the tool."""
+    """Returns the words after those that ask for the tool."""
     query = is_query(parameters[0])
     last = max((i + 1 for i, token in enumerate(words) if token.word not in COURTESY), default=0)
     for start in _leads(words, match, query=query):
@@ -82,9 +83,9 @@ def _trimmed(words: Sequence[Token], span: Sequence[int]) -> list[int]:
 
 
 def _leads(words: Sequence[Token], match: Match, *, query: bool) -> Iterator[int]:
-    """How many words at the beginning may only ask for the tool, the best guess first.
+    """Yields how many words at the beginning may only ask for the tool, the best guess first.
 
-    Of a `query` too much is better than too little, and a question is one as a whole.
+    For a `query` too many words are better than too few, and a question is one as a whole.
     """
     start = _courtesy_end(words)
     if query and start < len(words) and words[start].word in QUESTION_WORDS:
@@ -135,7 +136,7 @@ def _common(words: Sequence[Token], example: Sequence[Anchor], query: bool) -> I
 
 
 def _tail(words: Sequence[Token], match: Match) -> int:
-    """How many words at the end are the end of an example, behind its argument."""
+    """Returns how many words at the end are the end of an example, behind its argument."""
     return max((_common_end(words, example) for example in match.profile.examples), default=0)
 
 

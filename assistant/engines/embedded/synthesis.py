@@ -47,7 +47,9 @@ def speak(
 def _sentence(
     sentence: str, voice: Voice, stop: threading.Event, language: str, user_language: str
 ) -> Pcm16:
-    """One sentence as audio, shape (n,) at OUTPUT_RATE; empty where there is nothing to say."""
+    """Returns one sentence as audio, shape (n,) at OUTPUT_RATE; empty if there is nothing
+    to say.
+    """
     words = speakable(sentence)
     if not words:
         return np.zeros(0, np.int16)
@@ -70,6 +72,6 @@ def _resampled(samples: Pcm16, rate: int) -> Pcm16:
 
 @lru_cache(maxsize=256)
 def _voice(language: str) -> str:
-    """espeak-ng's voice for the language; the English one where it has none."""
+    """Returns espeak-ng's voice for the language; the English one if it has none."""
     library = espeak.load()
     return library.voice_of(language) or library.voices["en-us"]

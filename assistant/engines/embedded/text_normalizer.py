@@ -18,9 +18,9 @@ _JOINERS = "\u200c\u200d"  # Persian and Indic words need them
 
 
 def speakable(text: str) -> str:
-    """The words of `text` as they can be spoken; empty where nothing is to be said.
+    """Returns the words of `text` as they can be spoken; empty if nothing is.
 
-    Control characters go away: espeak-ng takes some as commands, and the text may be a stranger's.
+    Control characters are removed: espeak-ng takes some as commands, and the text may be untrusted.
     """
     text = unicodedata.normalize("NFC", text.encode("utf-8", "ignore").decode())
     text = _LINK.sub(r"\1", _TAG.sub(" ", text))

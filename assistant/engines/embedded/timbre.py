@@ -1,8 +1,8 @@
-"""From a voice's measured traits to espeak-ng's settings.
+"""Maps a voice's measured traits to espeak-ng's settings.
 
-The tables are measurements of espeak-ng 1.52: the median pitch that each value of its pitch
-parameter gives. English, German and French come within a semitone of the clip; Mandarin, whose
-tones fall, two to three semitones below it.
+The tables are measurements of espeak-ng 1.52: the median pitch at each value of its pitch
+parameter. English, German and French come within a semitone of the clip; Mandarin, whose tones
+fall, two to three semitones below it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finds values of a known kind among the words of an utterance: numbers, days, languages."""
+"""Extracts values of a known kind from the words of an utterance: numbers, days, languages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of an utterance: where they stand, and how they are compared."""
+"""The words of an utterance: tokens with their places, and how they are compared."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Token:
 
 @lru_cache(maxsize=8192)
 def tokens(text: str) -> tuple[Token, ...]:
-    """The words of the text; a contraction ("what's") gives two with the same place."""
+    """Returns the words of the text; a contraction ("what's") is two with the same place."""
     found: list[Token] = []
     end = 0
     for match in _TOKEN.finditer(text):
@@ -77,7 +77,7 @@ def _undoubled(word: str) -> str:
 
 
 def span_text(text: str, span: Sequence[Token]) -> str:
-    """What the text has from the first to the last of the tokens, without marks around it."""
+    """Returns the text from the first to the last of the tokens, without marks around it."""
     if not span:
         return ""
     return text[span[0].start : span[-1].end].strip(" \t\n.,!?;:。，！？；：、\"'“”")
@@ -89,7 +89,9 @@ def is_cjk(word: str) -> bool:
 
 @lru_cache(maxsize=65536)
 def similar(a: str, b: str) -> float:
-    """1.0 for the same word; less for one that may be a slip of the ear or the pen; 0.0 else."""
+    """Returns 1.0 for the same word, less for one that may be misrecognized or misspelled, else
+    0.0.
+    """
     if a == b:
         return 1.0
     if min(len(a), len(b)) < 4 or a[0] != b[0] or abs(len(a) - len(b)) > 2:

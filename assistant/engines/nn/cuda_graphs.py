@@ -29,12 +29,12 @@ _ONE_AT_A_TIME = threading.Lock()
 """Recording synchronizes the GPU and empties the allocator's cache: not from two threads."""
 
 Work = Callable[[], tuple[Tensor, ...]]
-"""Reads inputs that stay where they are (it may write to them), and returns its outputs."""
+"""Work on inputs that stay at their place (it may write to them); returns its outputs."""
 
 
 class Graphs(Protocol):
     def record(self, work: Work) -> tuple[Callable[[], None], tuple[Tensor, ...]]:
-        """What does the work again, and the outputs, which it overwrites."""
+        """Returns a function that runs the work again, and the outputs, which it overwrites."""
         ...
 
 
@@ -89,10 +89,11 @@ class Recording:
 
 
 class Recordings:
-    """Not for several threads at once: inputs and outputs are one place for all who replay.
+    """Recorded work by shape. Not for several threads at once: all replays share inputs and
+    outputs.
 
-    A shape is recorded when it is asked for the `worth`-th time. The one unused longest makes
-    room, beyond `at_most` recordings or `most_bytes` of inputs and outputs.
+    A shape is recorded when it is asked for the `worth`-th time. Beyond `at_most` recordings, or
+    `most_bytes` of inputs and outputs, the one unused longest is dropped.
     """
 
     def __init__(
@@ -112,19 +113,21 @@ class Recordings:
 
     @property
     def shapes(self) -> list[Hashable]:
-        """Of what is recorded, the one used last at the end."""
+        """The shapes that are recorded, the one used last at the end."""
         return list(self._kept)
 
     @property
     def nbytes(self) -> int:
-        """Of all inputs and outputs; memory that recordings share counts once."""
+        """The bytes of all inputs and outputs; memory that recordings share counts once."""
         return _nbytes(t for kept in self._kept.values() for t in (*kept.inputs, *kept.outputs))
 
     def find(
         self, shape: Hashable, prepare: Callable[[], tuple[tuple[Tensor, ...], Work]]
     ) -> Recording | None:
-        """None: do the work yourself. `prepare` gives the inputs' place, and work that is safe
-        on what lies there."""
+        """Returns the recording, or None if the caller has to do the work itself.
+
+        `prepare` returns the inputs' place, and work that is safe on what it holds.
+        """
         if shape in self._kept:
             self._kept.move_to_end(shape)
             return self._kept[shape]
@@ -171,10 +174,10 @@ class Recordings:
 
 
 class Captured:
-    """A function of tensors whose rows do not depend on one another, recorded by shape.
+    """Records a function of tensors whose rows are independent, by shape.
 
-    The first dimension of all inputs and outputs is the batch; it is filled up to a power of two,
-    so that few shapes are enough.
+    The first dimension of all inputs and outputs is the batch; it is padded to a power of two, so
+    that few shapes are enough.
     """
 
     def __init__(self, function: Callable[..., tuple[Tensor, ...]], recordings: Recordings) -> None:

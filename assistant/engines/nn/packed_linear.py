@@ -1,8 +1,8 @@
-"""Matrix products in the layout that is fastest where they run.
+"""Matrix products in the layout that is fastest on the device.
 
-On a CPU, oneDNN's own blocked weight layout makes a float32 product more than twice as fast as
-the BLAS that PyTorch ships (measured on an AMD EPYC with AVX-512: 390 against 165 GFLOP/s at 100
-rows), and a bfloat16 one somewhat faster (760 against 690). On a GPU the plain layout is right.
+On a CPU, oneDNN's own blocked weight layout makes a float32 product more than twice as fast as the
+BLAS that PyTorch ships (measured on an AMD EPYC with AVX-512: 390 against 165 GFLOP/s at 100 rows),
+and a bfloat16 one somewhat faster (760 against 690). On a GPU the plain layout is right.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class PackedLinear:
 
     @classmethod
     def of_conv(cls, conv: nn.Conv1d) -> PackedLinear:
-        """A convolution over time as one product; its input is what `windows` makes."""
+        """Returns a convolution over time as one product; its input is the result of `windows`."""
         weight = conv.weight.detach()  # (out, in, kernel)
         bias = _bias(conv)
         return cls.of(weight.permute(0, 2, 1).reshape(weight.shape[0], -1), bias)
@@ -86,10 +86,10 @@ class Matrix:
         self._packed: Tensor | None = None
 
     def pack(self) -> None:
-        """On a CPU, rearranges the numbers in oneDNN's blocks and lets go of `dense`.
+        """Rearranges the numbers in oneDNN's blocks, on a CPU, and frees `dense`.
 
-        One token at a time is bound by the speed of memory, and this layout is read at about twice
-        the speed (and a batch of eight at ten times) of what `linear` does with the plain one.
+        Decoding one token is bound by the speed of memory, and this layout is read at about twice
+        the speed (and a batch of eight at ten times) of `linear` with the plain one.
         """
         if self._packed is not None or not can_pack(self.dense):
             return
@@ -115,9 +115,9 @@ def can_pack(weight: Tensor) -> bool:
 
 @cache
 def _packs(dtype: torch.dtype) -> bool:
-    """Whether this build of PyTorch has oneDNN's packed products, and they compute right.
+    """Returns whether this build of PyTorch has oneDNN's packed products, and they are correct.
 
-    They are not public, so they are tried once, on a small product, before they are relied on.
+    They are not public, so they are tried once, on a small product, before they are used.
     """
     x, weight, bias = torch.ones(2, 8), torch.ones(4, 8), torch.ones(4)
     x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)

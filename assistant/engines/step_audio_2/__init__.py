@@ -1,9 +1,9 @@
-"""Step-Audio 2 in process: hears, thinks, calls tools and emits speech tokens.
+"""The engine `step-audio-2`: Step-Audio 2 in process, on PyTorch.
 
-    messages -> prompting, template -> prompt (ids, sounds)
-    sounds -> frontend -> encoder and adapter -+
-    ids ---------------------------------------+-> scheduler -> language model -> ids
-    ids -> parser -> text, tool calls, speech tokens -> vocoder -> sound
+    messages -> prompt_builder, template -> prompt (ids, audio)
+    audio -> audio_pieces -> encoder and adapter -+
+    ids ------------------------------------------+-> scheduler -> language model -> ids
+    ids -> parser -> text, tool calls, speech tokens -> token2wav -> audio
 
 Nothing here is imported before `create` is called with an installed torch.
 """

@@ -1,8 +1,4 @@
-"""Audio to log-mel spectrogram, as Step-Audio 2 hears it.
-
-The recipe is that of Whisper's large models (Radford et al., 2022): 16 kHz, windows of 25 ms every
-10 ms, 128 mel bands on Slaney's scale, logarithm, eight decades of range.
-"""
+"""Cuts audio into pieces for the audio encoder, and counts the positions that they take."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ from assistant.audio.samples import Float32
 from assistant.engines.nn.mel import HOP, SAMPLE_RATE, log_mel
 
 PIECE_S = 25
-"""Longer sound is heard in pieces of so many seconds."""
+"""The length of a piece, in seconds; longer audio is encoded piece by piece."""
 END_PADDING = 479  # zeros after the sound
 
 
@@ -23,12 +19,12 @@ def pieces(samples: Float32) -> list[Float32]:
 
 
 def frame_count(sample_count: int) -> int:
-    """Frames of the log-mel of so many samples."""
+    """Returns the number of frames in the log-mel of that number of samples."""
     return (sample_count + END_PADDING) // HOP
 
 
 def patch_count(sample_count: int, *, kernel_size: int = 3, stride: int = 2) -> int:
-    """Positions that so many samples take in the language model: 12.5 a second."""
+    """Returns the positions that the samples take in the language model: 12.5 per second."""
     heard = frame_count(sample_count) - 2  # what the encoder is told
     pooled = (heard + 1) // 2 // 2  # its second convolution, then mean pooling
     return max(0, (pooled + 2 - kernel_size) // stride + 1)

@@ -1,4 +1,4 @@
-"""From a checkpoint folder, or its name on the Hugging Face Hub, to a model with its weights."""
+"""Loads a checkpoint from a folder, or by its name on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DOWNLOAD_AGAIN = "download the checkpoint again"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What was loaded, and from where."""
+    """A loaded checkpoint, and the folder that it came from."""
 
     folder: Path
     model: StepAudio2Model
@@ -155,7 +155,7 @@ def check_memory(needed: int, device: torch.device) -> None:
 
 
 def _page_cache() -> int:
-    """Bytes that Linux gives back when asked: file pages count as used, but are not."""
+    """Returns the bytes of file pages, which count as used but which Linux frees on demand."""
     try:
         lines = Path("/proc/meminfo").read_text("ascii").splitlines()
     except OSError:

@@ -1,7 +1,7 @@
-"""When a conversation outgrows the window: old turns are told in fewer words.
+"""Compaction: shortens old turns when a conversation outgrows the window.
 
-Of an old answer its text stays, of an old question its transcript, of an old tool result the
-beginning. If that is not enough, the oldest turns go, each whole: a call and its result together.
+Old responses keep their text, old user turns their transcript, old tool results their beginning. If
+that is not enough, the oldest turns are dropped, each as a whole: a call and its result together.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from assistant.messages import (
 )
 
 RESULT_CHARS = 400
-"""What is left of an old tool result."""
+"""The characters that remain of an old tool result."""
 _VERBATIM_TURNS = 2
-"""Turns before the newest one that are left alone where there is room."""
+"""Turns before the newest one that stay untouched if there is enough space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Plan:
     dropped: int = 0
     compacted: int = 0
     cut_results: bool = False
-    """Also the results of the newest turn are cut."""
+    """True if the results of the newest turn are cut, too."""
     anchor: Message | None = None
     """The last message that the plan is about: another one there is another conversation."""
 
@@ -56,7 +56,7 @@ class Plan:
 
 
 def plans(messages: Sequence[Message]) -> Iterator[Plan]:
-    """From the one that keeps most to the one that keeps least."""
+    """Yields plans, from the one that drops least to the one that drops most."""
     starts = [i for i, message in enumerate(messages) if isinstance(message, UserMessage)]
     if not starts:
         return

@@ -24,7 +24,7 @@ class Decoder:
         if graphs is None and language.device.type == "cuda":
             graphs = CudaGraphs(language.device)
         self.steps = Recordings("language model", graphs, worth=1) if graphs else None
-        """By batch and reach; None where steps are not recorded."""
+        """The recorded steps by batch and reach; None if steps are not recorded."""
 
     def prefill(self, x: Tensor, slot: int, start: int) -> Tensor:
         """Embeddings (t, hidden) to states (t, hidden)."""
@@ -54,10 +54,11 @@ class Decoder:
         return step.outputs[0][: len(ids)] if steps.replay(step) else None
 
     def _prepare(self, batch: int, reach: int) -> tuple[tuple[Tensor, ...], Work]:
-        """The input: (3, batch) of ids, slots and positions. The output: logits.
+        """Returns the input, (3, batch) of ids, slots and positions, and the work; its output are
+        logits.
 
-        Until it is filled it names the last position of the spare slot, where idle work never
-        comes.
+        Until it is filled, the input names the last position of the spare slot, which idle work
+        never reaches.
         """
         language, cache = self._language, self._cache
         inputs = torch.zeros((3, batch), dtype=torch.long, device=language.device)

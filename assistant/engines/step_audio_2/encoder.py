@@ -15,7 +15,7 @@ _ADAPTER_HIDDEN = 2048
 
 
 class Linear(nn.Linear):
-    """One whose weight can be packed, see Matrix."""
+    """A linear layer whose weight can be packed, see Matrix."""
 
     _matrix: Matrix | None = None
 
@@ -62,7 +62,7 @@ class Block(nn.Module):
 
 
 class AudioEncoder(nn.Module):
-    """Log-mel frames, 100 a second, to states, 25 a second."""
+    """Maps log-mel frames, 100 per second, to states, 25 per second."""
 
     def __init__(self, sizes: AudioSizes) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class AudioEncoder(nn.Module):
 
 
 class Adapter(nn.Module):
-    """States, 25 a second, to embeddings, 12.5 a second."""
+    """Maps states, 25 per second, to embeddings, 12.5 per second."""
 
     def __init__(self, sizes: AudioSizes) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The engine: requests to prompts, ids to what the caller hears."""
+"""The engine: turns requests into prompts, and generated ids into outputs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ class StepAudio2Engine:
         vocoder: Vocoder | None = None,
         sample: SampleBatch = sample_batch,
     ) -> None:
-        """Without a `vocoder` every answer is text. `sample` picks the next tokens."""
+        """Without a `vocoder` every response is text. `sample` samples the next tokens of
+        a batch.
+        """
         self._tokenizer, self._variant, self._vocoder = checkpoint.tokenizer, variant, vocoder
         self._scheduler = Scheduler(
             checkpoint.model,
@@ -139,10 +141,11 @@ class StepAudio2Engine:
         return self._job(step, conversation, prompt)
 
     def _thought(self, step: _Step) -> Prompt:
-        """Lets the model think; the prompt with that, where the answer is to follow.
+        """Lets the model think, and returns the prompt with that thought, for the response to
+        follow.
 
-        The history knows nothing of it: the next prompt has the answer alone, and the cache is
-        cut back to where they differ.
+        The thought is not in the history: the next prompt has the response alone, and the cache is
+        cut back to the place where they differ.
         """
         prompt = self._conversation(step, THINK_OPENING)
         job = self._job(step, step.state.prefix, prompt)
@@ -181,7 +184,7 @@ class StepAudio2Engine:
         return closing(self._vocoder.open(step.request.voice))
 
     def _made(self, job: Generation, parser: OutputParser) -> list[int]:
-        """What was generated, up to an end token or a stop string."""
+        """Returns the generated ids up to an end token or a stop string."""
         ends = self._tokenizer.special.ends
         return [token for token in job.generated[: parser.consumed] if token not in ends]
 
@@ -204,4 +207,4 @@ class _Step:
     stop: threading.Event
     sampling: Sampling
     opening: tuple[Text, ...]
-    """How the assistant's turn begins; empty for an answer in text."""
+    """The prefix of the assistant's turn; empty for a response in text."""

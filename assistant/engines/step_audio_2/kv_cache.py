@@ -1,8 +1,8 @@
-"""Keys and values of the positions that the language model has read, allocated once.
+"""The KV cache: keys and values of the positions that are prefilled or decoded, allocated once.
 
-Each conversation that is warm holds a slot: room for `window` positions in every layer. Memory of
-a slot: 2 * layers * kv_heads * window * head_dim numbers; on a CPU the system gives the pages out
-only as they are written.
+Each resident conversation has a slot with `window` positions in every layer. A slot takes 2 *
+layers * kv_heads * window * head_dim numbers; on a CPU the system provides the pages only as they
+are written.
 """
 
 from __future__ import annotations

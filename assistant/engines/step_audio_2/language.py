@@ -1,7 +1,7 @@
-"""The language model: Qwen2 (Yang et al., 2024), with its own path for one token at a time.
+"""The language model: Qwen2 (Yang et al., 2024), with a separate path for decoding one token.
 
-Weights that read the same input are one matrix each (query, key and value; gate and up), so a
-layer is four matrix products. Checkpoint names map to parts of them, see `checkpoint_views`.
+Weights that read the same input are one matrix each (query, key and value; gate and up), so that a
+layer has four matrix products. `checkpoint_views` maps the checkpoint's names to parts of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from assistant.engines.step_audio_2.sizes import TextSizes
 
 @dataclass(slots=True)
 class Layer:
-    """Weights of one layer; rows of `qkv` are query, key, value, of `gate_up` gate, up."""
+    """The weights of one layer; rows of `qkv` are query, key, value, those of `gate_up`
+    gate, up.
+    """
 
     input_norm: Tensor  # (hidden,)
     qkv: Matrix  # ((heads + 2 * kv_heads) * head_dim, hidden)
@@ -32,7 +34,7 @@ class Layer:
 
 
 class LanguageModel:
-    """Reads embeddings into a cache, and gives the logits of the next token."""
+    """Prefills embeddings into a cache, and returns the logits of the next token."""
 
     def __init__(
         self, sizes: TextSizes, *, device: torch.device, dtype: torch.dtype, window: int
@@ -62,7 +64,9 @@ class LanguageModel:
         self.cosine, self.sine = _rotations(sizes, window, device, dtype)
 
     def checkpoint_views(self) -> Iterator[tuple[str, Tensor]]:
-        """Each name of the checkpoint with the place where its numbers go, until `pack`."""
+        """Yields each name of the checkpoint with the tensor that its numbers go to, until
+        `pack`.
+        """
         yield "model.embed_tokens.weight", self.embedding
         for index, layer in enumerate(self.layers):
             for name, view in self._layer_views(layer):

@@ -1,4 +1,4 @@
-"""From settings to an engine that is ready."""
+"""Loads the engine that the settings describe."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ def load_engine(
     vocoder: Vocoder | None = None,
     sample: SampleBatch = sample_batch,
 ) -> StepAudio2Engine:
-    """With `prompts`, the folder for prepared voices, it speaks through the checkpoint's token2wav.
+    """Returns the engine; with `prompts`, the folder for prepared voices, it speaks through
+    token2wav.
 
-    Raises EngineError: the device isn't there, see load_checkpoint and load_vocoder.
+    Raises EngineError if the device does not exist; see also load_checkpoint and load_vocoder.
     """
     device = resolve_device(settings.device)
     checkpoint = load_checkpoint(
@@ -42,7 +43,9 @@ def load_engine(
 
 
 def _check_cache(settings: StepAudio2Settings, model: StepAudio2Model) -> None:
-    """On a GPU the cache is taken at once; a CPU gives out its pages as they are written."""
+    """Raises EngineError if a GPU has too little memory for the KV cache, which it allocates at
+    once.
+    """
     slot = KeyValueCache.bytes_per_slot(model.sizes.text, model.window, model.dtype)
     needed = slot * (settings.conversations + 1)
     if model.device.type == "cuda" and needed > torch.cuda.mem_get_info(model.device)[0]:
@@ -58,7 +61,7 @@ def _dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def _variant(settings: StepAudio2Settings, folder: Path) -> Variant:
-    """By the name: the checkpoints of the three variants have the same layout."""
+    """Returns the variant by the checkpoint's name: the layout of all three is the same."""
     if settings.variant != "auto":
         return settings.variant
     config = json.loads((folder / "config.json").read_text("utf-8"))

@@ -45,10 +45,10 @@ class StepAudio2Model:
                     module.pack()
 
     def encode_audio(self, log_mel: Tensor) -> Tensor:
-        """One piece of sound, (n_mels, frames), to its embeddings, (patches, hidden).
+        """Encodes one piece of audio, (n_mels, frames), to its embeddings, (patches, hidden).
 
-        Pieces are heard one by one: in a batch, padding would change their last embedding, and
-        what a conversation has read would depend on what is said later.
+        Pieces are encoded one by one: in a batch, padding would change their last embedding, and
+        the prefix of a conversation would depend on what follows.
         """
         mel = log_mel.to(self.device, self.dtype)[None]
         length = torch.tensor([log_mel.shape[-1] - 2], device=self.device)

@@ -1,4 +1,4 @@
-"""What comes out of a generation, as text, calls and sound."""
+"""Turns the tokens of a generation into the engine's outputs: text, calls and audio."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from assistant.messages import ToolCall
 
 
 class SpeechStream(Protocol):
-    """One utterance. Used from one thread at a time."""
+    """The audio of one response. Used from one thread at a time."""
 
     def push(self, tokens: Sequence[int]) -> list[Pcm16]:
-        """Speech tokens (0 to 6560, 25 a second) in; sound that is ready out: 24 kHz, int16, (n,).
+        """Takes speech tokens (0 to 6560, 25 per second) and returns the audio that is ready.
 
-        The pieces of all calls, joined, are the utterance.
+        Audio is 24 kHz int16, shape (n,); the pieces of all calls, joined, are the whole.
         """
         ...
 
     def flush(self) -> list[Pcm16]:
-        """No more tokens will come: the rest of the sound."""
+        """Ends the speech tokens and returns the rest of the audio."""
         ...
 
     def close(self) -> None:
@@ -39,7 +39,9 @@ class Vocoder(Protocol):
     """Shared by all conversations."""
 
     def open(self, voice: Voice) -> SpeechStream:
-        """A new utterance in a voice. Raises AudioError or EngineError: the voice can't be used."""
+        """Opens a stream in a voice. Raises AudioError or EngineError if the voice can't
+        be used.
+        """
         ...
 
     def close(self) -> None: ...
@@ -95,7 +97,7 @@ def outputs(
 
 
 class SpeechAssembler:
-    """Makes sound of speech tokens, and says with each piece which tokens came since the last."""
+    """Decodes speech tokens to audio, and labels each piece with the tokens since the last one."""
 
     def __init__(self, stream: SpeechStream | None) -> None:
         self._stream = stream
@@ -116,7 +118,7 @@ class SpeechAssembler:
 
 
 def _outputs(pieces: Iterable[Piece], speech: SpeechAssembler) -> Iterator[EngineOutput]:
-    """Text first: it is ready, and making sound takes time."""
+    """Yields text first: it is ready, while decoding audio takes time."""
     text = ""
     numbers: list[int] = []
     calls: list[ToolCall] = []

@@ -28,10 +28,10 @@ Piece = Parsed | SpeechToken
 
 
 class OutputParser:
-    """Total: any ids in any order give pieces, none is dropped silently, nothing raises.
+    """Parses ids to pieces. Total: any ids in any order are accepted, and nothing raises.
 
     Left out on purpose: marks (`<tts_start>`, `<tts_pad>`, ...), fillers after the end of speech,
-    thoughts between `<think>` and `</think>`, and all that comes after a stop string.
+    thoughts between `<think>` and `</think>`, and everything after a stop string.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class OutputParser:
         """Ids that came until then."""
 
     def begin(self, opening: Iterable[int]) -> None:
-        """The answer was begun with these ids: what comes is read as going on from them."""
+        """Sets the ids that the response was begun with: the following ids continue them."""
         for token in opening:
             self.feed(token)
         self.consumed = 0
@@ -70,7 +70,7 @@ class OutputParser:
         return self._text(self._utf8.decode(self._tokenizer.token_bytes(token)))
 
     def finish(self) -> list[Piece]:
-        """No more ids will come."""
+        """Ends the ids."""
         pieces = self._text(self._utf8.decode(b"", final=True))
         held = (
             "" if self.stopped else self._thoughts.feed(self._stop.rest()) + self._thoughts.rest()
@@ -88,7 +88,7 @@ class OutputParser:
 
 
 def marks(tokenizer: Tokenizer) -> frozenset[int]:
-    """Ids that stand for no text and no sound."""
+    """Returns the ids that stand for neither text nor audio."""
     special = tokenizer.special
     audio = {special.audio_start, special.audio_end, special.audio_patch, special.tts_pad}
     return special.ends | audio | {special.tts_start, special.tts_end, special.bot, special.eot}

@@ -1,4 +1,6 @@
-"""Which conversation holds which slot of the cache."""
+"""The prefix cache: assigns the slots of the KV cache to conversations, and evicts the
+idlest one.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,11 @@ class PrefixCache:
         self._clock = itertools.count(1)
 
     def take(self, conversation: CachedPrefix, in_use: AbstractSet[int]) -> int:
-        """The conversation's own slot if it still has one, else that which was idle longest.
+        """Returns the conversation's own slot if it still has one, else evicts the longest idle
+        one.
 
-        At least one slot must be free of `in_use`. Who loses a slot reads everything again later.
+        At least one slot must be free of `in_use`. A conversation that loses its slot is prefilled
+        again.
         """
         slot = conversation.slot
         if slot is None:

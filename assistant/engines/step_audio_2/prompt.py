@@ -1,4 +1,4 @@
-"""What the language model is given: ids, and sounds in their places."""
+"""The prompt of the language model: ids, and audio in its places."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from assistant.errors import AudioError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioPiece:
-    """At most 25 s of sound at 16 kHz, and how many positions it takes."""
+    """At most 25 s of audio at 16 kHz, and the number of positions that it takes."""
 
     samples: Float32
     patches: int
     key: int
-    """Negative, and the same for the same sound alone; `key - i` stands for its patch i."""
+    """A negative number that identifies the audio; `key - i` stands for its patch i."""
 
 
 @dataclass(slots=True)
@@ -58,17 +58,19 @@ class Prompt:
 Text = str | Mark
 """Text of anybody, or a mark of ours."""
 Part = Text | Audio | tuple[int, ...]
-"""The same, or a sound, or ids that the model generated."""
+"""The same, or audio, or ids that the model generated."""
 
 
 class AudioEmbeddingCache:
-    """Prepares the sounds of one conversation, each of them once."""
+    """Prepares the audio of one conversation, each piece once."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Audio, list[AudioPiece]]] = {}
 
     def pieces(self, sound: Audio, sizes: AudioSizes) -> list[AudioPiece]:
-        """Raises AudioError: too short to be heard, samples that are no numbers."""
+        """Returns the pieces. Raises AudioError if the audio is too short or has invalid
+        samples.
+        """
         if id(sound) not in self._known:
             self._known[id(sound)] = (sound, _pieces(sound, sizes))
         return self._known[id(sound)][1]

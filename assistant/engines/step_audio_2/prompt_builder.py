@@ -1,4 +1,4 @@
-"""From a request to the prompt it needs, within the window."""
+"""Builds the prompt of a request, within the window."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from assistant.messages import (
 Transcribe = Callable[[Audio], str]
 TOOL_CALL = Mark(OPEN)
 CALL_START = (TOOL_CALL, "function\n")
-"""How an answer begins that must be a call; the model goes on with the name."""
+"""The prefix of a response that must be a call; the model continues with the name."""
 
 
 class Prompter:
@@ -54,7 +54,7 @@ class Prompter:
         self._is_base = is_base
 
     def task(self, request: EngineRequest, opening: Sequence[Part]) -> Prompt:
-        """Of a task about the last message alone, or the continuation of everything."""
+        """Returns the prompt of a task about the last message alone, or of a continuation."""
         messages: list[Message] = list(request.messages)
         if request.task not in ("answer", "continue"):
             message = _last_user_message(request)
@@ -77,9 +77,9 @@ class Prompter:
         room: int,
         transcribe: Transcribe,
     ) -> Prompt:
-        """Everything said so far, with `room` for the answer; old turns compacted if need be.
+        """Returns the prompt of a conversation, with `room` for the response; compacts old turns.
 
-        Raises EngineError when even the newest turn alone is too long.
+        Raises EngineError if the newest turn alone is too long.
         """
         messages = _in_language(request.messages, request.language)
         state.forget_all_but(audio_in(messages))
@@ -117,8 +117,10 @@ class Prompter:
         return best or (current, written(current))
 
     def _tools(self, request: EngineRequest, state: State) -> tuple[ToolSchema, ...]:
-        """Where an answer without tools is wanted in the middle of a turn, the schemas stay, so
-        that what the cache holds stays valid; calls are then banned (see `banned`).
+        """Returns the tools; they stay in a round without tools, so that the cached prefix stays
+        valid.
+
+        Calls are banned then (see `banned`).
         """
         return state.tools if self._keeps_schemas(request) else tuple(request.tools)
 
@@ -164,7 +166,7 @@ def _last_user_message(request: EngineRequest) -> UserMessage:
 
 
 def _in_language(messages: Sequence[Message], language: str) -> list[Message]:
-    """The wish for a language goes to the end of the system message."""
+    """Appends the request for a language to the system message."""
     told = list(messages)
     if not language:
         return told

@@ -11,7 +11,9 @@ from torch import Tensor
 from assistant.config import Sampling
 
 _CANDIDATES = 1024
-"""Most nuclei lie within so many tokens; sorting the whole vocabulary takes much longer."""
+"""The candidates that are sorted first: most nuclei fit, and sorting the vocabulary takes
+longer.
+"""
 
 
 class Sampler:

@@ -1,8 +1,8 @@
-"""Many conversations on one model: one thread owns the model and takes all forward together.
+"""Continuous batching: one thread owns the model and advances all generations together.
 
-Each round reads one piece of one waiting prompt, then makes one token for everybody who is
-decoding, up to `max_batch`, in one pass over the weights. So a long prompt doesn't stop the others,
-and nobody waits for an answer of somebody else to end.
+Each round prefills one chunk of one waiting prompt, then decodes one token of every running
+sequence, up to `max_batch`, in one pass over the weights. So a long prompt doesn't stop the others,
+and no generation waits for another to end.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from assistant.errors import EngineError
 logger = logging.getLogger(__name__)
 
 CHUNKS = {"cuda": (256, 2048), "cpu": (64, 256)}
-"""Positions of a prompt that are read in one round, while others speak and while nobody does.
+"""Positions that are prefilled in one round, while others decode and while none does.
 
-A round can't be interrupted: with pieces much longer, somebody who is told to stop goes on.
+A round can't be interrupted: larger chunks would delay the end of a stopped generation.
 """
 
 
@@ -64,7 +64,7 @@ class Scheduler:
         self._thread: threading.Thread | None = None
 
     def submit(self, generation: Generation) -> None:
-        """From any thread. Raises EngineError once closed."""
+        """Adds a generation, from any thread. Raises EngineError once closed."""
         with self._changed:
             if self._closed:
                 raise EngineError("the engine is closed", hint="create a new one")
@@ -100,7 +100,7 @@ class Scheduler:
 
     @contextmanager
     def _failing(self, jobs: Sequence[Generation]) -> Iterator[None]:
-        """A failure ends the answers it belongs to, and never this thread."""
+        """Turns a failure into the end of those generations; this thread goes on."""
         try:
             yield
         except Exception as error:
@@ -173,7 +173,7 @@ class Scheduler:
         self._sample(jobs, logits)
 
     def _runnable(self) -> list[Generation]:
-        """Who takes part in this round: idle work only when nothing else is to be done."""
+        """Returns the generations of this round: idle work only if there is nothing else."""
         for job in self._active:
             if job.halted and not job.ended:
                 self._end(job, "halted")

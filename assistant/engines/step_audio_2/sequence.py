@@ -1,4 +1,6 @@
-"""One answer in the making, and what a conversation keeps between answers."""
+"""A generation: one sequence from its prompt to its last token, and the prefix that stays
+cached.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from assistant.engines.step_audio_2.sampling import Sampler, pick
 from assistant.errors import EngineError
 
 EndReason = Literal["stop", "length", "halted", "closed"]
-"""An end token; no room or no budget left; told to stop; the scheduler was closed."""
+"""An end token; no more space or tokens; stopped by the caller; the scheduler was closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class End:
 
 
 class CachedPrefix:
-    """What the cache holds of a conversation. Touched by the scheduler's thread alone."""
+    """The part of a conversation in the KV cache. Used by the scheduler's thread alone."""
 
     def __init__(self) -> None:
         self.slot: int | None = None
@@ -38,9 +40,9 @@ class CachedPrefix:
 
 
 class Generation:
-    """Reads a prompt, from where the conversation's cache differs, and makes tokens after it.
+    """Prefills a prompt from where the cached prefix differs, and generates tokens after it.
 
-    Tokens, then End or an EngineError, come out of `out`; setting `stop` ends it within one token.
+    Tokens, then End or an EngineError, are put into `out`; setting `stop` ends it within one token.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class Generation:
         self._embeddings: dict[int, Tensor] = {}
 
     def halt(self) -> None:
-        """No more tokens are wanted. From any thread."""
+        """Stops the generation. Callable from any thread."""
         self._halted = True
 
     @property
@@ -96,7 +98,7 @@ class Generation:
         self.sampler.see(self.prompt.ids, vocab_size, device)
 
     def next_embeddings(self, model: StepAudio2Model, limit: int) -> Tensor:
-        """Of the next to_prefill positions, at most `limit`: (t, hidden)."""
+        """Returns the embeddings of the next positions to prefill, at most `limit`: (t, hidden)."""
         start, end = self.cached, min(self.cached + limit, len(self.prompt))
         x = model.language.embed(torch.tensor(self.prompt.ids[start:end], device=model.device))
         for place, piece in self.prompt.sounds:

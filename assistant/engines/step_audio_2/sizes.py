@@ -1,4 +1,4 @@
-"""The sizes of a checkpoint, as its config.json gives them."""
+"""The sizes of a checkpoint, from its config.json."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ModelSizes:
 
     @classmethod
     def read(cls, path: Path) -> ModelSizes:
-        """Raises EngineError: no such file, not JSON, a size that is missing or makes no sense."""
+        """Reads the sizes. Raises EngineError if the file or a size is missing or invalid."""
         try:
             values = json.loads(path.read_text("utf-8"))
         except OSError as error:

@@ -1,4 +1,4 @@
-"""What the engine keeps of one conversation, next to the cache."""
+"""The engine's state of one conversation, next to the KV cache."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class State:
         return self
 
     def transcript(self, sound: Audio) -> str | None:
-        """What was said in it, if that is known."""
+        """Returns the transcript of the audio, if it is known."""
         known = self._transcripts.get(id(sound))
         return known[1] if known else None
 
@@ -45,7 +45,7 @@ class State:
         self._transcripts[id(sound)] = (sound, text)
 
     def forget_all_but(self, sounds: Sequence[Audio]) -> None:
-        """Sounds that are in the history no more."""
+        """Drops everything about audio that is not in the history any more."""
         kept = {id(sound) for sound in sounds}
         self.audio_cache.forget_all_but(sounds)
         self._transcripts = {key: v for key, v in self._transcripts.items() if key in kept}

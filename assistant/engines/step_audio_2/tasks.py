@@ -1,4 +1,4 @@
-"""What the model is told to do, in the words it was trained with, and how it then picks tokens.
+"""The tasks of the model: their instructions, as it was trained with them, and their sampling.
 
 The instructions and settings are those of StepFun's published examples.
 """
@@ -36,7 +36,7 @@ _QUESTION = (
 
 
 def speaks(request: EngineRequest) -> bool:
-    """Whether the result is to be spoken; some tasks only write."""
+    """Returns whether the result is spoken; some tasks only write."""
     return request.speak and request.task in _SPEAKS
 
 
@@ -48,7 +48,7 @@ def sampling_for(task: Task, sampling: Sampling) -> Sampling:
 
 
 def instruction(request: EngineRequest, message: UserMessage) -> str:
-    """The system message of every task but `answer` and `continue`."""
+    """Returns the system message of every task but `answer` and `continue`."""
     if request.task == "transcribe":
         return TRANSCRIBE
     if request.task == "read":

@@ -80,7 +80,9 @@ def write_plain(writer: PromptWriter, messages: Sequence[Message], special: Spec
 
 
 def answer_parts(message: AssistantMessage, special: SpecialTokens) -> list[Part]:
-    """An answer as it was generated; where there are no ids of this model, its text and calls."""
+    """Returns a response as it was generated; its text and calls if this model's ids are
+    missing.
+    """
     if message.tokens and _is_sound(message.tokens, special):
         return [message.tokens]
     parts: list[Part] = [message.text] if message.text else []
@@ -91,7 +93,9 @@ def answer_parts(message: AssistantMessage, special: SpecialTokens) -> list[Part
 
 
 def _is_sound(tokens: Sequence[int], special: SpecialTokens) -> bool:
-    """Ids of a turn's inside: none that would end it, or stand for sound that was heard."""
+    """Returns whether all ids belong inside of a turn: none would end it, or stand for
+    audio input.
+    """
     heard = {special.audio_start, special.audio_patch, special.audio_end}
     forbidden = special.ends | heard
     highest = special.speech + 6561

@@ -17,7 +17,7 @@ from assistant.engines.token2wav import (
 from assistant.errors import EngineError
 
 NORMAL_VOICE = "default_female"
-"""Of the checkpoint's two clips, the one that a session speaks in until it is told otherwise."""
+"""The checkpoint's clip of the normal voice."""
 
 
 class Token2WavVocoder:
@@ -39,9 +39,9 @@ class Token2WavVocoder:
 def load_vocoder(
     checkpoint: Path, settings: StepAudio2Settings, prompts: Path
 ) -> Token2WavVocoder | None:
-    """The token2wav of a checkpoint; None where it has none. Prepared voices lie in `prompts`.
+    """Returns the token2wav of a checkpoint; None if it has none. `prompts`: the prepared voices.
 
-    Raises EngineError: a file of it is absent or damaged.
+    Raises EngineError if a file of it is missing or damaged.
     """
     folder = checkpoint / "token2wav"
     if not folder.is_dir():

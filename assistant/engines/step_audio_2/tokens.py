@@ -89,7 +89,7 @@ class Tokenizer:
 
     @classmethod
     def from_folder(cls, folder: Path, *, vocab_size: int) -> Tokenizer:
-        """Reads tokenizer.json, or vocab.json and merges.txt where there is none."""
+        """Reads tokenizer.json, or vocab.json and merges.txt if there is none."""
         path = folder / "tokenizer.json"
         try:
             source = path.read_text("utf-8") if path.is_file() else _converted(folder)
@@ -122,7 +122,7 @@ class Tokenizer:
         return list(self._plain.encode(clean, add_special_tokens=False).ids) if clean else []
 
     def token_bytes(self, token: int) -> bytes:
-        """What a token adds to the text; nothing for an id that has no token."""
+        """Returns the bytes that a token adds to the text; empty for an id without a token."""
         return self._bytes.get(token, b"")
 
     def decode(self, tokens: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""What the user said, written down by the model itself, for the time when the window is full."""
+"""Transcripts of the user's audio by the model itself, for the time when the window is full."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Transcripts:
         self._tokenizer, self._prompter, self._scheduler = tokenizer, prompter, scheduler
 
     def of(self, sound: Audio, state: State, stop: threading.Event) -> str:
-        """Made at once, if it was not made in idle time before. Blocks."""
+        """Returns the transcript; transcribes now if that was not done in idle time. Blocks."""
         known = state.transcript(sound)
         if known is not None:
             return known
@@ -45,7 +45,7 @@ class Transcripts:
         return text
 
     def prepare(self, messages: Sequence[Message], state: State) -> None:
-        """Asks for those that are missing, to be made while nobody waits."""
+        """Starts to transcribe the audio without a transcript, while nothing else runs."""
         for sound in audio_in(messages):
             if state.transcript(sound) is None and state.pending(sound) is None:
                 job = self._job(sound, idle=True)

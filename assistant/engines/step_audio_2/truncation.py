@@ -1,8 +1,8 @@
-"""How much of an answer was heard, by the tokens that it was made of.
+"""Truncation by tokens: how much of a response was played, by the tokens that it consists of.
 
-The model writes text ahead of its sound: one text token, then four speech tokens, until the text
-has run out (ta4). So once it has, the words are spread evenly over all the sound; as long as it
-has not, those are taken that were written before the last speech token that was heard.
+The model writes text ahead of its audio: one text token, then four speech tokens, until the text
+has run out (interleaving ta4). Once it has run out, the words are spread evenly over all of the
+audio; before that, the text that was written before the last played speech token counts.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _SPEECH_RUN = 8  # speech tokens in a row that tell that no more text comes
 
 
 def cut(message: AssistantMessage, seconds: float, tokenizer: Tokenizer) -> AssistantMessage | None:
-    """The message as heard in the first `seconds` of its sound; None where it has none.
+    """Returns the message as played in the first `seconds` of its audio; None if it has no audio.
 
-    Its tokens are the beginning of those that were generated, so what the cache holds of them
-    stays valid; then the end of speech, and the calls as they were made.
+    Its tokens are a prefix of those that were generated, so that the cached prefix stays valid;
+    then the end of speech, and the calls as they were generated.
     """
     answer = _Answer.read(message.tokens, tokenizer)
     count = _heard_tokens(seconds, len(answer.speech))
@@ -43,7 +43,7 @@ def cut(message: AssistantMessage, seconds: float, tokenizer: Tokenizer) -> Assi
 
 
 def _heard_tokens(seconds: float, at_most: int) -> int:
-    """Whole speech tokens; none for a number that is no time."""
+    """Returns a number of whole speech tokens; 0 for a time that is not a number."""
     if not seconds > 0:
         return 0
     # 1.16 s are 29 tokens, not 28.999999999999996.
@@ -52,7 +52,9 @@ def _heard_tokens(seconds: float, at_most: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What is where in an answer's tokens; each id is classified by itself."""
+    """The places of text, speech and calls in a response's tokens; each id is classified
+    by itself.
+    """
 
     tokens: Sequence[int]
     speech: list[int]  # places of speech tokens
@@ -76,7 +78,7 @@ class _Answer:
 
     @property
     def has_run_out(self) -> bool:
-        """Its text, before its sound."""
+        """Returns whether its text ended before its audio."""
         last = self.words[-1] if self.words else 0
         return self.is_padded or sum(at > last for at in self.speech) >= _SPEECH_RUN
 
@@ -87,7 +89,7 @@ def _find(tokens: Sequence[int], wanted: set[int | None], start: int) -> int:
 
 
 def _heard_text(answer: _Answer, count: int, tokenizer: Tokenizer) -> str:
-    """`count` speech tokens were heard: at least one."""
+    """Returns the text of the first `count` speech tokens, at least one."""
     end = answer.speech[count - 1]
     words = sum(at < end for at in answer.words)
     if answer.has_run_out:
@@ -99,7 +101,7 @@ def _heard_text(answer: _Answer, count: int, tokenizer: Tokenizer) -> str:
 
 
 def _whole_words(heard: str, text: str) -> str:
-    """Without the word that is cut in two."""
+    """Returns the text without a last word that is cut in two."""
     end = len(heard)
     if text.startswith(heard) and _is_letter(text[end : end + 1]):
         while end and _is_letter(text[end - 1]):
@@ -108,7 +110,9 @@ def _whole_words(heard: str, text: str) -> str:
 
 
 def _is_letter(character: str) -> bool:
-    """Of a word that has several; in Chinese and Japanese each character is heard as it comes."""
+    """Returns whether it is a letter of a longer word; in Chinese and Japanese each character is a
+    word.
+    """
     return character.isalnum() and unicodedata.east_asian_width(character) not in "WF"
 
 

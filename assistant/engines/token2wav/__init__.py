@@ -1,12 +1,13 @@
-"""Speech tokens to sound, streamed, in the timbre of any clip.
+"""token2wav: speech tokens to audio, streamed, in the timbre of any voice clip.
 
-    PromptMaker  clip -> VoicePrompt       once a clip, kept on disk      prompt, features, voice
-    Token2Wav    VoicePrompt -> FlowPrompt once a voice, kept in memory   token2wav, voices
-    Token2WavStream   tokens -> PCM        one utterance after another    stream
-        flow/    tokens -> mel frames      conformer, estimator, Euler steps
+    PromptMaker      clip -> VoicePrompt        once per clip, stored on disk
+    Token2Wav        VoicePrompt -> FlowPrompt  once per voice, in memory (voice_cache)
+    Token2WavStream  tokens -> PCM              one response after another
+        flow/    tokens -> mel frames           conformer, estimator, Euler steps
         vocoder, hift/   mel frames -> samples
 
-Needs torch, and onnxruntime and kaldi-native-fbank for new clips: import it only where those are.
+Needs torch, and onnxruntime and kaldi-native-fbank for new clips: import it only if they are
+installed.
 """
 
 from assistant.engines.token2wav.flow.model import FlowPrompt

@@ -1,7 +1,7 @@
-"""Lets threads that want the same work done at the same time do it together.
+"""Dynamic batching: threads that want the same work at the same time do it together.
 
-Whoever comes first works; who comes meanwhile waits in line, and the next in line does the work
-of all who wait, those whose jobs fit together in one go. Nobody waits for a fuller batch.
+The first thread works; others wait in line meanwhile, and the next one in line does the work of all
+that wait, in one pass for jobs of equal shape. No job waits for a fuller batch.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _fill(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Gives the model its weights. Every name must be there, no other, and every shape fit."""
+    """Loads the weights. Every name must exist, no other, and every shape must fit."""
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     for name in wanted.keys() - weights.keys():
         raise EngineError(f"{path}: {name} is absent", hint=_HINT)
@@ -104,9 +104,9 @@ _Inert.add_multi_constructor("!", _plain)
 
 
 def read_guidance(path: Path) -> float:
-    """Strength of the classifier-free guidance, the one number that the weights don't tell.
+    """Returns the strength of the classifier-free guidance, which the weights don't tell.
 
-    Raises EngineError: no such file, no YAML, or the number is none.
+    Raises EngineError if there is no such file, it is not YAML, or the value is not a number.
     """
     try:
         # SafeLoader's own constructors, and ours, which only make dicts, lists and strings.

@@ -1,7 +1,5 @@
-"""What a prompt's clip is turned into before the models see it.
-
-Three spectrograms: mel frames at 24 kHz that the flow continues, a log-mel at 16 kHz for the
-speech tokenizer (Whisper's), and a Kaldi filter bank at 16 kHz for the speaker encoder.
+"""The features of a prompt's clip: mel frames at 24 kHz that the flow continues, and a Kaldi filter
+bank at 16 kHz for the speaker encoder.
 """
 
 from __future__ import annotations

@@ -34,15 +34,16 @@ class PromptMaker:
         vocabulary: int = 6561,
         device: torch.device | None = None,
     ) -> None:
-        """On a CUDA device, s3tokenizer makes the speech tokens where it is installed.
+        """On a CUDA device, s3tokenizer computes the speech tokens if it is installed.
 
-        Raises EngineError: a model is absent, damaged or another one."""
+        Raises EngineError if a model is missing, damaged or another one.
+        """
         self._max_seconds = max_seconds
         self._vocabulary = vocabulary
         self._tokenizer = SpeechTokenizer(folder / SPEECH_TOKENIZER, device)
         self._encoder = OnnxModel(folder / SPEAKER_ENCODER, inputs=1)
         self.fingerprint = _fingerprint(folder, max_seconds)
-        """Differs where the same clip would become another prompt."""
+        """Differs if the same clip would lead to another prompt."""
 
     def make(self, clip: Audio, name: str = "the clip") -> VoicePrompt:
         """Raises AudioError (too short, silent, no numbers) and EngineError (a model failed)."""
@@ -55,7 +56,9 @@ class PromptMaker:
         return VoicePrompt(tokens, mel, self.speaker(speech))
 
     def speaker(self, speech: Float32) -> Float32:
-        """The voice's CAM++ embedding from 16 kHz samples, at least half a second: (192,)."""
+        """Returns the CAM++ embedding of 16 kHz samples, at least half of a second of
+        them: (192,).
+        """
         vector = self._encoder.run(speaker_fbank(speech)[None])
         return vector.astype(np.float32).reshape(-1)
 

@@ -1,4 +1,4 @@
-"""How speech tokens are turned into sound, and where."""
+"""The settings of token2wav: device, precision, chunk sizes and memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 
 TOKENS_A_SECOND = 25
 SHORTEST_CHUNK = 5
-"""Tokens: the vocoder holds 4 of them back until it has heard the next chunk."""
+"""The shortest chunk, in tokens: the vocoder holds 4 of them back until the next chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +28,19 @@ class Token2WavSettings:
     cuda_graphs: bool = True  # on a GPU; where they fail, it goes on without
     euler_steps: int = 10
     first_chunks: tuple[int, ...] = (10, 10, 15)
-    """Tokens of the first chunks: small, so that the first sound comes soon, and growing no
-    faster than a decoder at 0.55 s a second of sound can follow without a gap."""
+    """Tokens of the first chunks: small, so that the first audio comes soon, and growing no faster
+    than a decoder with a real-time factor of 0.55 can follow without a gap.
+    """
     chunk: int = 25
     """Tokens of every chunk after them."""
     history_s: float = 4.0
-    """How much of an answer, besides the prompt, the next chunk takes into account."""
+    """The history, besides the prompt, that the next chunk takes into account, in seconds."""
     max_prompt_s: float = 10.0
-    """A longer clip is cut: its state costs over a megabyte for each of 50 frames a second."""
+    """A longer clip is cut, in seconds: its state takes over a megabyte per frame, at 50 frames per
+    second.
+    """
     voice_bytes: int = 2 << 30
-    """How much the states of prepared voices may hold in memory."""
+    """The memory for the states of prepared voices, in bytes."""
 
     def __post_init__(self) -> None:
         self._check(1 <= self.euler_steps <= 100, "euler_steps", "from 1 to 100")
@@ -57,7 +60,7 @@ class Token2WavSettings:
         return round(self.history_s * TOKENS_A_SECOND)
 
     def chunk_sizes(self) -> Iterator[int]:
-        """Tokens of the chunks of one utterance, without end."""
+        """Yields the number of tokens of each chunk, without end."""
         yield from self.first_chunks
         while True:
             yield self.chunk
@@ -77,7 +80,7 @@ class Token2WavSettings:
 
 
 def _has_bfloat16(device: torch.device) -> bool:
-    """Whether the hardware multiplies bfloat16 itself: emulated, it is slower than float32."""
+    """Returns whether the hardware multiplies bfloat16; emulated, it is slower than float32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     known = getattr(torch.cpu, "_is_avx512_bf16_supported", None)

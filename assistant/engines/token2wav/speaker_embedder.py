@@ -24,7 +24,9 @@ _SILENCE = 1e-3  # of full scale: nobody speaks below -60 dB
 
 
 class SpeakerEmbedder:
-    """Sounds by their voice: vectors of length 1, whose products are higher the more alike."""
+    """Embeds audio by its voice: vectors of length 1, with higher products for more
+    similar voices.
+    """
 
     version = 1
     dim = 192
@@ -38,7 +40,7 @@ class SpeakerEmbedder:
         self._try()
 
     def embed(self, items: Sequence[Audio]) -> Float32:
-        """Zeros for what is silent or shorter than half a second. Raises EngineError."""
+        """Returns zeros for audio that is silent or shorter than 0.5 s. Raises EngineError."""
         vectors = np.zeros((len(items), self.dim), dtype=np.float32)
         for row, sound in zip(vectors, items, strict=True):
             row[:] = self._vector(sound)

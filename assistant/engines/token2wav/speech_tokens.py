@@ -1,4 +1,4 @@
-"""Speech tokens of a clip, 25 a second: by onnxruntime, or on a GPU by the package s3tokenizer."""
+"""The speech tokens of a clip, 25 per second: by onnxruntime, or on a GPU by s3tokenizer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from assistant.engines.token2wav.onnx_model import OnnxModel
 Tokens = npt.NDArray[np.int64]
 logger = logging.getLogger(__name__)
 _MODEL = "speech_tokenizer_v2_25hz"
-"""By which s3tokenizer knows its shape; the weights are the checkpoint's own."""
+"""The name by which s3tokenizer knows its shape; the weights are the checkpoint's own."""
 
 
 class SpeechTokenizer:
@@ -38,7 +38,7 @@ class SpeechTokenizer:
         self._try_gpu = device is not None and device.type == "cuda"
 
     def __call__(self, log_mel: Float32) -> Tokens:
-        """(128, frames), 100 a second -> (n,). Raises EngineError: the model failed."""
+        """Maps (128, frames), 100 per second, to (n,). Raises EngineError if the model failed."""
         tokens = self._tokens_on_gpu(log_mel)
         if tokens is not None:
             return tokens

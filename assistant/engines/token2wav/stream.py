@@ -1,4 +1,4 @@
-"""One utterance after another, in pieces as they are made."""
+"""A stream of audio from speech tokens, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from assistant.errors import EngineError
 
 
 class Token2WavStream:
-    """Push tokens as the language model makes them; get sound as soon as there is enough.
+    """Takes tokens as the language model generates them, and returns audio as soon as there is
+    enough.
 
-    Not for several threads at once; different streams may run in different threads, and then
-    share passes. Audio is 24 kHz mono int16; joined, the pieces are the utterance without gaps.
+    Not for several threads at once; different streams may run in different threads, and share
+    passes then. Audio is 24 kHz mono int16; the pieces join without gaps.
     """
 
     def __init__(self, token2wav: Token2Wav, voice: FlowPrompt) -> None:
@@ -28,7 +29,7 @@ class Token2WavStream:
         self._begin()
 
     def push(self, tokens: Iterable[int]) -> list[Pcm16]:
-        """Takes tokens (those out of range are dropped) and returns the sound that is ready."""
+        """Takes tokens (those out of range are dropped) and returns the audio that is ready."""
         self._check_open()
         self._pending += self._token2wav.speakable(tokens)
         ready = []
@@ -37,7 +38,7 @@ class Token2WavStream:
         return ready
 
     def flush(self) -> list[Pcm16]:
-        """Ends the utterance and returns the rest of it; the next push begins another."""
+        """Ends the audio and returns the rest of it; the next push begins anew."""
         self._check_open()
         ready = []
         if self._pending:
@@ -58,7 +59,7 @@ class Token2WavStream:
         self._flow = self._sound = None
 
     def _next_job(self) -> ChunkJob | None:
-        """The next chunk, where it and its look-ahead are there."""
+        """Returns the next chunk if it and its look-ahead are complete."""
         ahead = self._token2wav.flow.shape.look_ahead
         if len(self._pending) < self._size + ahead:
             return None

@@ -1,4 +1,4 @@
-"""Speech tokens to sound: the weights, shared by all streams, and passes over several at once."""
+"""Speech tokens to audio: the weights, shared by all streams, and passes over several at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LONGEST_PIECE = 4 * TOKENS_A_SECOND
 
 @dataclass(eq=False)
 class ChunkJob:
-    """The next chunk of one stream; `last` ends its utterance."""
+    """The next chunk of one stream; `last` ends its audio."""
 
     tokens: Sequence[int]
     flow: FlowState
@@ -51,7 +51,7 @@ class Token2Wav:
 
     @classmethod
     def load(cls, folder: Path, settings: Token2WavSettings | None = None) -> Token2Wav:
-        """From a checkpoint's token2wav folder. Raises EngineError, SettingsError."""
+        """Loads a checkpoint's token2wav folder. Raises EngineError, SettingsError."""
         settings = settings or Token2WavSettings()
         device = settings.torch_device()
         with torch.inference_mode():
@@ -59,9 +59,9 @@ class Token2Wav:
             return cls(flow, load_hift(folder, device), settings)
 
     def record(self, graphs: Graphs) -> None:
-        """From now on, what each chunk has in common with others is recorded and replayed.
+        """Lets the parts that all chunks have in common be recorded and replayed from now on.
 
-        That is safe: passes run one at a time.
+        That is safe, because passes run one at a time.
         """
         self.flow.record(graphs)
         self.hift.record(graphs)
@@ -76,14 +76,14 @@ class Token2Wav:
             )
 
     def begin(self, voice: FlowPrompt) -> FlowState:
-        """The flow's part of a new utterance in that voice."""
+        """Returns the flow's state of a new stream in that voice."""
         longest = max(self.settings.chunk, *self.settings.first_chunks, 0)
         tokens = self.settings.history_tokens + longest + self.flow.shape.look_ahead
         with torch.inference_mode():
             return self.flow.begin(voice, newest=tokens * self.flow.shape.up_rate)
 
     def begin_sound(self) -> VocoderState:
-        """The vocoder's part of a new utterance."""
+        """Returns the vocoder's state of a new stream."""
         return VocoderState.start(self.hift, self.flow.shape.mel)
 
     def run(self, job: ChunkJob) -> Pcm16:
@@ -91,7 +91,7 @@ class Token2Wav:
         return self.batcher.run(job)
 
     def speak(self, tokens: Iterable[int], voice: FlowPrompt) -> Pcm16:
-        """A whole utterance at once; a long one in pieces of a few seconds."""
+        """Returns all audio at once; long audio in pieces of a few seconds."""
         tokens = self.speakable(tokens)
         ahead = self.flow.shape.look_ahead
         longest = (_LONGEST_PIECE + ahead) * self.flow.shape.up_rate
@@ -107,11 +107,13 @@ class Token2Wav:
         return np.concatenate([np.zeros(0, np.int16), *pieces])
 
     def speakable(self, tokens: Iterable[int]) -> list[int]:
-        """Without the ids that are no sound: padding, and whatever else is out of range."""
+        """Returns the tokens without ids that stand for no audio: padding, and others out
+        of range.
+        """
         return [int(token) for token in tokens if 0 <= int(token) < self.flow.shape.vocabulary]
 
     def _run(self, jobs: Sequence[ChunkJob]) -> list[Pcm16]:
-        """All of one shape. Raises EngineError: no memory for so many at once."""
+        """Runs jobs of one shape. Raises EngineError if there is too little memory for them."""
         try:
             return self._pass(jobs)
         except torch.OutOfMemoryError as error:

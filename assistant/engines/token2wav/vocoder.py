@@ -1,9 +1,9 @@
 """The vocoder for streams: chunks of mel frames in, samples out that join without a seam.
 
-Each chunk runs again over the last frames of the one before, and the two results are faded into
-one another. Beyond the reference, pitch, phase and noise of the frames that are run again are
-those of the first time, so both results are the same wave where they overlap: the source goes on
-where it was, and chunked sound is the single pass's to 0.02 % (the reference's way: to 4 %).
+Each chunk runs again over the last frames of the one before, and the two results are cross-faded.
+Beyond the reference, pitch, phase and noise of the frames that run again are those of the first
+time, so that both results are the same wave where they overlap: the source continues exactly, and
+audio in chunks equals that of a single pass to 0.02 % (the reference's way: to 4 %).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ assert FADE >= F0_CONTEXT
 
 @dataclass
 class VocoderState:
-    """Where one stream stands; empty before its first chunk."""
+    """The state of one stream; empty before its first chunk."""
 
     mel: Tensor  # (bins, up to CONTEXT): the newest frames
     f0: Tensor  # (up to CONTEXT,): their pitch

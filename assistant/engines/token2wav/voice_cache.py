@@ -1,4 +1,4 @@
-"""Prepared voices: each clip is worked through once, then kept on disk and in memory."""
+"""A cache of prepared voices: each clip is processed once, then stored on disk and in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from assistant.errors import AudioError
 
 logger = logging.getLogger(__name__)
 _MAX_CLIP_S = 600.0
-"""Clips are cut to the settings' max_prompt_s; this only keeps absurd files out."""
+"""The longest clip, in seconds: clips are cut to max_prompt_s, this only excludes absurd files."""
 
 
 def default_clips(folder: Path) -> dict[str, Path]:
@@ -30,11 +30,11 @@ def default_clips(folder: Path) -> dict[str, Path]:
 
 
 class PreparedVoices:
-    """Voices by their clip's content: a clip that is replaced is prepared anew.
+    """Prepared voices by their clip's content: a clip that is replaced is prepared anew.
 
     Two threads that ask for one voice prepare it once; those that ask for prepared voices don't
-    wait. The states of the voices used last stay in memory, up to the settings' `voice_bytes`,
-    and always the newest; the small prompts they are made from stay in `folder`.
+    wait. The states of the voices used last stay in memory, up to the settings' `voice_bytes`, and
+    always the newest; their small prompts stay in `folder`.
     """
 
     def __init__(self, token2wav: Token2Wav, maker: PromptMaker, folder: Path | None) -> None:
@@ -64,12 +64,12 @@ class PreparedVoices:
         return voice
 
     def prompt(self, clip: Path) -> VoicePrompt:
-        """What the clip becomes before the flow sees it; from disk where it was made before."""
+        """Returns the prompt of the clip, from disk if it is there."""
         return self._prompt(self._key(clip), clip)
 
     @property
     def nbytes(self) -> int:
-        """Of the states in memory."""
+        """The bytes of the states in memory."""
         with self._lock:
             return sum(voice.nbytes for voice in self._ready.values())
 
@@ -104,7 +104,7 @@ class PreparedVoices:
             logger.warning("%s: the prepared voice can't be kept: %s", path, error)
 
     def _key(self, clip: Path) -> str:
-        """Of the clip's content and of what would make another prompt of it."""
+        """Returns a key of the clip's content and of everything that its prompt depends on."""
         try:
             about = clip.stat()
             seen = (str(clip), about.st_mtime_ns, about.st_size)

@@ -1,4 +1,4 @@
-"""What is kept of a voice's clip: a small file, checked when it is read."""
+"""The prompt of a voice in a small file, which is checked when it is read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from assistant.audio.samples import Float32
 
 _VERSION = "1"
-"""Raised whenever the same clip would give other values."""
+"""The version of the format, raised whenever the same clip would lead to other values."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +52,7 @@ class VoicePrompt:
 
     @classmethod
     def read(cls, path: Path) -> VoicePrompt | None:
-        """None where there is no such file, or one that is damaged or of another version."""
+        """Returns the prompt; None if the file does not exist, is damaged or of another version."""
         if not path.is_file():
             return None
         try:

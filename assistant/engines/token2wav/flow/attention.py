@@ -45,7 +45,7 @@ class RelativeAttention(nn.Module):
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
     def _distance_bias(self, q: Tensor, keys: int) -> Tensor:
-        """What each query adds for its distance to each key: (1, heads, queries, keys)."""
+        """Returns the bias of each query by its distance to each key: (1, heads, queries, keys)."""
         queries = q.shape[2]
         positions = self._encoded(keys, queries)  # (heads, keys + queries - 1, head width)
         scores = (q[0] @ positions.transpose(1, 2)) / math.sqrt(q.shape[3])

@@ -1,10 +1,10 @@
-"""What the estimator keeps of one utterance: keys, values and edges of its convolutions.
+"""The estimator's cache of one stream: keys, values and edges of its convolutions.
 
-It has one set for every Euler step, layer and half of the guidance, over a megabyte a frame, so
-the prompt's is made once a voice and shared, and a stream keeps only its newest frames beside it.
-The estimator's attention has no positions, so frames may lie in any order: the newest overwrite
+There is one set for every Euler step, layer and half of the guidance, over a megabyte per frame, so
+the prompt's is computed once per voice and shared, and a stream holds only its newest frames beside
+it. The estimator's attention has no positions, so frames may lie in any order: the newest overwrite
 the oldest in a ring. (The reference puts the newest first, and then drops the middle as if they
-were last: what it keeps is the newest frames and the prompt's end. Here the prompt stays whole.)
+were last: it retains the newest frames and the prompt's end. Here the prompt stays whole.)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from assistant.engines.token2wav.flow.shape import FlowShape
 
 HALVES = 2
-"""With the condition and without, for classifier-free guidance."""
+"""The two halves of classifier-free guidance: with the condition and without."""
 
 
 @dataclass(frozen=True)
@@ -45,30 +45,32 @@ class Frames:
 
 
 class StreamCaches(Protocol):
-    """What the estimator asks of the memories of all streams, at a step and a layer."""
+    """The caches of all streams, as the estimator uses them at a step and a layer."""
 
     def attend(self, step: int, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Each (streams, halves * heads, time, head width), q already scaled: what each stream
-        sees in its memory and in itself, of the same shape. Keeps k and v."""
+        """Attends over each stream's cache and its own frames, and stores k and v.
+
+        All are (streams, halves * heads, time, head width), q already scaled, like the result.
+        """
         ...
 
     def behind(self, step: int, layer: int, which: int, x: Tensor) -> Tensor:
-        """x (streams * halves, time, hidden) behind the two frames that came before it.
+        """Returns x (streams * halves, time, hidden) behind the two frames before it.
 
-        Keeps the last two of x for convolution `which`.
+        Stores the last two frames of x for convolution `which`.
         """
         ...
 
 
 class Memory(Protocol):
-    """What is asked of one stream's memory."""
+    """The cache of one stream, as RaggedCaches uses it."""
 
     def store(self, step: int, layer: int, keys: Tensor, values: Tensor) -> None:
-        """Keeps (halves * heads, frames, head width) of the chunk at hand."""
+        """Stores (halves * heads, frames, head width) of the current chunk."""
         ...
 
     def visible(self, step: int, layer: int, chunk: int) -> list[tuple[Tensor, Tensor]]:
-        """All keys and values that a chunk of so many frames, once stored, attends to."""
+        """Returns all keys and values that a chunk of that many frames attends to, once stored."""
         ...
 
     def edge(self, step: int, layer: int, which: int) -> Tensor:
@@ -131,9 +133,9 @@ class EstimatorCache:
         return self.edges[step, layer, which]
 
     def past(self, step: int, chunk: int) -> list[tuple[Tensor, Tensor]]:
-        """What a chunk of so many frames sees besides itself, before it is stored.
+        """Returns the keys and values that a chunk attends to besides its own, before it is stored.
 
-        Keys and values of all layers: each (depth, halves * heads, frames, head width).
+        All layers at once: each (depth, halves * heads, frames, head width).
         """
         parts = [(frames.keys[step], frames.values[step]) for frames in (self.prompt,) if frames]
         for part in self._kept(chunk):
@@ -141,12 +143,12 @@ class EstimatorCache:
         return parts
 
     def reach(self, chunk: int) -> int:
-        """Frames that a chunk of so many sees, its own among them."""
+        """Returns the number of frames that a chunk attends to, its own included."""
         prompt = self.prompt.count if self.prompt else 0
         return prompt + min(self.stored + chunk, self.own.count)
 
     def keep(self, step: int, keys: Tensor, values: Tensor) -> None:
-        """What `store` does, for all layers at once: (depth, halves * heads, frames, width)."""
+        """Stores like `store`, for all layers at once: (depth, halves * heads, frames, width)."""
         start = 0
         for part in self._slots(keys.shape[2]):
             end = start + part.stop - part.start
@@ -158,7 +160,7 @@ class EstimatorCache:
         self.stored += chunk
 
     def _kept(self, chunk: int) -> list[slice]:
-        """Where the frames lie that a chunk does not overwrite."""
+        """Returns the places of the frames that a chunk does not overwrite."""
         slots = self._slots(chunk)
         first = slots[1].stop if len(slots) > 1 else 0
         filled = min(self.stored, self.own.count)

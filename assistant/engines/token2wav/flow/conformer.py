@@ -19,7 +19,7 @@ from assistant.engines.token2wav.flow.shape import FlowShape
 
 @dataclass(frozen=True)
 class ConformerMemory:
-    """What it keeps of the chunks before. Immutable: a prompt's memory starts many streams."""
+    """The state after the chunks before. Immutable: a prompt's state starts many streams."""
 
     ahead: Tensor  # (1, 2, width): the last inputs of the look-ahead's second convolution
     up: Tensor  # (1, 2 * up_rate, width): those of the upsampling's
@@ -27,7 +27,7 @@ class ConformerMemory:
     up_blocks: tuple[KeysValues, ...]
 
     def trimmed(self, prompt: int, newest: int, up_rate: int) -> ConformerMemory:
-        """The first `prompt` and the last `newest` tokens, where there are more."""
+        """Returns the first `prompt` and the last `newest` tokens, if there are more."""
         if self.blocks[0][0].shape[2] <= prompt + newest:
             return self
         return replace(

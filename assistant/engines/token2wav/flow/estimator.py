@@ -24,9 +24,9 @@ _EPS = 1e-6
 
 @dataclass(frozen=True)
 class Modulation:
-    """What the time of a step does to one block: scales, shifts and gates, (3, hidden).
+    """The modulation of one block by a step's time: scales, shifts and gates, (3, hidden).
 
-    In the order attention, MLP, convolutions. A norm without parameters, then scaled and shifted,
+    In the order attention, MLP, convolutions. A norm without parameters that is scaled and shifted
     is a norm with parameters.
     """
 
@@ -37,15 +37,16 @@ class Modulation:
 
 @dataclass(frozen=True)
 class StepTime:
-    """What the time of one Euler step does to all blocks and to the final norm."""
+    """The modulation of all blocks and of the final norm by the time of one Euler step."""
 
     blocks: Tensor  # (depth, 3, 3, hidden): of each block scale, shift, gate, as in Modulation
     final: Tensor  # (2, hidden): scale, shift
 
     @classmethod
     def of(cls, blocks: Tensor, final: Tensor) -> StepTime:
-        """blocks: (depth, 9 * hidden), for each of the three shift, scale, gate; final:
-        (2 * hidden,), shift, scale."""
+        """Splits blocks, (depth, 9 * hidden), into shift, scale and gate of each of the three, and
+        final, (2 * hidden,), into shift and scale.
+        """
         shift, scale, gate = blocks.view(len(blocks), 3, 3, -1).unbind(2)
         final_shift, final_scale = final.chunk(2)
         return cls(
@@ -191,7 +192,9 @@ class FinalLayer(nn.Module):
 
 
 class Estimator(nn.Module):
-    """Call `pack` once the weights are loaded and where they belong, then `prepare`."""
+    """The estimator. Call `pack` once the weights are loaded and on their device, then
+    `prepare`.
+    """
 
     def __init__(self, shape: FlowShape) -> None:
         super().__init__()
@@ -229,10 +232,10 @@ class Estimator(nn.Module):
         return cast("Iterable[Block]", self.blocks)
 
     def condition(self, mu: Tensor, speaker: Tensor, known: Tensor) -> Tensor:
-        """What does not change between steps, projected once.
+        """Projects what does not change between steps.
 
-        mu and known: (streams, time, mel), speaker: (streams, mel) ->
-        (streams, halves, time, hidden); the second half is without any condition.
+        mu and known: (streams, time, mel), speaker: (streams, mel) -> (streams, halves, time,
+        hidden); the second half is without any condition.
         """
         speaker = speaker[:, None].expand_as(mu)
         rest = torch.cat([mu, speaker, known], dim=2).to(self.project_rest.bias.dtype)
@@ -252,7 +255,7 @@ class Estimator(nn.Module):
         step: int,
         memories: StreamCaches,
     ) -> Tensor:
-        """The same with what the time does given; `step` only tells the memories apart."""
+        """Returns the velocity for a given modulation; `step` selects the cache only."""
         y = (self.project_x(x.to(condition.dtype))[:, None] + condition).flatten(0, 1)
         blocks = zip(self._typed_blocks(), modulations, strict=True)
         for layer, (block, by) in enumerate(blocks):

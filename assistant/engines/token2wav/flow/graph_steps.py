@@ -1,9 +1,9 @@
-"""One Euler step of a chunk, with shapes that a GPU can record: it is replayed for every step.
+"""One Euler step of a chunk with shapes that a GPU can record: it is replayed for every step.
 
-What differs between steps, streams and voices is copied to one place before each replay: the
-time's modulations, and the keys and values that the chunk sees. Copying is what attention over
-prompt and history does on a GPU anyway, to join them. Room for them is a multiple of 128 frames,
-and what is not filled is masked, so one recording serves voices and histories of any length.
+Everything that differs between steps, streams and voices is copied to one place before each replay:
+the time's modulations, and the keys and values that the chunk attends to. Attention over prompt and
+history copies on a GPU anyway, to join them. The place holds a multiple of 128 frames, and unused
+ones are masked, so that one recording serves voices and histories of any length.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ Advance = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class StepPlace(StreamCaches):
-    """Where the inputs of one step lie, for a batch of streams. As memories it is that step's."""
+    """The place of one step's inputs, for a batch of streams; it serves as the caches of
+    that step.
+    """
 
     x: Tensor  # (streams, frames, mel)
     condition: Tensor  # (streams, halves, frames, hidden)
@@ -59,8 +61,9 @@ class StepPlace(StreamCaches):
         return x
 
     def fill(self, row: int, step: int, memory: EstimatorCache) -> None:
-        """What a stream sees. The rest is set to zero: masked, but 0 * NaN would be NaN, and what
-        lies there may be another stream's."""
+        """Copies the frames that a stream attends to. The rest is set to zero: it is masked, but 0
+        * NaN would be NaN, and the place may hold another stream's frames.
+        """
         frames, room = self.x.shape[1], self.keys.shape[3]
         at = 0
         for keys, values in memory.past(step, frames):
@@ -94,7 +97,7 @@ class RecordedSteps:
         self._shape, self._estimator, self._advance = shape, estimator, advance
         self.recordings = recordings
         self._rooms: dict[int, Tensor] = {}
-        """By rows: keys and values, which recordings share, as chunks run one after another."""
+        """Keys and values by rows, which recordings share, because chunks run one after another."""
 
     def chunk(self, condition: Tensor, memories: Sequence[EstimatorCache]) -> RecordedChunk | None:
         """None: not recorded. condition: (streams, halves, frames, hidden)."""
@@ -148,7 +151,9 @@ class RecordedSteps:
         return flat[: math.prod(size)].view(size)
 
     def _size(self, rows: int, room: int) -> tuple[int, ...]:
-        """Of keys and values: (2, rows, depth, halves * heads, room, head width)."""
+        """Returns the size of keys and values: (2, rows, depth, halves * heads, frames, head
+        width).
+        """
         shape = self._shape
         return 2, rows, shape.depth, HALVES * shape.estimator_heads, room, shape.head_width
 

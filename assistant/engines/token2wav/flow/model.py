@@ -1,7 +1,7 @@
 """Conditional flow matching from speech tokens to mel frames, in the timbre of a prompt.
 
 An ordinary differential equation carries noise to a mel spectrogram in a few Euler steps; the
-conformer says what to follow, the estimator gives the velocity (CosyVoice 2, arXiv:2412.10117).
+conformer encodes the tokens, the estimator returns the velocity (CosyVoice 2, arXiv:2412.10117).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class FlowPrompt:
 
 @dataclass
 class FlowState:
-    """Where one utterance stands: the prompt, and the newest chunks beside it."""
+    """The state of one stream: the prompt, and the newest chunks beside it."""
 
     prompt: FlowPrompt
     conformer: ConformerMemory
@@ -57,7 +57,7 @@ class FlowState:
 
     @property
     def nbytes(self) -> int:
-        """Of its own, the prompt's not counted."""
+        """The bytes of its own state, without the prompt's."""
         own = self.estimator.own
         used = min(self.estimator.stored, own.count) / own.count
         return int(own.nbytes * used) + self.estimator.edges.nbytes + self.conformer.nbytes
@@ -85,7 +85,8 @@ class Flow(nn.Module):
     def pack(
         self, *, steps: int = 10, guidance: float = 0.7, dtype: torch.dtype = torch.float32
     ) -> None:
-        """Fixes the number of Euler steps and the estimator's precision; drops what is then unused.
+        """Fixes the number of Euler steps and the estimator's precision, and drops what is unused
+        then.
 
         The times are t = 1 - cos(pi/2 * k/steps): short steps first, where the path bends.
         """
@@ -98,7 +99,7 @@ class Flow(nn.Module):
         self.use_noise(_fixed_noise(self.shape.mel).to(device))
 
     def record(self, graphs: Graphs) -> None:
-        """From now on, Euler steps of chunks are recorded by shape and replayed."""
+        """Lets Euler steps of chunks be recorded by shape and replayed from now on."""
         self.recorded = RecordedSteps(
             self.shape, self.estimator, self._advance, Recordings("token2wav: flow", graphs)
         )
@@ -124,7 +125,7 @@ class Flow(nn.Module):
         )
 
     def begin(self, prompt: FlowPrompt, *, newest: int) -> FlowState:
-        """A new utterance in the prompt's voice that keeps its own `newest` frames."""
+        """Returns a new state in the prompt's voice that retains its own `newest` frames."""
         keys = prompt.estimator.keys
         own = Frames.empty(self.shape, len(self.steps), newest, keys)
         memory = EstimatorCache(prompt.estimator, own, prompt.edges.clone())
@@ -133,11 +134,11 @@ class Flow(nn.Module):
     def chunk(
         self, tokens: Sequence[Tensor], states: Sequence[FlowState], *, last: bool, newest: int
     ) -> Tensor:
-        """The next frames of each stream: (streams, frames, mel).
+        """Returns the next frames of each stream: (streams, frames, mel).
 
         tokens: one (1, n) for each stream, all of one length. Unless `last`, their last
         `look_ahead` are only looked at, and sent again with the next chunk. `newest`: frames of
-        history that the conformer keeps besides the prompt.
+        history that the conformer retains besides the prompt.
         """
         encoded = []
         for these, state in zip(tokens, states, strict=True):
@@ -166,7 +167,7 @@ class Flow(nn.Module):
 
     @property
     def like(self) -> Tensor:
-        """A tensor of the estimator's precision, where it computes."""
+        """A tensor with the estimator's precision and device."""
         return self.estimator.project_rest.bias
 
     def solve(
@@ -210,12 +211,12 @@ class Flow(nn.Module):
         return x + span * ((1 + self.guidance) * v - self.guidance * without)
 
     def _noise_at(self, start: int, frames: int) -> Tensor:
-        """Beyond its end the buffer starts again."""
+        """Returns noise from the buffer, which starts again at its end."""
         index = torch.arange(start, start + frames, device=self.noise.device)
         return self.noise[index % self.noise.shape[0]]
 
 
 def _fixed_noise(bins: int) -> Tensor:
-    """The same in every process, so that equal tokens sound equal."""
+    """Returns the same noise in every process, so that equal tokens lead to equal audio."""
     generator = torch.Generator().manual_seed(0)
     return torch.randn(_NOISE_SECONDS * _FRAMES_A_SECOND, bins, generator=generator)

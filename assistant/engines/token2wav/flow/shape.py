@@ -29,7 +29,9 @@ class FlowShape:
 
     @classmethod
     def of(cls, shapes: Mapping[str, Sequence[int]]) -> FlowShape:
-        """From the parameters' names and shapes. Raises KeyError: one that is needed is absent."""
+        """Derives the sizes from the parameters' names and shapes. Raises KeyError if one is
+        missing.
+        """
         estimator = "decoder.estimator."
         first = f"{estimator}blocks.0."
         head_width = shapes[f"{first}attn.q_norm.weight"][0]

@@ -1,7 +1,7 @@
-"""HiFTNet (arXiv:2309.09493): a source of harmonics, filtered by what the mel frames say.
+"""HiFTNet (arXiv:2309.09493): a source of harmonics, filtered by the mel frames.
 
 The mel frames are upsampled 8 x 5 x 3 times; at each level the source's spectrum is added. The
-result is a spectrum of 16 points every 4 samples, which an inverse transform makes sound.
+result is a spectrum of 16 points every 4 samples, which an inverse transform turns into audio.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class HiftShape:
 
     @classmethod
     def of(cls, shapes: Mapping[str, Sequence[int]]) -> HiftShape:
-        """From the parameters' names and shapes. Raises KeyError: one that is needed is absent."""
+        """Derives the sizes from the parameters' names and shapes. Raises KeyError if one is
+        missing.
+        """
         channels, mel, _ = shapes["conv_pre.parametrizations.weight.original1"]
         f0 = shapes["f0_predictor.classifier.weight"][1]
         return cls(mel, channels, f0, shapes["m_source.l_linear.weight"][1] - 1)
@@ -97,7 +99,7 @@ class Hift(nn.Module):
         return hertz
 
     def record(self, graphs: Graphs) -> None:
-        """From now on, what is in the middle of `decode` is recorded by shape and replayed."""
+        """Lets the middle of `decode` be recorded by shape and replayed from now on."""
         self.recorded = Captured(self._filtered, Recordings("token2wav: vocoder", graphs))
 
     def decode(self, mel: Tensor, source: Tensor, *, again: bool = False) -> Tensor:

@@ -1,7 +1,7 @@
-"""The sound of the vocal folds: a sine and its harmonics where there is a pitch, noise elsewhere.
+"""The source signal: a sine and its harmonics for voiced frames, noise for the others.
 
-Neural source-filter model (arXiv:1904.12088). A stream can go on where it was: the phase at its
-first frame is given, and the noise is taken from a fixed buffer by the frame's number.
+Neural source-filter model (arXiv:1904.12088). A stream continues exactly: the phase at its first
+frame is an argument, and the noise is taken from a fixed buffer by the frame's number.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Source(nn.Module):
         return torch.tanh(self.l_linear(waves.transpose(1, 2))).transpose(1, 2)
 
     def turns(self, f0: Tensor) -> Tensor:
-        """Of each harmonic, for each sample of a frame: (batch, frames, harmonics)."""
+        """Returns the phase of each harmonic, for each sample of a frame: (batch, frames,
+        harmonics).
+        """
         multiples = torch.arange(1, self.count + 1, device=f0.device, dtype=f0.dtype)
         return (f0[:, :, None] * multiples / OUTPUT_RATE) % 1
 
