@@ -125,6 +125,10 @@ def open_calls(history: Sequence[Message]) -> list[ToolCall]:
 
     Between turns these are calls of the client's own tools whose results have not arrived.
     """
-    answered = {message.call.id for message in history if isinstance(message, ToolMessage)}
-    calls = [c for m in history if isinstance(m, AssistantMessage) for c in m.calls]
-    return [call for call in calls if call.id not in answered]
+    calls: dict[str, ToolCall] = {}
+    for message in history:
+        if isinstance(message, AssistantMessage):
+            calls.update({call.id: call for call in message.calls})
+        elif isinstance(message, ToolMessage):
+            calls.pop(message.call.id, None)
+    return list(calls.values())

@@ -169,7 +169,7 @@ def schedules(token2wav: Token2Wav, voice: FlowPrompt) -> dict[str, dict[str, fl
     found = {}
     ahead, steady = token2wav.flow.shape.look_ahead, token2wav.settings.chunk
     for sizes in SCHEDULES:
-        flow, sound = token2wav.begin(voice), token2wav.begin_sound()
+        flow, sound = token2wav.begin(voice), token2wav.begin_vocoder()
         now, played_until, dropout, first = 0.0, 0.0, 0.0, 0.0
         for index, size in enumerate([*sizes, steady, steady, steady]):
             job = ChunkJob(list(tokens(size + ahead)), flow, sound, last=False)
@@ -186,7 +186,7 @@ def schedules(token2wav: Token2Wav, voice: FlowPrompt) -> dict[str, dict[str, fl
 
 def several(token2wav: Token2Wav, voice: FlowPrompt, count: int) -> dict[str, float]:
     """Streams in step with one another, each pass for all of them."""
-    states = [(token2wav.begin(voice), token2wav.begin_sound()) for _ in range(count)]
+    states = [(token2wav.begin(voice), token2wav.begin_vocoder()) for _ in range(count)]
     size = token2wav.settings.chunk
 
     def chunk() -> None:

@@ -64,7 +64,7 @@ async def _converse(settings: Settings, folders: list[Path] | None, out: Path | 
         console.print(HELP, style="dim")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_obey_ctrl_c, session, tasks.cancel_scope)
-            await Conversation(session, console, out).run()
+            await ChatLoop(session, console, out).run()
             tasks.cancel_scope.cancel()
 
 
@@ -83,7 +83,7 @@ def _read_line() -> str | None:
         return None
 
 
-class Conversation:
+class ChatLoop:
     """A session at a terminal: commands, turns that Ctrl-C stops, audio that is played or saved."""
 
     def __init__(self, session: Session, console: Console, out: Path | None) -> None:
@@ -126,9 +126,9 @@ class Conversation:
             if isinstance(event, AudioChunk):
                 pieces.append(event.samples)
         if pieces:
-            await self._sound(pieces, renderer)
+            await self._play_or_save(pieces, renderer)
 
-    async def _sound(self, pieces: list[Pcm16], renderer: Renderer) -> None:
+    async def _play_or_save(self, pieces: list[Pcm16], renderer: Renderer) -> None:
         if self._player is not None:
             await play(self._player, pieces)
             return

@@ -90,10 +90,10 @@ class ClipImporter:
             manifests = [self._read(folder) for folder in self._folders]
             own = next(m for m in manifests if m.folder == self._folder)
             ids = {entry.id.casefold() for m in manifests for entry in m.entries} | self._reserved
-            sounds = self._sounds(manifests)
+            recordings = self._known_clips(manifests)
             new: list[Entry] = []
             for clip in clips:
-                entry = self._placed(clip, ids, sounds)
+                entry = self._placed(clip, ids, recordings)
                 if entry:
                     new.append(entry)
                     write_atomic(self._folder / entry.file, clip.wav)
@@ -101,19 +101,19 @@ class ClipImporter:
                 add_entries(own, new)
         self._added += [entry.voice(self._folder, entry.traits) for entry in new]
 
-    def _placed(self, clip: _Clip, ids: set[str], sounds: dict[str, str]) -> Entry | None:
+    def _placed(self, clip: _Clip, ids: set[str], recordings: dict[str, str]) -> Entry | None:
         """The entry with its id and file; None, and a refusal, when either is there already."""
         digest = clip.entry.sha256
         wanted = clip.source.info.id
-        if digest in sounds:
-            self._refuse(clip, f"already there, as {sounds[digest]!r}")
+        if digest in recordings:
+            self._refuse(clip, f"already there, as {recordings[digest]!r}")
             return None
         if wanted and wanted.casefold() in ids:
             self._refuse(clip, f"the id {wanted!r} is taken")
             return None
         voice_id = wanted or _free_id(clip.source.path.stem, ids)
         ids.add(voice_id.casefold())
-        sounds[digest] = voice_id
+        recordings[digest] = voice_id
         return clip.entry.model_copy(update={"id": voice_id, "file": f"{voice_id}.wav"})
 
     def _refuse(self, clip: _Clip, reason: str) -> None:
@@ -125,7 +125,7 @@ class ClipImporter:
             raise LibraryError(f"{manifest.path}: {'; '.join(problems)}")
         return manifest
 
-    def _sounds(self, manifests: Sequence[Manifest]) -> dict[str, str]:
+    def _known_clips(self, manifests: Sequence[Manifest]) -> dict[str, str]:
         """Returns the id of each clip that is there, by the sha256 of its plain WAV form."""
         found: dict[str, str] = {}
         for manifest in manifests:
@@ -148,14 +148,14 @@ class ClipImporter:
 def examine(source: Source) -> _Clip | Refusal:
     """Reads and measures a clip. Refuses what can't be read, or is of no use as a voice."""
     try:
-        sound = read_audio(source.path, max_seconds=MAX_SECONDS)
+        audio = read_audio(source.path, max_seconds=MAX_SECONDS)
     except AudioError as error:
         return Refusal(source.name, _without_path(error.message, source.path))
-    if reason := _unfit(sound):
+    if reason := _unfit(audio):
         return Refusal(source.name, reason)
-    wav = plain_wav(sound)
+    wav = plain_wav(audio)
     about = {name: getattr(source.info, name) for name in ClipInfo.__slots__ if name != "id"}
-    about |= {"sha256": hashlib.sha256(wav).hexdigest(), "traits": measure(sound)}
+    about |= {"sha256": hashlib.sha256(wav).hexdigest(), "traits": measure(audio)}
     voice_id = source.info.id or "new"
     try:
         # The file gets its name with the id, once that is known to be free.
@@ -165,16 +165,16 @@ def examine(source: Source) -> _Clip | Refusal:
     return _Clip(source, wav, entry)
 
 
-def _unfit(sound: Audio) -> str:
-    if sound.seconds < MIN_SECONDS:
-        return f"too short: {sound.seconds:.2f} seconds; at least {MIN_SECONDS:.0f} is needed"
-    return speech_problem(sound)
+def _unfit(audio: Audio) -> str:
+    if audio.seconds < MIN_SECONDS:
+        return f"too short: {audio.seconds:.2f} seconds; at least {MIN_SECONDS:.0f} is needed"
+    return speech_problem(audio)
 
 
-def plain_wav(sound: Audio) -> bytes:
+def plain_wav(audio: Audio) -> bytes:
     """Returns 16 bit mono WAV: the same samples have the same bytes, whatever file they came in."""
     buffer = io.BytesIO()
-    write_wav(buffer, [sound.to_pcm16()], sound.sample_rate)
+    write_wav(buffer, [audio.to_pcm16()], audio.sample_rate)
     return buffer.getvalue()
 
 

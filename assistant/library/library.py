@@ -125,7 +125,7 @@ class VoiceLibrary:
         ]
         return sorted(matches, key=lambda match: -match.score)[:limit]
 
-    def search_like(self, sound: Audio, limit: int = 5) -> list[VoiceMatch]:
+    def search_like(self, audio: Audio, limit: int = 5) -> list[VoiceMatch]:
         """Returns the voices that are most similar to the one in the clip, best first.
 
         The first call embeds every clip that was not embedded before, and saves the vectors. Empty
@@ -135,7 +135,7 @@ class VoiceLibrary:
         voices: dict[str, list[Item]] = {}
         for item in self._current().items.values():
             voices.setdefault(self._sha256(item), []).append(item)
-        return self._similarity.search(voices, sound, limit)
+        return self._similarity.search(voices, audio, limit)
 
     def add(self, sources: Sequence[Path], info: ClipInfo | None = None) -> AddReport:
         """Adds clips from files, folders, and lists (.csv, .jsonl); `info` holds for all of them.

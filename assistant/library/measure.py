@@ -32,7 +32,7 @@ _MAX_TIMBRE_SPREAD = 1.2  # speech: below 0.8; drums: above 2
 _MAX_STEADY_PITCH = 0.7  # speech: below 0.2; notes: above 0.7
 
 
-def measure(sound: Audio) -> VoiceTraits:
+def measure(audio: Audio) -> VoiceTraits:
     """Returns the measured traits of the voice in a clip.
 
     `pitch_hz` and `pitch_range_semitones` are 0.0 if nothing is voiced (a whisper). Sources: pitch
@@ -41,17 +41,17 @@ def measure(sound: Audio) -> VoiceTraits:
     2009) and divided by the time without pauses; loudness and spectral centroid are means over the
     same time.
     """
-    return _traits(spectrum_of(sound), track_pitch(sound))
+    return _traits(spectrum_of(audio), track_pitch(audio))
 
 
-def speech_problem(sound: Audio) -> str:
+def speech_problem(audio: Audio) -> str:
     """Returns why the audio is not speech, in a few words; empty if it is speech.
 
     After E. Scheirer and M. Slaney, "Construction and evaluation of a robust multifeature
     speech/music discriminator", ICASSP 1997: speech changes its spectral shape and its loudness all
     the time, at the pace of syllables (2 to 10 Hz), and its pitch glides.
     """
-    spectrum, pitch = spectrum_of(sound), track_pitch(sound)
+    spectrum, pitch = spectrum_of(audio), track_pitch(audio)
     active = spectrum.active
     if active.sum() < 0.3 * FRAMES_PER_S:
         return "silent, or nearly so"

@@ -47,13 +47,13 @@ class PitchTrack:
         return self.hz > 0.0
 
 
-def track_pitch(sound: Audio) -> PitchTrack:
+def track_pitch(audio: Audio) -> PitchTrack:
     """Returns the pitch of each frame. Audio that is shorter than a frame has none."""
-    frames = _frames(sound.resampled(RATE).samples)  # (n, _WINDOW + _LONGEST)
+    frames = _frames(audio.resampled(RATE).samples)  # (n, _WINDOW + _LONGEST)
     difference = _normalized_difference(frames)  # (n, _LONGEST)
     period, depth = _first_dip(difference)
-    heard = (frames**2).mean(axis=1) > _SILENCE  # rounding errors have periods too
-    hz = np.where((depth < _VOICED) & heard, RATE / period, 0.0)
+    best = (frames**2).mean(axis=1) > _SILENCE  # rounding errors have periods too
+    hz = np.where((depth < _VOICED) & best, RATE / period, 0.0)
     return PitchTrack(_without_jumps(hz).astype(np.float32), depth.astype(np.float32))
 
 

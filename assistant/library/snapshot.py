@@ -71,8 +71,8 @@ def take_snapshot(
     if problems:
         raise LibraryError("; ".join(problems))
     items = _items(manifests, checked, on_progress)
-    brought, notes = read_clips(clips, items.keys(), checked)
-    for clip, entry in brought:
+    external, notes = read_clips(clips, items.keys(), checked)
+    for clip, entry in external:
         items[entry.id] = Item(entry, entry.voice(clip.path.parent, entry.traits), None)
     return Snapshot(items, signature, tuple(notes))
 

@@ -61,11 +61,11 @@ class Spectrum:
         )
 
 
-def spectrum_of(sound: Audio) -> Spectrum:
+def spectrum_of(audio: Audio) -> Spectrum:
     """Returns the spectrum. Audio that is shorter than a frame is one frame,
     padded with silence.
     """
-    samples = sound.resampled(RATE).samples
+    samples = audio.resampled(RATE).samples
     if len(samples):
         samples = samples - samples.mean()  # some sound cards add an offset
     samples = np.pad(samples, (0, max(0, _FFT - len(samples))))

@@ -48,13 +48,13 @@ class Voiceprint:
         return unit_rows(np.hstack([np.cos(phases), np.sin(phases)]))
 
 
-def statistics(sound: Audio) -> Float32:
+def statistics(audio: Audio) -> Float32:
     """Means and spreads over the speech of a clip, each in units of its usual spread.
 
     Mel cepstrum 1 to 16: means and standard deviations; median pitch and its range; the share of
     voiced frames. The level of the recording is left out.
     """
-    spectrum, pitch = spectrum_of(sound), track_pitch(sound)
+    spectrum, pitch = spectrum_of(audio), track_pitch(audio)
     n = min(len(spectrum.power), len(pitch.hz))
     active = spectrum.active[:n]
     if not active.any():

@@ -49,7 +49,7 @@ class Pacer:
         self._kept = bytearray()
         self._start = 0  # position of the first byte kept; all positions inside are in bytes
         self._sent = 0
-        self._heard = 0  # what the listener has played at least
+        self._played_least = 0  # what the listener has played at least
         self._zero: float | None = None  # the time at which position 0 would have been played
         self._run = 0  # position at which the sound that plays now began
         self._last = 0.0  # when the last frame was taken
@@ -81,11 +81,11 @@ class Pacer:
     def paused(self) -> bool:
         return self._paused
 
-    def put(self, sound: bytes) -> bool:
+    def put(self, audio: bytes) -> bool:
         """Adds audio at the end. Returns False, without taking it, if too much waits already."""
-        if len(self._kept) + len(sound) > self._most:
+        if len(self._kept) + len(audio) > self._most:
             return False
-        self._add(sound)
+        self._add(audio)
         return True
 
     def fill(self) -> None:
@@ -111,9 +111,9 @@ class Pacer:
         """
         if self._paused:
             return
-        self._heard = self._played
-        unheard = -(-(self._sent - self._heard) // self._frame) * self._frame
-        self._sent = max(self._sent - unheard, self._start)
+        self._played_least = self._played
+        unplayed = -(-(self._sent - self._played_least) // self._frame) * self._frame
+        self._sent = max(self._sent - unplayed, self._start)
         self._zero = None
         self._paused = True
 
@@ -124,7 +124,7 @@ class Pacer:
 
     def clear(self) -> None:
         """Drops all audio. Positions go on from the end of what was put in."""
-        self._start = self._sent = self._heard = self._end
+        self._start = self._sent = self._played_least = self._end
         self._kept.clear()
         self._zero = None
         self._paused = False
@@ -134,7 +134,7 @@ class Pacer:
         position = round(position_s * self._rate)
         if self._zero is None or not self._run <= position <= self._sent:
             return
-        self._heard = max(self._heard, position)
+        self._played_least = max(self._played_least, position)
         self._lag = max(0.0, self._clock.now() - self._zero - position_s)
 
     @property
@@ -145,13 +145,13 @@ class Pacer:
     def _played(self) -> int:
         if self._zero is not None:
             reached = int((self._clock.now() - self._zero - self._lag) * self._rate)
-            self._heard = max(self._heard, min(reached, self._sent))
-        return self._heard
+            self._played_least = max(self._played_least, min(reached, self._sent))
+        return self._played_least
 
-    def _add(self, sound: bytes) -> None:
+    def _add(self, audio: bytes) -> None:
         if not self.waiting:
             self._ready = self._clock.now()
-        self._kept += sound
+        self._kept += audio
         self._wake.set()
 
     @property

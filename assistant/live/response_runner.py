@@ -76,7 +76,7 @@ class ResponseRunner:
         self._clock = clock
         self._admit = admit
         self._lead_ins = lead_ins
-        self._heard = on_transcript
+        self._on_transcript = on_transcript
         self._turns = anyio.Lock()  # one is made at a time,
         self._sending = anyio.Lock()  # and one goes out
         self._ids = itertools.count(1)
@@ -213,7 +213,7 @@ class ResponseRunner:
         if isinstance(event, TurnStarted):
             response.turn_id = event.turn_id
         elif isinstance(event, Transcript) and not response.commit.is_set():
-            self._heard(response, event.text)
+            self._on_transcript(response, event.text)
 
     def _settle(self, response: Response) -> None:
         """Ends the turn in the history: removed if it was discarded, cut if it was stopped."""

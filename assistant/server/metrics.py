@@ -3,9 +3,9 @@
 The time of a turn is split into segments, one at any moment, so they add up to the whole:
 
     queue    waits for a place
-    model    the model hears and thinks, and nothing is heard of it yet
-    tools    at least one tool runs, and no sound has come since it was called
-    speech   from the first sound on
+    model    the model runs, and there is no audio yet
+    tools    at least one tool runs, and there was no audio since its call
+    speech   from the first audio on
 """
 
 from __future__ import annotations
@@ -206,11 +206,11 @@ class LiveMeter:
         """Counts it. Gives the wait where it is the first sound of an answer to speech."""
         match event:
             case ResponseStarted():
-                self._answer_started(event)
+                self._response_started(event)
             case ResponseEvent(response_id=response_id, event=AudioChunk()) | LeadInAudio(
                 response_id
             ):
-                return self._heard(response_id)
+                return self._first_audio(response_id)
             case ResponseEnded():
                 self._spoken_until.pop(event.response_id, None)
                 if event.reason == "cancelled":
@@ -223,14 +223,14 @@ class LiveMeter:
                 self._figures.resumed.inc()
         return None
 
-    def _answer_started(self, event: ResponseStarted) -> None:
+    def _response_started(self, event: ResponseStarted) -> None:
         if event.waited:
             self._spoken_until[event.response_id] = self._now() - event.waited
         if event.speculated:
             self._figures.speculations.labels("committed").inc()
             self._figures.saved.inc(event.saved)
 
-    def _heard(self, response_id: str) -> float | None:
+    def _first_audio(self, response_id: str) -> float | None:
         spoken_until = self._spoken_until.pop(response_id, None)
         if spoken_until is None:
             return None

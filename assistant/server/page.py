@@ -71,16 +71,16 @@ def _read(path: Path) -> StaticFile:
 @router.api_route("/", methods=["GET", "HEAD"])
 async def page(request: Request) -> Response:
     """The page."""
-    return _answer(request, "index.html")
+    return _respond(request, "index.html")
 
 
 @router.api_route("/static/{name}", methods=["GET", "HEAD"])
 async def part_of_page(request: Request, name: str) -> Response:
     """A style sheet, module or picture of the page."""
-    return _answer(request, name)
+    return _respond(request, name)
 
 
-def _answer(request: Request, name: str) -> Response:
+def _respond(request: Request, name: str) -> Response:
     file = static_files().get(name)
     if file is None:
         raise not_found(f"the page has no file {name!r}")

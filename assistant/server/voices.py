@@ -47,9 +47,9 @@ async def search_like(
     request: Request, access: Reader, audio: Annotated[UploadFile, File()], limit: Limit = 5
 ) -> VoiceList:
     """The voices that are most similar to a clip."""
-    sound = await read_audio(request, await audio.read())
+    clip = await read_audio(request, await audio.read())
     library = get_state(request).assistant.library
-    found = await anyio.to_thread.run_sync(library.search_like, sound, len(library))
+    found = await anyio.to_thread.run_sync(library.search_like, clip, len(library))
     return _matches([match for match in found if access.may_use_voice(match.voice.id)][:limit])
 
 
@@ -84,9 +84,9 @@ async def upload(
         licence=licence,
         consent=consent,
     )
-    sound = await read_audio(request, await audio.read())  # within the limits, before it is written
+    clip = await read_audio(request, await audio.read())  # within the limits, before it is written
     add = partial(
-        _add, get_state(request).assistant.library, sound.to_pcm16(), sound.sample_rate, info
+        _add, get_state(request).assistant.library, clip.to_pcm16(), clip.sample_rate, info
     )
     return VoiceInfo.of(await anyio.to_thread.run_sync(add))
 

@@ -68,7 +68,7 @@ def test_messages_come_back_as_they_were(
     store.close()
     assert found is not None
     assert found[0] == RECORD
-    assert [decode(message.value, message.sounds) for message in found[1]] == messages
+    assert [decode(message.value, message.audio) for message in found[1]] == messages
 
 
 def test_a_recording_comes_back_at_16_khz(tmp_path: Path) -> None:
@@ -99,16 +99,16 @@ def test_a_recording_that_is_left_out_comes_back_as_its_transcript(
 
 
 def test_a_recording_without_a_transcript_is_kept_by_default() -> None:
-    _, sounds = encode(UserMessage((tone(),)), SessionSettings().sounds)
+    _, sounds = encode(UserMessage((tone(),)), SessionSettings().audio)
     assert len(sounds) == 1
-    _, sounds = encode(UserMessage((tone(),), "heard"), SessionSettings().sounds)
+    _, sounds = encode(UserMessage((tone(),), "heard"), SessionSettings().audio)
     assert sounds == ()
 
 
 def test_a_session_is_deleted_with_its_sounds(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     store.create(RECORD)
-    store.append(RECORD, 0, [replace(HELLO, sounds=(b"SECRETSOUND" * 50,))])
+    store.append(RECORD, 0, [replace(HELLO, audio=(b"SECRETSOUND" * 50,))])
     store.delete("s1")
     assert store.read("s1") is None
     store.close()
@@ -132,7 +132,7 @@ def test_a_full_store_says_so_keeps_what_it_has_and_goes_on_when_there_is_room(
     store = open_store(tmp_path, max_bytes=200_000)
     store.create(RECORD)
     store.append(RECORD, 0, [HELLO])
-    large = [HELLO, replace(HELLO, sounds=(bytes(300_000),))]
+    large = [HELLO, replace(HELLO, audio=(bytes(300_000),))]
     with pytest.raises(StoreError, match="no room") as caught:
         store.append(RECORD, 1, large)
     assert caught.value.full

@@ -92,7 +92,7 @@ class StepAudio2Engine:
         """Nothing: the weights are loaded."""
 
     def truncate(self, message: AssistantMessage, seconds: float) -> AssistantMessage | None:
-        return truncation.cut(message, seconds, self._tokenizer)
+        return truncation.truncate(message, seconds, self._tokenizer)
 
     async def aclose(self) -> None:
         with anyio.CancelScope(shield=True):
@@ -154,7 +154,7 @@ class StepAudio2Engine:
         parser = OutputParser(self._tokenizer, stop=[THINK_CLOSE])
         self._scheduler.submit(job)
         text_of(job, parser)
-        return prompt.extended(closed_thought(self._tokenizer, self._made(job, parser)))
+        return prompt.extended(closed_thought(self._tokenizer, self._generated(job, parser)))
 
     def _conversation(self, step: _Step, opening: tuple[Text, ...]) -> Prompt:
         return self._prompter.conversation(
@@ -162,7 +162,7 @@ class StepAudio2Engine:
             step.state,
             opening,
             room=min(step.sampling.max_tokens, self._prompter.window // 4),
-            transcribe=lambda sound: self._transcripts.of(sound, step.state, step.stop),
+            transcribe=lambda audio: self._transcripts.of(audio, step.state, step.stop),
         )
 
     def _job(
@@ -183,7 +183,7 @@ class StepAudio2Engine:
             return nullcontext()
         return closing(self._vocoder.open(step.request.voice))
 
-    def _made(self, job: Generation, parser: OutputParser) -> list[int]:
+    def _generated(self, job: Generation, parser: OutputParser) -> list[int]:
         """Returns the generated ids up to an end token or a stop string."""
         ends = self._tokenizer.special.ends
         return [token for token in job.generated[: parser.consumed] if token not in ends]
@@ -191,7 +191,7 @@ class StepAudio2Engine:
     def _finish(
         self, step: _Step, job: Generation, parser: OutputParser, *, called: bool
     ) -> Finish:
-        made = [*self._tokenizer.encode(*step.opening), *self._made(job, parser)]
+        made = [*self._tokenizer.encode(*step.opening), *self._generated(job, parser)]
         finish = Finish("stop", tuple(made), prompt_tokens=len(job.prompt))
         if called:
             return replace(finish, reason="tool_calls")

@@ -34,7 +34,7 @@ class Prompt:
 
     ids: list[int] = field(default_factory=list)
     prefix_ids: list[int] = field(default_factory=list)
-    sounds: list[tuple[int, AudioPiece]] = field(default_factory=list)
+    audio: list[tuple[int, AudioPiece]] = field(default_factory=list)
     """Each with its first position."""
 
     def __len__(self) -> int:
@@ -46,11 +46,11 @@ class Prompt:
 
     def extended(self, ids: Sequence[int]) -> Prompt:
         """A copy that goes on with these ids."""
-        return Prompt([*self.ids, *ids], [*self.prefix_ids, *ids], self.sounds)
+        return Prompt([*self.ids, *ids], [*self.prefix_ids, *ids], self.audio)
 
     def add_piece(self, piece: AudioPiece, patch: int) -> None:
         if piece.patches:
-            self.sounds.append((len(self.ids), piece))
+            self.audio.append((len(self.ids), piece))
         self.ids += [patch] * piece.patches
         self.prefix_ids += range(piece.key, piece.key - piece.patches, -1)
 
@@ -67,29 +67,29 @@ class AudioEmbeddingCache:
     def __init__(self) -> None:
         self._known: dict[int, tuple[Audio, list[AudioPiece]]] = {}
 
-    def pieces(self, sound: Audio, sizes: AudioSizes) -> list[AudioPiece]:
+    def pieces(self, audio: Audio, sizes: AudioSizes) -> list[AudioPiece]:
         """Returns the pieces. Raises AudioError if the audio is too short or has invalid
         samples.
         """
-        if id(sound) not in self._known:
-            self._known[id(sound)] = (sound, _pieces(sound, sizes))
-        return self._known[id(sound)][1]
+        if id(audio) not in self._known:
+            self._known[id(audio)] = (audio, _pieces(audio, sizes))
+        return self._known[id(audio)][1]
 
-    def forget_all_but(self, sounds: Sequence[Audio]) -> None:
-        kept = {id(sound) for sound in sounds}
+    def forget_all_but(self, audio: Sequence[Audio]) -> None:
+        kept = {id(audio) for audio in audio}
         self._known = {key: value for key, value in self._known.items() if key in kept}
 
 
-def _pieces(sound: Audio, sizes: AudioSizes) -> list[AudioPiece]:
-    if not np.isfinite(sound.samples).all():
+def _pieces(audio: Audio, sizes: AudioSizes) -> list[AudioPiece]:
+    if not np.isfinite(audio.samples).all():
         raise AudioError("the recording has samples that are no numbers (NaN or infinite)")
     made = [
         AudioPiece(samples, _patches(len(samples), sizes), _key(samples))
-        for samples in pieces(sound.resampled(SAMPLE_RATE).samples)
+        for samples in pieces(audio.resampled(SAMPLE_RATE).samples)
     ]
     if not sum(piece.patches for piece in made):
         hint = "record at least a tenth of a second"
-        raise AudioError(f"the recording is too short: {sound.seconds:.2f} seconds", hint=hint)
+        raise AudioError(f"the recording is too short: {audio.seconds:.2f} seconds", hint=hint)
     return made
 
 
@@ -128,7 +128,7 @@ class PromptWriter:
             self._write_text(run)
             run = []
             if isinstance(part, Audio):
-                self._write_sound(part)
+                self._write_audio(part)
             else:
                 self.prompt.add_ids(part)
         self._write_text(run)
@@ -136,9 +136,9 @@ class PromptWriter:
     def _write_text(self, run: Sequence[Text]) -> None:
         self.prompt.add_ids(self._tokenizer.encode(*run))
 
-    def _write_sound(self, sound: Audio) -> None:
+    def _write_audio(self, audio: Audio) -> None:
         special = self._tokenizer.special
-        for piece in self._audio_cache.pieces(sound, self._sizes):
+        for piece in self._audio_cache.pieces(audio, self._sizes):
             self.prompt.add_ids([special.audio_start])
             self.prompt.add_piece(piece, special.audio_patch)
             self.prompt.add_ids([special.audio_end])

@@ -64,8 +64,8 @@ class Prompter:
             messages = [system, message]
         return self._checked(self._written(messages, (), opening, AudioEmbeddingCache()), room=1)
 
-    def transcription(self, sound: Audio) -> Prompt:
-        messages: list[Message] = [SystemMessage(TRANSCRIBE), UserMessage((sound,))]
+    def transcription(self, audio: Audio) -> Prompt:
+        messages: list[Message] = [SystemMessage(TRANSCRIBE), UserMessage((audio,))]
         return self._checked(self._written(messages, (), (), AudioEmbeddingCache()), room=1)
 
     def conversation(
@@ -170,11 +170,11 @@ def _in_language(messages: Sequence[Message], language: str) -> list[Message]:
     told = list(messages)
     if not language:
         return told
-    wish = f"Answer in the language with the tag {language}."
+    instruction_text = f"Answer in the language with the tag {language}."
     if told and isinstance(told[0], SystemMessage):
-        told[0] = SystemMessage(f"{told[0].text}\n{wish}")
+        told[0] = SystemMessage(f"{told[0].text}\n{instruction_text}")
         return told
-    return [SystemMessage(wish), *told]
+    return [SystemMessage(instruction_text), *told]
 
 
 # The variant `think` was trained on a thought before the answer:

@@ -27,7 +27,7 @@ class Sampler:
         self.random = random.Random(sampling.seed)
         self._seen: Tensor | None = None
 
-    def see(self, ids: Sequence[int], vocab_size: int, device: torch.device) -> None:
+    def observe(self, ids: Sequence[int], vocab_size: int, device: torch.device) -> None:
         """These ids stand in the sequence: the repetition penalty is for them."""
         if self.penalty == 1.0:
             return

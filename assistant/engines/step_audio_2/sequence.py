@@ -95,13 +95,13 @@ class Generation:
         # The last position is always read: its state gives the first token.
         self.cached = self.reused = min(shared(ids, self.prompt.prefix_ids), len(self.prompt) - 1)
         del ids[self.cached :]
-        self.sampler.see(self.prompt.ids, vocab_size, device)
+        self.sampler.observe(self.prompt.ids, vocab_size, device)
 
     def next_embeddings(self, model: StepAudio2Model, limit: int) -> Tensor:
         """Returns the embeddings of the next positions to prefill, at most `limit`: (t, hidden)."""
         start, end = self.cached, min(self.cached + limit, len(self.prompt))
         x = model.language.embed(torch.tensor(self.prompt.ids[start:end], device=model.device))
-        for place, piece in self.prompt.sounds:
+        for place, piece in self.prompt.audio:
             first, last = max(place, start), min(place + piece.patches, end)
             if first < last:
                 embeddings = self._encode(model, place, piece)
@@ -129,7 +129,7 @@ class Generation:
 
     def take(self, token: int, vocab_size: int, device: torch.device) -> None:
         self.generated.append(token)
-        self.sampler.see([token], vocab_size, device)
+        self.sampler.observe([token], vocab_size, device)
         if token not in self.ends:
             self.out.put(token)
 

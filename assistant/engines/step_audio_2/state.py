@@ -27,27 +27,27 @@ class State:
         """Returns the state itself: every call compares it with the history and rebuilds it."""
         return self
 
-    def transcript(self, sound: Audio) -> str | None:
+    def transcript(self, audio: Audio) -> str | None:
         """Returns the transcript of the audio, if it is known."""
-        known = self._transcripts.get(id(sound))
+        known = self._transcripts.get(id(audio))
         return known[1] if known else None
 
-    def pending(self, sound: Audio) -> Generation | None:
+    def pending(self, audio: Audio) -> Generation | None:
         """The transcription that is under way in idle time."""
-        waiting = self._pending.get(id(sound))
+        waiting = self._pending.get(id(audio))
         return waiting[1] if waiting else None
 
-    def expect(self, sound: Audio, generation: Generation) -> None:
-        self._pending[id(sound)] = (sound, generation)
+    def expect(self, audio: Audio, generation: Generation) -> None:
+        self._pending[id(audio)] = (audio, generation)
 
-    def set_transcript(self, sound: Audio, text: str) -> None:
-        self._pending.pop(id(sound), None)
-        self._transcripts[id(sound)] = (sound, text)
+    def set_transcript(self, audio: Audio, text: str) -> None:
+        self._pending.pop(id(audio), None)
+        self._transcripts[id(audio)] = (audio, text)
 
-    def forget_all_but(self, sounds: Sequence[Audio]) -> None:
+    def forget_all_but(self, audio: Sequence[Audio]) -> None:
         """Drops everything about audio that is not in the history any more."""
-        kept = {id(sound) for sound in sounds}
-        self.audio_cache.forget_all_but(sounds)
+        kept = {id(audio) for audio in audio}
+        self.audio_cache.forget_all_but(audio)
         self._transcripts = {key: v for key, v in self._transcripts.items() if key in kept}
         for key in [key for key in self._pending if key not in kept]:
             self._pending.pop(key)[1].stop.set()

@@ -83,7 +83,7 @@ def answer_parts(message: AssistantMessage, special: SpecialTokens) -> list[Part
     """Returns a response as it was generated; its text and calls if this model's ids are
     missing.
     """
-    if message.tokens and _is_sound(message.tokens, special):
+    if message.tokens and _belongs_inside(message.tokens, special):
         return [message.tokens]
     parts: list[Part] = [message.text] if message.text else []
     for call in message.calls:
@@ -92,12 +92,12 @@ def answer_parts(message: AssistantMessage, special: SpecialTokens) -> list[Part
     return parts
 
 
-def _is_sound(tokens: Sequence[int], special: SpecialTokens) -> bool:
+def _belongs_inside(tokens: Sequence[int], special: SpecialTokens) -> bool:
     """Returns whether all ids belong inside of a turn: none would end it, or stand for
     audio input.
     """
-    heard = {special.audio_start, special.audio_patch, special.audio_end}
-    forbidden = special.ends | heard
+    played = {special.audio_start, special.audio_patch, special.audio_end}
+    forbidden = special.ends | played
     highest = special.speech + 6561
     return all(0 <= token <= highest and token not in forbidden for token in tokens)
 

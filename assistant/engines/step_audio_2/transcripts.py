@@ -27,38 +27,38 @@ class Transcripts:
     def __init__(self, tokenizer: Tokenizer, prompter: Prompter, scheduler: Scheduler) -> None:
         self._tokenizer, self._prompter, self._scheduler = tokenizer, prompter, scheduler
 
-    def of(self, sound: Audio, state: State, stop: threading.Event) -> str:
+    def of(self, audio: Audio, state: State, stop: threading.Event) -> str:
         """Returns the transcript; transcribes now if that was not done in idle time. Blocks."""
-        known = state.transcript(sound)
+        known = state.transcript(audio)
         if known is not None:
             return known
-        job = state.pending(sound)
+        job = state.pending(audio)
         if job is None or not job.ended:
             # Idle work may have to wait for long, and now it is urgent.
             if job is not None:
                 job.halt()
-            job = self._job(sound, stop=stop)
+            job = self._job(audio, stop=stop)
             self._scheduler.submit(job)
         text = text_of(job, OutputParser(self._tokenizer)) or _INAUDIBLE
         if job.reason in ("stop", "length"):
-            state.set_transcript(sound, text)
+            state.set_transcript(audio, text)
         return text
 
     def prepare(self, messages: Sequence[Message], state: State) -> None:
         """Starts to transcribe the audio without a transcript, while nothing else runs."""
-        for sound in audio_in(messages):
-            if state.transcript(sound) is None and state.pending(sound) is None:
-                job = self._job(sound, idle=True)
-                state.expect(sound, job)
+        for audio in audio_in(messages):
+            if state.transcript(audio) is None and state.pending(audio) is None:
+                job = self._job(audio, idle=True)
+                state.expect(audio, job)
                 self._scheduler.submit(job)
 
     def _job(
-        self, sound: Audio, *, stop: threading.Event | None = None, idle: bool = False
+        self, audio: Audio, *, stop: threading.Event | None = None, idle: bool = False
     ) -> Generation:
         sampling = sampling_for("transcribe", Sampling(max_tokens=_MAX_TOKENS))
         return Generation(
             CachedPrefix(),
-            self._prompter.transcription(sound),
+            self._prompter.transcription(audio),
             Sampler(sampling),
             ends=self._tokenizer.special.ends,
             max_tokens=sampling.max_tokens,

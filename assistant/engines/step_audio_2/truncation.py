@@ -21,14 +21,16 @@ TOKENS_A_SECOND = 25
 _SPEECH_RUN = 8  # speech tokens in a row that tell that no more text comes
 
 
-def cut(message: AssistantMessage, seconds: float, tokenizer: Tokenizer) -> AssistantMessage | None:
+def truncate(
+    message: AssistantMessage, seconds: float, tokenizer: Tokenizer
+) -> AssistantMessage | None:
     """Returns the message as played in the first `seconds` of its audio; None if it has no audio.
 
     Its tokens are a prefix of those that were generated, so that the cached prefix stays valid;
     then the end of speech, and the calls as they were generated.
     """
-    answer = _Answer.read(message.tokens, tokenizer)
-    count = _heard_tokens(seconds, len(answer.speech))
+    answer = _ResponseTokens.read(message.tokens, tokenizer)
+    count = _played_tokens(seconds, len(answer.speech))
     if not answer.speech:
         return None
     if count == len(answer.speech):
@@ -39,10 +41,10 @@ def cut(message: AssistantMessage, seconds: float, tokenizer: Tokenizer) -> Assi
     if message.calls:
         # Without the mark that begins a call, only writing all of it anew gives the calls back.
         tokens = (*tokens, *answer.calls) if answer.calls else ()
-    return replace(message, text=_heard_text(answer, count, tokenizer), tokens=tokens)
+    return replace(message, text=_played_text(answer, count, tokenizer), tokens=tokens)
 
 
-def _heard_tokens(seconds: float, at_most: int) -> int:
+def _played_tokens(seconds: float, at_most: int) -> int:
     """Returns a number of whole speech tokens; 0 for a time that is not a number."""
     if not seconds > 0:
         return 0
@@ -51,7 +53,7 @@ def _heard_tokens(seconds: float, at_most: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _ResponseTokens:
     """The places of text, speech and calls in a response's tokens; each id is classified
     by itself.
     """
@@ -63,7 +65,7 @@ class _Answer:
     is_padded: bool  # the text ran out before the sound
 
     @classmethod
-    def read(cls, tokens: Sequence[int], tokenizer: Tokenizer) -> _Answer:
+    def read(cls, tokens: Sequence[int], tokenizer: Tokenizer) -> _ResponseTokens:
         special, silent = tokenizer.special, marks(tokenizer)
         speech = [at for at, id_ in enumerate(tokens) if special.speech_token(id_) is not None]
         after = speech[-1] + 1 if speech else 0
@@ -88,7 +90,7 @@ def _find(tokens: Sequence[int], wanted: set[int | None], start: int) -> int:
     return next((at for at in range(start, len(tokens)) if tokens[at] in wanted), len(tokens))
 
 
-def _heard_text(answer: _Answer, count: int, tokenizer: Tokenizer) -> str:
+def _played_text(answer: _ResponseTokens, count: int, tokenizer: Tokenizer) -> str:
     """Returns the text of the first `count` speech tokens, at least one."""
     end = answer.speech[count - 1]
     words = sum(at < end for at in answer.words)
@@ -96,17 +98,17 @@ def _heard_text(answer: _Answer, count: int, tokenizer: Tokenizer) -> str:
         words = min(words, -(-len(answer.words) * count // len(answer.speech)))
     ids = [answer.tokens[at] for at in answer.words]
     # A character that was cut in two is not yet there.
-    heard = text_of(ids[:words], tokenizer).removesuffix("\ufffd")
-    return _whole_words(heard, text_of(ids, tokenizer))
+    played = text_of(ids[:words], tokenizer).removesuffix("\ufffd")
+    return _whole_words(played, text_of(ids, tokenizer))
 
 
-def _whole_words(heard: str, text: str) -> str:
+def _whole_words(played: str, text: str) -> str:
     """Returns the text without a last word that is cut in two."""
-    end = len(heard)
-    if text.startswith(heard) and _is_letter(text[end : end + 1]):
+    end = len(played)
+    if text.startswith(played) and _is_letter(text[end : end + 1]):
         while end and _is_letter(text[end - 1]):
             end -= 1
-    return heard[:end].rstrip()
+    return played[:end].rstrip()
 
 
 def _is_letter(character: str) -> bool:

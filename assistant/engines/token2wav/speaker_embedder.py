@@ -42,13 +42,13 @@ class SpeakerEmbedder:
     def embed(self, items: Sequence[Audio]) -> Float32:
         """Returns zeros for audio that is silent or shorter than 0.5 s. Raises EngineError."""
         vectors = np.zeros((len(items), self.dim), dtype=np.float32)
-        for row, sound in zip(vectors, items, strict=True):
-            row[:] = self._vector(sound)
+        for row, audio in zip(vectors, items, strict=True):
+            row[:] = self._vector(audio)
         return vectors
 
-    def _vector(self, sound: Audio) -> Float32:
-        samples = sound.samples[: int(_LONGEST_S * sound.sample_rate)]
-        speech = Audio(samples, sound.sample_rate).resampled(SPEECH_RATE).samples
+    def _vector(self, audio: Audio) -> Float32:
+        samples = audio.samples[: int(_LONGEST_S * audio.sample_rate)]
+        speech = Audio(samples, audio.sample_rate).resampled(SPEECH_RATE).samples
         if len(speech) < _SHORTEST_S * SPEECH_RATE or np.abs(speech).max() < _SILENCE:
             return np.zeros(self.dim, dtype=np.float32)
         vector = self._model.run(speaker_fbank(speech)[None]).astype(np.float32).reshape(-1)

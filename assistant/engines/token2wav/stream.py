@@ -25,7 +25,7 @@ class Token2WavStream:
         self._closed = False
         self._pending: list[int] = []
         self._flow: FlowState | None = None  # made when the first chunk is
-        self._sound: VocoderState | None = None
+        self._vocoder: VocoderState | None = None
         self._begin()
 
     def push(self, tokens: Iterable[int]) -> list[Pcm16]:
@@ -51,12 +51,12 @@ class Token2WavStream:
         """Frees what the stream holds, and drops what has not been spoken. May be called twice."""
         self._closed = True
         self._pending = []
-        self._flow = self._sound = None
+        self._flow = self._vocoder = None
 
     def _begin(self) -> None:
         self._sizes = self._token2wav.settings.chunk_sizes()
         self._size = next(self._sizes)
-        self._flow = self._sound = None
+        self._flow = self._vocoder = None
 
     def _next_job(self) -> ChunkJob | None:
         """Returns the next chunk if it and its look-ahead are complete."""
@@ -71,9 +71,9 @@ class Token2WavStream:
     def _job(self, tokens: list[int], *, last: bool) -> ChunkJob:
         if self._flow is None:
             self._flow = self._token2wav.begin(self._voice)
-        if self._sound is None:
-            self._sound = self._token2wav.begin_sound()
-        return ChunkJob(tokens, self._flow, self._sound, last)
+        if self._vocoder is None:
+            self._vocoder = self._token2wav.begin_vocoder()
+        return ChunkJob(tokens, self._flow, self._vocoder, last)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -82,7 +82,7 @@ class Token2Wav:
         with torch.inference_mode():
             return self.flow.begin(voice, newest=tokens * self.flow.shape.up_rate)
 
-    def begin_sound(self) -> VocoderState:
+    def begin_vocoder(self) -> VocoderState:
         """Returns the vocoder's state of a new stream."""
         return VocoderState.start(self.hift, self.flow.shape.mel)
 
@@ -96,14 +96,14 @@ class Token2Wav:
         ahead = self.flow.shape.look_ahead
         longest = (_LONGEST_PIECE + ahead) * self.flow.shape.up_rate
         with torch.inference_mode():
-            flow, sound = self.flow.begin(voice, newest=longest), self.begin_sound()
+            flow, audio = self.flow.begin(voice, newest=longest), self.begin_vocoder()
         pieces = []
         while len(tokens) > _LONGEST_PIECE + ahead:
             piece = tokens[: _LONGEST_PIECE + ahead]
-            pieces.append(self.run(ChunkJob(piece, flow, sound, last=False)))
+            pieces.append(self.run(ChunkJob(piece, flow, audio, last=False)))
             tokens = tokens[_LONGEST_PIECE:]
         if tokens:
-            pieces.append(self.run(ChunkJob(tokens, flow, sound, last=True)))
+            pieces.append(self.run(ChunkJob(tokens, flow, audio, last=True)))
         return np.concatenate([np.zeros(0, np.int16), *pieces])
 
     def speakable(self, tokens: Iterable[int]) -> list[int]:

@@ -65,10 +65,10 @@ class VoiceActivityDetector:
     def push(self, samples: Pcm16) -> list[Frame]:
         """`samples`: int16 mono, any number of them. The frames that are complete now."""
         self._received += len(samples)
-        sound = np.concatenate((self._rest, self._resampler.feed(samples)))
-        whole = len(sound) - len(sound) % FRAME_SAMPLES
-        self._rest = sound[whole:].copy()
-        return [self._frame(samples.copy()) for samples in sound[:whole].reshape(-1, FRAME_SAMPLES)]
+        audio = np.concatenate((self._rest, self._resampler.feed(samples)))
+        whole = len(audio) - len(audio) % FRAME_SAMPLES
+        self._rest = audio[whole:].copy()
+        return [self._frame(samples.copy()) for samples in audio[:whole].reshape(-1, FRAME_SAMPLES)]
 
     def reset(self, sample_rate: int | None = None) -> None:
         """Forgets the stream, also the start of a frame; time goes on. A new sample rate may

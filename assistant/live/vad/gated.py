@@ -40,7 +40,7 @@ class GatedDetector:
         self._floor = NoiseFloor()
         self._recent: deque[Pcm16] = deque(maxlen=_RUN_UP_FRAMES)
         self._left = 0  # frames it still listens to
-        self._unspoken = _STALE_FRAMES  # frames that the network heard since there was any speech
+        self._unspoken = _STALE_FRAMES  # frames that the network got since there was any speech
 
     def __call__(self, samples: Pcm16) -> float:
         """`samples`: (512,) at 16 kHz, not to be written to afterwards."""

@@ -40,10 +40,10 @@ async def decode_audio(data: bytes, *, max_seconds: float, raw_rate: int | None 
 def _decode_raw(data: bytes, rate: int, max_seconds: float) -> Audio:
     if len(data) % 2:
         raise AudioError("raw PCM has 2 bytes for each sample: the last one is cut")
-    sound = Audio.from_pcm16(np.frombuffer(data, "<i2").astype(np.int16), rate)
-    if sound.seconds > max_seconds:
+    audio = Audio.from_pcm16(np.frombuffer(data, "<i2").astype(np.int16), rate)
+    if audio.seconds > max_seconds:
         raise _too_long(max_seconds)
-    return _checked(sound)
+    return _checked(audio)
 
 
 def _decode(data: bytes, max_seconds: float) -> Audio:
@@ -79,9 +79,9 @@ def _too_long(max_seconds: float) -> AudioError:
     return AudioError(f"the audio is too long; the limit is {max_seconds:g} seconds")
 
 
-def _checked(sound: Audio) -> Audio:
-    if not len(sound.samples):
+def _checked(audio: Audio) -> Audio:
+    if not len(audio.samples):
         raise AudioError("the audio holds no sound")
-    if not np.isfinite(sound.samples).all():
+    if not np.isfinite(audio.samples).all():
         raise AudioError("the audio holds samples that are no numbers")
-    return Audio(np.clip(sound.samples, -1.0, 1.0), sound.sample_rate)
+    return Audio(np.clip(audio.samples, -1.0, 1.0), audio.sample_rate)

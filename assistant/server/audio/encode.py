@@ -58,21 +58,21 @@ class Encoder:
     FLAC is the exception: libsndfile can't read it then, so it comes when it is finished.
     """
 
-    def __init__(self, form: Format) -> None:
-        self._form = form
+    def __init__(self, audio_format: Format) -> None:
+        self._audio_format = audio_format
         self._sent = 0
         self._buffer = io.BytesIO()
-        self._file = _open(form, self._buffer) if form.container else None
+        self._file = _open(audio_format, self._buffer) if audio_format.container else None
 
     def start(self) -> bytes:
         """Returns the bytes before the first sample."""
-        return wav_header() if self._form.name == "wav" else b""
+        return wav_header() if self._audio_format.name == "wav" else b""
 
     def feed(self, samples: Pcm16) -> bytes:
         if self._file is None:
             return samples.astype("<i2", copy=False).tobytes()
         self._file.write(samples)
-        return b"" if self._form.held else self._new()
+        return b"" if self._audio_format.held else self._new()
 
     def finish(self) -> bytes:
         """The rest; nothing can be fed after it."""
@@ -88,30 +88,30 @@ class Encoder:
         return piece
 
 
-def encode(form: Format, chunks: Sequence[Pcm16]) -> bytes:
+def encode(audio_format: Format, chunks: Sequence[Pcm16]) -> bytes:
     """A whole file, with its true length in its header."""
     buffer = io.BytesIO()
-    if form.name == "wav":
+    if audio_format.name == "wav":
         write_wav(buffer, chunks)
-    elif not form.container:
+    elif not audio_format.container:
         buffer.writelines(chunk.astype("<i2", copy=False).tobytes() for chunk in chunks)
     else:
-        with _open(form, buffer) as file:
+        with _open(audio_format, buffer) as file:
             for chunk in chunks or [np.zeros(0, np.int16)]:
                 file.write(chunk)
     return buffer.getvalue()
 
 
-def _open(form: Format, buffer: io.BytesIO) -> soundfile.SoundFile:
+def _open(audio_format: Format, buffer: io.BytesIO) -> soundfile.SoundFile:
     # A constant bit rate, for the length of an MP3 without a header is told from it.
-    mode: Literal["CONSTANT"] | None = "CONSTANT" if form.container == "MP3" else None
+    mode: Literal["CONSTANT"] | None = "CONSTANT" if audio_format.container == "MP3" else None
     return soundfile.SoundFile(
         buffer,
         "w",
         OUTPUT_RATE,
         1,
-        format=form.container,
-        subtype=form.codec,
+        format=audio_format.container,
+        subtype=audio_format.codec,
         bitrate_mode=mode,
         compression_level=0.5 if mode else None,
     )
@@ -119,6 +119,6 @@ def _open(form: Format, buffer: io.BytesIO) -> soundfile.SoundFile:
 
 def wav_header() -> bytes:
     """Returns the WAV header of a stream: 44 bytes, both sizes unknown."""
-    form = struct.pack("<IHHIIHH", 16, 1, 1, OUTPUT_RATE, 2 * OUTPUT_RATE, 2, 16)
+    audio_format = struct.pack("<IHHIIHH", 16, 1, 1, OUTPUT_RATE, 2 * OUTPUT_RATE, 2, 16)
     size = struct.pack("<I", _UNKNOWN_SIZE)
-    return b"RIFF" + size + b"WAVEfmt " + form + b"data" + size
+    return b"RIFF" + size + b"WAVEfmt " + audio_format + b"data" + size

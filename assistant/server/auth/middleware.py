@@ -23,7 +23,7 @@ from assistant.server.auth.key_file import KeyFile
 from assistant.server.auth.keys import EVERYBODY, ApiKey
 from assistant.server.auth.rate_limits import RateLimits
 from assistant.server.http.errors import ApiError, forbidden, unauthorized
-from assistant.server.http.handlers import answer_error
+from assistant.server.http.handlers import respond_with_error
 
 OPEN_PATHS = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
 """Need no key: the web page, probes, and what the API looks like."""
@@ -60,7 +60,7 @@ class AuthMiddleware:
         try:
             access = self._admit(HTTPConnection(scope))
         except ApiError as error:
-            await answer_error(scope, receive, send, error)
+            await respond_with_error(scope, receive, send, error)
             return
         scope.setdefault("state", {})["access"] = access
         await self._app(scope, receive, send)

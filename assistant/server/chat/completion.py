@@ -20,7 +20,7 @@ from assistant.events import Event, Failed, TurnEnded
 from assistant.server import turns
 from assistant.server.audio.encode import Format, format_named
 from assistant.server.chat import response, stepfun
-from assistant.server.chat.history import Ears, read_history
+from assistant.server.chat.history import AudioReader, read_history
 from assistant.server.chat.request import ChatRequest
 from assistant.server.chat.response import Envelope, Json
 from assistant.server.chat.sampling import sampling_of
@@ -35,13 +35,13 @@ from assistant.session import Session
 ChunkWriter = response.ChunkWriter | stepfun.ChunkWriter
 
 
-def ears_of(request: Request) -> Ears:
+def audio_reader(request: Request) -> AudioReader:
     """Decodes and fetches within the limits of the settings."""
 
     async def decode(data: bytes, raw_rate: int | None) -> Audio:
         return await read_audio(request, data, raw_rate=raw_rate)
 
-    return Ears(decode, get_state(request).fetch)
+    return AudioReader(decode, get_state(request).fetch)
 
 
 class Chat:
@@ -55,7 +55,7 @@ class Chat:
         self._envelope = envelope
         self._recall = recall
         self._before = len(session.history)
-        self._form = self._format()
+        self._audio_format = self._format()
 
     @classmethod
     async def read(cls, request: Request, body: ChatRequest) -> Chat:
@@ -63,15 +63,15 @@ class Chat:
         assistant = get_state(request).assistant
         recall: TurnCache = get_state(request).get(TurnCache)
         body.check({schema.name for schema in assistant.dispatcher.schemas()})
-        history = await read_history(body, ears_of(request), recall.find)
+        history = await read_history(body, audio_reader(request), recall.find)
         session = open_session(
             request,
             voice=body.audio.voice if body.audio else None,
             system_prompt=history.system_prompt,
             speak=body.speaks,
             client_tools=[tool.schema_of() for tool in body.tools or ()],
+            history=history.messages,
         )
-        session.history.extend(history.messages)
         envelope = Envelope(body.model or assistant.engine.name)
         return cls(body, session, envelope, recall)
 
@@ -88,7 +88,7 @@ class Chat:
             message = stepfun.whole_message(answer, speaks=self._body.speaks)
         else:
             audio_id = self._envelope.audio_id
-            work = partial(response.whole_message, answer, self._form, audio_id, expires_at)
+            work = partial(response.whole_message, answer, self._audio_format, audio_id, expires_at)
             # Encoding takes a while; without sound a thread would only cost.
             message = await anyio.to_thread.run_sync(work) if answer.chunks else work()
         return self._envelope.whole(message, answer.ended, answer.steps)
@@ -122,7 +122,7 @@ class Chat:
         if self._body.is_stepfun:
             return stepfun.ChunkWriter(self._envelope, speaks=self._body.speaks)
         as_transcript = self._body.asks_by_modality
-        return response.ChunkWriter(self._envelope, self._form, as_transcript=as_transcript)
+        return response.ChunkWriter(self._envelope, self._audio_format, as_transcript=as_transcript)
 
     def _wants_usage(self) -> bool:
         options = self._body.stream_options
@@ -144,4 +144,4 @@ class Chat:
         made = self._session.history[self._before :]
         for call in ended.calls:
             self._recall.keep(call.id, made)
-        return self._recall.keep(self._envelope.audio_id, made) if self._form else 0
+        return self._recall.keep(self._envelope.audio_id, made) if self._audio_format else 0

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from assistant.audio.samples import OUTPUT_RATE, Audio
+from assistant.history import History
 from assistant.messages import (
     AssistantMessage,
     Message,
@@ -25,7 +26,7 @@ Find = Callable[[str], tuple[Message, ...]]
 RAW_FORMATS = ("pcm", "pcm16")
 
 
-class Ears:
+class AudioReader:
     """Reads the audio of messages: decodes it, and fetches URLs."""
 
     def __init__(
@@ -36,13 +37,13 @@ class Ears:
         self._decode = decode
         self._fetch = fetch
 
-    async def hear(self, audio: InputAudio) -> Audio:
+    async def read(self, audio: InputAudio) -> Audio:
         if audio.data[:5].lower() == "data:":
             return await self._decode(await self._fetch(audio.data), None)
         rate = OUTPUT_RATE if audio.format in RAW_FORMATS else None
         return await self._decode(from_base64(audio.data), rate)
 
-    async def hear_url(self, url: str) -> Audio:
+    async def fetch(self, url: str) -> Audio:
         return await self._decode(await self._fetch(url), None)
 
 
@@ -55,35 +56,35 @@ def from_base64(data: str) -> bytes:
 
 
 @dataclass
-class History:
-    """A conversation as the client tells it. `system_prompt` is None if there is none."""
+class ClientHistory:
+    """A conversation as the client tells it.
+
+    `system_prompt` is None if there is none. `waiting` are the calls of the client's own tools that
+    have no result yet, by id.
+    """
 
     system_prompt: str | None = None
-    messages: list[Message] = field(default_factory=list)
-    waiting: dict[str, ToolCall] = field(default_factory=dict)  # the client's calls, by id
+    messages: History = field(default_factory=History)
+    waiting: dict[str, ToolCall] = field(default_factory=dict)
 
     def close_calls(self) -> None:
-        """Closes the calls that the client gave no result for, before anything but a result
-        follows.
-        """
-        for call in self.waiting.values():
-            text = "The client gave no result."
-            self.messages.append(ToolMessage(call, "cancelled", text))
+        """Closes the calls without a result, before anything but a result follows."""
+        self.messages.close_open_calls()
         self.waiting.clear()
 
 
-async def read_history(request: ChatRequest, ears: Ears, find: Find) -> History:
+async def read_history(request: ChatRequest, reader: AudioReader, find: Find) -> ClientHistory:
     """The messages, without the mark that asks for speech. `find` knows earlier turns by id.
 
     Raises ApiError and AudioError.
     """
-    history = History()
+    history = ClientHistory()
     for at, message in enumerate(request.messages):
         is_last = at == len(request.messages) - 1
         if is_last and message.role == "assistant" and _is_opening(message):
             break
         try:
-            await _add(message, history, ears, find)
+            await _add(message, history, reader, find)
         except ApiError as error:
             raise ApiError(f"messages[{at}]: {error.message}", param=f"messages[{at}]") from None
     if not history.messages and history.system_prompt is None:
@@ -97,7 +98,9 @@ def _is_opening(message: ChatMessage) -> bool:
     return not has_more and not without_special_tokens(message.text).strip()
 
 
-async def _add(message: ChatMessage, history: History, ears: Ears, find: Find) -> None:
+async def _add(
+    message: ChatMessage, history: ClientHistory, reader: AudioReader, find: Find
+) -> None:
     match message.role:
         case "tool" | "input":
             _add_result(message, history)
@@ -106,13 +109,13 @@ async def _add(message: ChatMessage, history: History, ears: Ears, find: Find) -
             _add_assistant(message, history, find)
         case "user" | "human":
             history.close_calls()
-            history.messages.append(UserMessage(await _parts(message, ears)))
+            history.messages.append(UserMessage(await _parts(message, reader)))
         case _:
             history.close_calls()
             _add_system(message, history)
 
 
-def _add_system(message: ChatMessage, history: History) -> None:
+def _add_system(message: ChatMessage, history: ClientHistory) -> None:
     if history.messages:
         history.messages.append(SystemMessage(message.text))
     else:
@@ -120,7 +123,7 @@ def _add_system(message: ChatMessage, history: History) -> None:
         history.system_prompt = f"{before}\n{message.text}" if before else message.text
 
 
-def _add_assistant(message: ChatMessage, history: History, find: Find) -> None:
+def _add_assistant(message: ChatMessage, history: ClientHistory, find: Find) -> None:
     calls = message.tool_calls or []
     known = find(calls[0].id) if calls else find(message.audio.id) if message.audio else ()
     if known and {call.id for call in open_calls(known)} == {call.id for call in calls}:
@@ -137,7 +140,7 @@ def _add_assistant(message: ChatMessage, history: History, find: Find) -> None:
     history.messages.append(AssistantMessage(without_special_tokens(text), tuple(made)))
 
 
-def _add_result(message: ChatMessage, history: History) -> None:
+def _add_result(message: ChatMessage, history: ClientHistory) -> None:
     call_id = message.tool_call_id
     if call_id is None:  # its place says whose result it is
         call_id = next(iter(history.waiting), "")
@@ -147,19 +150,19 @@ def _add_result(message: ChatMessage, history: History) -> None:
     history.messages.append(ToolMessage(call, "ok", message.text))
 
 
-async def _parts(message: ChatMessage, ears: Ears) -> tuple[str | Audio, ...]:
-    parts = [await _part(part, ears) for part in message.parts]
+async def _parts(message: ChatMessage, reader: AudioReader) -> tuple[str | Audio, ...]:
+    parts = [await _part(part, reader) for part in message.parts]
     kept = [part for part in parts if not isinstance(part, str) or part.strip()]
     if not kept:
         raise ApiError("an empty message: give a text or a sound")
     return tuple(kept)
 
 
-async def _part(part: Part, ears: Ears) -> str | Audio:
+async def _part(part: Part, reader: AudioReader) -> str | Audio:
     if part.input_audio is not None:
-        return await ears.hear(part.input_audio)
+        return await reader.read(part.input_audio)
     if part.audio_url is not None:
-        return await ears.hear_url(part.audio_url.url)
+        return await reader.fetch(part.audio_url.url)
     if part.text is not None:
         return part.text.rstrip().removesuffix(TTS_START)
     raise ApiError(f"a part of type {part.type!r} can't be read: text, input_audio or audio_url")

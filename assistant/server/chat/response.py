@@ -81,7 +81,9 @@ def call_json(call: ToolCall) -> Json:
     return {"id": call.id, "type": "function", "function": function}
 
 
-def whole_message(result: TurnResult, form: Format | None, audio_id: str, expires_at: int) -> Json:
+def whole_message(
+    result: TurnResult, audio_format: Format | None, audio_id: str, expires_at: int
+) -> Json:
     """Returns text and audio in one message, because some clients read the first choice only.
 
     `form` is None if no speech was asked for. CPU-bound: encodes the audio.
@@ -91,10 +93,10 @@ def whole_message(result: TurnResult, form: Format | None, audio_id: str, expire
     message: Json = {"content": text or (None if calls else ""), "refusal": None}
     if calls:
         message["tool_calls"] = calls
-    if form is not None and result.chunks:
+    if audio_format is not None and result.chunks:
         message["audio"] = {
             "id": audio_id,
-            "data": base64.b64encode(encode(form, result.chunks)).decode("ascii"),
+            "data": base64.b64encode(encode(audio_format, result.chunks)).decode("ascii"),
             "expires_at": expires_at,
             "transcript": text,
         }
@@ -107,13 +109,15 @@ class ChunkWriter:
     A call is sent complete, in one delta: some clients replace arguments instead of joining them.
     """
 
-    def __init__(self, envelope: Envelope, form: Format | None, *, as_transcript: bool) -> None:
+    def __init__(
+        self, envelope: Envelope, audio_format: Format | None, *, as_transcript: bool
+    ) -> None:
         """`as_transcript`: the text is sent as the audio's transcript, as by OpenAI, not as
         content.
         """
         self._envelope = envelope
         self._as_transcript = as_transcript
-        self._encoder = Encoder(form) if form else None
+        self._encoder = Encoder(audio_format) if audio_format else None
         self._filter = SpecialTokenFilter()
         self._audio_begun = False
 

@@ -46,15 +46,15 @@ class Accepted(BaseModel):
 
 
 @router.post("", response_class=Response, responses=_SOUND, openapi_extra=schema.BODY)
-async def create_sound(request: Request) -> Response:
+async def create_audio(request: Request) -> Response:
     """Reads a text aloud, or responds to a text with a recording. WAV, 24 kHz mono."""
     try:
         body = await _read_body(request)
-        sound = await _sound_of(request, body)
+        audio = await _audio_of(request, body)
     finally:
         await request.close()  # the files of a form
     session = open_session(request, voice=body.speaker, language=body.language)
-    asked = session.ask(body.text, task="read") if sound is None else session.ask(body.text, sound)
+    asked = session.ask(body.text, task="read") if audio is None else session.ask(body.text, audio)
     turn = await begin(request, asked)
     if body.streaming:
         pieces = audio_bytes(turn, _WAV, header_alone=True)
@@ -71,7 +71,7 @@ async def _read_body(request: Request) -> GenerateRequest:
     return schema.validate(dict(await request.form(max_files=1, max_fields=32)))
 
 
-async def _sound_of(request: Request, body: GenerateRequest) -> Audio | None:
+async def _audio_of(request: Request, body: GenerateRequest) -> Audio | None:
     if body.audio is not None:
         return await read_upload(request, body.audio)
     if body.audio_path:

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.config import LimitSettings
 from assistant.server.http.errors import ApiError, too_large
-from assistant.server.http.handlers import answer_error
+from assistant.server.http.handlers import respond_with_error
 
 MAX_MARKS = 500_000
 """The number of brackets, quotes, commas and colons in a JSON body, which bounds its values."""
@@ -37,7 +37,7 @@ class BodyLimitMiddleware:
         try:
             limited = await self._limited(Headers(scope=scope), receive)
         except ApiError as error:
-            await answer_error(scope, receive, send, error)
+            await respond_with_error(scope, receive, send, error)
             return
         await self._app(scope, limited, send)
 

@@ -34,7 +34,7 @@ def answer(request: HTTPConnection, error: ApiError) -> Response:
     return CompactJson(body, status_code=error.status, headers=error.headers)
 
 
-async def answer_error(scope: Scope, receive: Receive, send: Send, error: ApiError) -> None:
+async def respond_with_error(scope: Scope, receive: Receive, send: Send, error: ApiError) -> None:
     """Responds with an error in middleware, outside of the exception handlers.
 
     A WebSocket that is not accepted yet gets an HTTP response.

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.server.http.errors import ApiError
-from assistant.server.http.handlers import answer_error
+from assistant.server.http.handlers import respond_with_error
 from assistant.server.http.streaming import StalledClientError
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class _Answer:
             if self._status:
                 raise
             error = ApiError("The server failed unexpectedly.", status=500)
-            await answer_error(self._scope, self._receive, self._send, error)
+            await respond_with_error(self._scope, self._receive, self._send, error)
         finally:
             self._log()
 

@@ -52,8 +52,8 @@ class Item:
     def size(self) -> int:
         """The approximate size in bytes: of texts, and of audio as the history holds it."""
         parts = [part for m in self.messages if isinstance(m, UserMessage) for part in m.parts]
-        sounds = sum(part.samples.nbytes for part in parts if isinstance(part, Audio))
-        return sounds + len(str(self.content))
+        recordings = sum(part.samples.nbytes for part in parts if isinstance(part, Audio))
+        return recordings + len(str(self.content))
 
     @property
     def message_ids(self) -> frozenset[str]:

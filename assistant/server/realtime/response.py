@@ -58,7 +58,7 @@ class ResponseWriter:
         self._conversation_id = conversation_id
         self._items = items
         self._output: list[Json] = []
-        self._made: list[Item] = []
+        self._new_items: list[Item] = []
         self._before: dict[str, str | None] = {}  # the item before, by item
         self._text = ""
         self._clean = SpecialTokenFilter()
@@ -102,7 +102,7 @@ class ResponseWriter:
             self._before[item.id] = before = self._items.add(item)
             self._emit(wire.item_added(dict(shown), before))
         self._output.append(shown)
-        self._made.append(item)
+        self._new_items.append(item)
         return item
 
     def end(self, reason: Reason, ended: TurnEnded, messages: tuple[Message, ...] = ()) -> None:
@@ -115,8 +115,8 @@ class ResponseWriter:
         if reason == "completed":
             for call in ended.calls:
                 self._call(call)
-        if self._made:
-            self._made[0].messages = messages
+        if self._new_items:
+            self._new_items[0].messages = messages
         shown = self._to_json(status, self._details(status, reason), ended.usage)
         self._emit(wire.response("done", shown))
 

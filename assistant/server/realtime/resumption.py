@@ -19,7 +19,7 @@ TAKE_OVER_S = 10.0
 
 
 @dataclass(eq=False)
-class _Held:
+class _InUse:
     """A conversation that a connection uses. `let_go` ends that connection."""
 
     owner: str
@@ -32,59 +32,59 @@ class ResumableSessions:
 
     def __init__(self, settings: SocketSettings) -> None:
         self._settings = settings
-        self._kept: OrderedDict[str, tuple[RealtimeSession, float]] = (
+        self._sessions: OrderedDict[str, tuple[RealtimeSession, float]] = (
             OrderedDict()
         )  # until when; oldest first
-        self._held: dict[str, _Held] = {}
+        self._in_use: dict[str, _InUse] = {}
         self._changed = Signal()
         self._stack = AsyncExitStack()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._sessions)
 
     @contextmanager
-    def held(self, conversation: RealtimeSession, let_go: Callable[[], None]) -> Iterator[None]:
+    def in_use(self, conversation: RealtimeSession, let_go: Callable[[], None]) -> Iterator[None]:
         """Surrounds a connection. `let_go` is called if its client comes back over another one."""
-        mine = self._held[conversation.id] = _Held(conversation.owner, let_go)
+        mine = self._in_use[conversation.id] = _InUse(conversation.owner, let_go)
         try:
             yield
         finally:
-            if self._held.get(conversation.id) is mine:
-                del self._held[conversation.id]
+            if self._in_use.get(conversation.id) is mine:
+                del self._in_use[conversation.id]
             mine.over.set()
 
     def keep(self, conversation: RealtimeSession) -> None:
         if not self._settings.max_resumable or not self._settings.resume_s:
             return
-        if len(self._kept) >= self._settings.max_resumable:
+        if len(self._sessions) >= self._settings.max_resumable:
             self._forget_one()
         until = anyio.current_time() + self._settings.resume_s
-        self._kept[conversation.id] = conversation, until
+        self._sessions[conversation.id] = conversation, until
         self._changed.notify()
 
     def _forget_one(self) -> None:
         """Drops the oldest conversation of the key with the most: no key can push out the
         others'.
         """
-        most, _ = Counter(kept.owner for kept, _ in self._kept.values()).most_common(1)[0]
-        oldest = next(key for key, (kept, _) in self._kept.items() if kept.owner == most)
-        del self._kept[oldest]
+        most, _ = Counter(session.owner for session, _ in self._sessions.values()).most_common(1)[0]
+        oldest = next(key for key, (session, _) in self._sessions.items() if session.owner == most)
+        del self._sessions[oldest]
 
     async def take(self, session_id: str, owner: str) -> RealtimeSession | None:
         """Takes a conversation out, for its owner; None if this owner has none with that id.
 
         One that a connection still uses, perhaps a dead one, is taken from it.
         """
-        held = self._held.get(session_id)
-        if held is not None and held.owner == owner:
-            held.let_go()
+        in_use = self._in_use.get(session_id)
+        if in_use is not None and in_use.owner == owner:
+            in_use.let_go()
             with anyio.move_on_after(TAKE_OVER_S):
-                await held.over.wait()
-        kept, _ = self._kept.get(session_id, (None, 0.0))
-        if kept is None or kept.owner != owner:
+                await in_use.over.wait()
+        session, _ = self._sessions.get(session_id, (None, 0.0))
+        if session is None or session.owner != owner:
             return None
-        del self._kept[session_id]
-        return kept
+        del self._sessions[session_id]
+        return session
 
     async def __aenter__(self) -> Self:
         tasks = await self._stack.enter_async_context(open_tasks())
@@ -98,14 +98,14 @@ class ResumableSessions:
         trace: TracebackType | None,
     ) -> None:
         await self._stack.aclose()
-        self._kept.clear()
+        self._sessions.clear()
 
     async def _forget_old(self) -> None:
         while True:
-            if not self._kept:
+            if not self._sessions:
                 await self._changed.wait()
-            _, until = next(iter(self._kept.values()))
+            _, until = next(iter(self._sessions.values()))
             await anyio.sleep_until(until)
             now = anyio.current_time()
-            for key in [key for key, (_, until) in self._kept.items() if until <= now]:
-                del self._kept[key]
+            for key in [key for key, (_, until) in self._sessions.items() if until <= now]:
+                del self._sessions[key]

@@ -60,7 +60,7 @@ async def realtime(
     async with state.sockets.accept(websocket, access.owner, subprotocol=subprotocol) as socket:
         if session_id:
             conversation = await resumable.take(session_id, access.owner) or conversation
-        with resumable.held(conversation, lambda: socket.close(TAKEN_OVER, "taken over")):
+        with resumable.in_use(conversation, lambda: socket.close(TAKEN_OVER, "taken over")):
             await _hold(websocket, socket, conversation, extensions=ours)
             if socket.code != NORMAL and not state.sockets.draining.is_set():
                 conversation.release()

@@ -58,12 +58,12 @@ class Transcripts:
         asked = self._conversation.config.audio.input.transcription is not None
         return asked or self._conversation.transcribes
 
-    def user_turn(self, item: Item, sound: Audio, *, answered: bool) -> None:
+    def user_turn(self, item: Item, audio: Audio, *, answered: bool) -> None:
         """Handles a user turn. `answered`: a response follows by itself."""
         self._response_started = anyio.Event()
         if self._wanted and not answered:
             grace_s = 0.0 if self._conversation.transcribes else GRACE_S
-            self._tasks.start_soon(self._unless_a_response_starts, item, sound, grace_s)
+            self._tasks.start_soon(self._unless_a_response_starts, item, audio, grace_s)
 
     def response_started(self) -> None:
         self._response_started.set()
@@ -78,39 +78,39 @@ class Transcripts:
                 self._emit(wire.transcription_delta(item.id, text))
                 self._emit(wire.transcription_completed(item.id, text, seconds))
 
-    def by_us(self, item: Item, sound: Audio) -> None:
+    def by_us(self, item: Item, audio: Audio) -> None:
         """Transcribes the user turn, because the engine responds without a transcript of it."""
         if self._wanted and not item.transcribing:
-            self._start(item, sound)
+            self._start(item, audio)
 
-    async def _unless_a_response_starts(self, item: Item, sound: Audio, grace_s: float) -> None:
+    async def _unless_a_response_starts(self, item: Item, audio: Audio, grace_s: float) -> None:
         with anyio.move_on_after(grace_s):
             await self._response_started.wait()
             return
         if not item.transcribing:
-            self._start(item, sound)
+            self._start(item, audio)
 
-    def _start(self, item: Item, sound: Audio) -> None:
+    def _start(self, item: Item, audio: Audio) -> None:
         item.transcribing = True
-        if self._waiting_s and self._waiting_s + sound.seconds > MAX_WAITING_S:
+        if self._waiting_s and self._waiting_s + audio.seconds > MAX_WAITING_S:
             self._emit(wire.transcription_failed(item.id, "too much waits already"))
             return
-        self._waiting_s += sound.seconds
-        self._tasks.start_soon(self._transcribe_by_us, item, sound)
+        self._waiting_s += audio.seconds
+        self._tasks.start_soon(self._transcribe_by_us, item, audio)
 
-    async def _transcribe_by_us(self, item: Item, sound: Audio) -> None:
+    async def _transcribe_by_us(self, item: Item, audio: Audio) -> None:
         try:
             async with self._one_at_a_time:
-                text = await self._transcribe(item, sound)
+                text = await self._transcribe(item, audio)
         except AssistantError as error:
             self._emit(wire.transcription_failed(item.id, str(error)))
         else:
             item.set_transcript(text)
-            self._emit(wire.transcription_completed(item.id, text, sound.seconds))
+            self._emit(wire.transcription_completed(item.id, text, audio.seconds))
         finally:
-            self._waiting_s -= sound.seconds
+            self._waiting_s -= audio.seconds
 
-    async def _transcribe(self, item: Item, sound: Audio) -> str:
+    async def _transcribe(self, item: Item, audio: Audio) -> str:
         """Raises ApiError, AssistantError."""
         asked = self._conversation.config.audio.input.transcription
         session = open_session(
@@ -121,7 +121,7 @@ class Transcripts:
             speak=False,
         )
         clean, pieces = SpecialTokenFilter(), []
-        turn = admitted(self._connection, session.ask(sound, task="transcribe"))
+        turn = admitted(self._connection, session.ask(audio, task="transcribe"))
         async with aclosing(turn):
             async for event in turn:
                 if isinstance(event, Failed):

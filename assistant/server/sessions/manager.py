@@ -84,9 +84,9 @@ class SessionManager:
         trace: TracebackType | None,
     ) -> None:
         with anyio.CancelScope(shield=True):
-            for kept in list(self._live.values()):
-                if kept.turn is not None:
-                    await kept.turn.stop()
+            for live in list(self._live.values()):
+                if live.turn is not None:
+                    await live.turn.stop()
         await self._stack.aclose()
 
     async def _close_store(self) -> None:
@@ -116,14 +116,14 @@ class SessionManager:
 
     async def find(self, access: Access, session_id: str) -> LiveSession:
         """Raises ApiError 404: unknown, expired, or of another key."""
-        kept = self._live.get(session_id)
-        if kept is None:
+        live = self._live.get(session_id)
+        if live is None:
             async with self._loading:
-                kept = self._live.get(session_id) or await self._load(access, session_id)
-        if kept is None or kept.record.owner != access.owner or self._expired(kept):
+                live = self._live.get(session_id) or await self._load(access, session_id)
+        if live is None or live.record.owner != access.owner or self._expired(live):
             raise not_found(f"there is no session {session_id!r}")
         self._live.move_to_end(session_id)
-        return kept
+        return live
 
     async def _load(self, access: Access, session_id: str) -> LiveSession | None:
         found = await self._stored(self._store.read, session_id)
@@ -144,7 +144,7 @@ class SessionManager:
             allow=access.tools(record.tools),
             speak=record.speak,
             voices=voices,
-            history=[decode(message.value, message.sounds) for message in stored],
+            history=[decode(message.value, message.audio) for message in stored],
             turns=record.turns,
             id=record.id,
         )
@@ -154,19 +154,19 @@ class SessionManager:
 
     def _add(self, record: SessionRecord, session: Session, saved: int) -> LiveSession:
         append = partial(self._in_thread, self._store.append)
-        kept = LiveSession(session, record, saved, self._settings.audio, append)
-        self._live[record.id] = kept
+        live = LiveSession(session, record, saved, self._settings.audio, append)
+        self._live[record.id] = live
         self._evict()
-        return kept
+        return live
 
     def _evict(self) -> None:
         over = len(self._live) - self._max_live
         if over <= 0:
             return
         newest = next(reversed(self._live.values()))
-        idle = [kept for kept in self._live.values() if kept.evictable and kept is not newest]
-        for kept in idle[:over]:
-            del self._live[kept.record.id]
+        idle = [live for live in self._live.values() if live.evictable and live is not newest]
+        for live in idle[:over]:
+            del self._live[live.record.id]
 
     async def turn(
         self,
@@ -180,20 +180,20 @@ class SessionManager:
 
         If another one runs, it is stopped first with `interrupt`; otherwise raises ApiError 409.
         """
-        while (kept := await self.find(access, session_id)).turn is not None:
+        while (live := await self.find(access, session_id)).turn is not None:
             if not interrupt:
                 raise conflict("a turn of this session is running; wait, or send interrupt: true")
-            await kept.turn.stop()
-        turn = kept.begin()
+            await live.turn.stop()
+        turn = live.begin()
         expires_at = self._now() + self._settings.ttl_s
-        self._tasks.start_soon(kept.run, turn, start(kept.session), expires_at)
+        self._tasks.start_soon(live.run, turn, start(live.session), expires_at)
         return turn.read()
 
     async def delete(self, access: Access, session_id: str) -> None:
         """Stops what runs, and forgets all of it. Raises ApiError 404."""
-        kept = await self.find(access, session_id)
-        while kept.turn is not None:
-            await kept.turn.stop()
+        live = await self.find(access, session_id)
+        while live.turn is not None:
+            await live.turn.stop()
         async with self._loading:
             self._live.pop(session_id, None)
             await self._stored(self._store.delete, session_id)
@@ -202,12 +202,12 @@ class SessionManager:
         records = await self._stored(self._store.of_owner, access.owner, limit)
         return [record for record in records if record.expires_at > self._now()]
 
-    def _expired(self, kept: LiveSession) -> bool:
-        return kept.turn is None and kept.record.expires_at <= self._now()
+    def _expired(self, live: LiveSession) -> bool:
+        return live.turn is None and live.record.expires_at <= self._now()
 
     async def sweep(self) -> None:
         """Deletes the sessions that have expired."""
-        busy = [session_id for session_id, kept in self._live.items() if kept.turn is not None]
+        busy = [session_id for session_id, live in self._live.items() if live.turn is not None]
         for session_id in await self._in_thread(self._store.delete_expired, self._now(), busy):
             self._live.pop(session_id, None)
 

@@ -40,7 +40,7 @@ async def create(request: Request, access: Caller, new: NewSession) -> SessionIn
     settings = assistant.settings
     tools = _tools(assistant, access, new.tools)
     voice = settings.voice if new.voice is None else new.voice
-    kept = (
+    live = (
         await get_state(request)
         .get(SessionManager)
         .create(
@@ -56,7 +56,7 @@ async def create(request: Request, access: Caller, new: NewSession) -> SessionIn
             metadata=dict(new.metadata),
         )
     )
-    return SessionInfo.of(kept.record)
+    return SessionInfo.of(live.record)
 
 
 def _tools(assistant: Assistant, access: Access, asked: list[str] | None) -> tuple[str, ...] | None:
@@ -82,15 +82,15 @@ async def list_sessions(
 
 @router.get("/{session_id}")
 async def get(request: Request, access: Caller, session_id: str) -> SessionInfo:
-    kept = await get_state(request).get(SessionManager).find(access, session_id)
-    return SessionInfo.of(kept.record)
+    live = await get_state(request).get(SessionManager).find(access, session_id)
+    return SessionInfo.of(live.record)
 
 
 @router.get("/{session_id}/history")
 async def history(request: Request, access: Caller, session_id: str) -> History:
     """The messages, with the tools that ran, without audio."""
-    kept = await get_state(request).get(SessionManager).find(access, session_id)
-    return History(data=[to_public(message) for message in kept.session.history])
+    live = await get_state(request).get(SessionManager).find(access, session_id)
+    return History(data=[to_public(message) for message in live.session.history])
 
 
 @router.delete("/{session_id}", status_code=204)
@@ -103,9 +103,9 @@ async def delete(request: Request, access: Caller, session_id: str) -> Response:
 @router.post("/{session_id}/cancel", status_code=204)
 async def cancel(request: Request, access: Caller, session_id: str) -> Response:
     """Stops the turn that runs, if any. What was said until then stays in the history."""
-    kept = await get_state(request).get(SessionManager).find(access, session_id)
-    if kept.turn is not None:
-        await kept.turn.stop()
+    live = await get_state(request).get(SessionManager).find(access, session_id)
+    if live.turn is not None:
+        await live.turn.stop()
     return Response(status_code=204)
 
 

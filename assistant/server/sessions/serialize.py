@@ -49,28 +49,28 @@ def encode(message: Message, keep: Keep) -> tuple[dict[str, Any], tuple[bytes, .
 
 
 def _encode_user(message: UserMessage, keep: Keep) -> tuple[dict[str, Any], tuple[bytes, ...]]:
-    kept = keep == "all" or (keep == "untranscribed" and not message.transcript)
+    live = keep == "all" or (keep == "untranscribed" and not message.transcript)
     parts: list[Any] = []
-    sounds: list[bytes] = []
+    audio: list[bytes] = []
     for part in message.parts:
         if isinstance(part, str):
             parts.append(part)
-        elif kept:
-            parts.append({"sound": len(sounds)})
-            sounds.append(to_flac(part))
+        elif live:
+            parts.append({"sound": len(audio)})
+            audio.append(to_flac(part))
         else:
             parts.append({"sound": None})
     value = {"role": "user", "parts": parts, "transcript": message.transcript}
-    return value, tuple(sounds)
+    return value, tuple(audio)
 
 
-def decode(value: dict[str, Any], sounds: tuple[bytes, ...] = ()) -> Message:
+def decode(value: dict[str, Any], audio: tuple[bytes, ...] = ()) -> Message:
     """The message that `encode` was given; what it left out is replaced by the transcript."""
     match value["role"]:
         case "system":
             return SystemMessage(value["text"])
         case "user":
-            return _decode_user(value, sounds)
+            return _decode_user(value, audio)
         case "assistant":
             calls = tuple(ToolCall(**call) for call in value["calls"])
             return AssistantMessage(value["text"], calls, tuple(value["tokens"]))
@@ -80,7 +80,7 @@ def decode(value: dict[str, Any], sounds: tuple[bytes, ...] = ()) -> Message:
             raise ValueError(f"a message of the unknown role {role!r}")
 
 
-def _decode_user(value: dict[str, Any], sounds: tuple[bytes, ...]) -> UserMessage:
+def _decode_user(value: dict[str, Any], audio: tuple[bytes, ...]) -> UserMessage:
     transcript = value["transcript"]
     left_out = {"sound": None} in value["parts"]
     parts: list[str | Audio] = []
@@ -88,16 +88,16 @@ def _decode_user(value: dict[str, Any], sounds: tuple[bytes, ...]) -> UserMessag
         if isinstance(part, str):
             parts.append(part)
         elif part["sound"] is not None:
-            parts.append(from_flac(sounds[part["sound"]]))
+            parts.append(from_flac(audio[part["sound"]]))
     if left_out:
         parts.append(transcript or NOT_KEPT)
     return UserMessage(tuple(parts), "" if left_out else transcript)
 
 
-def to_flac(sound: Audio) -> bytes:
+def to_flac(audio: Audio) -> bytes:
     """16 kHz, 16 bit, mono."""
     buffer = io.BytesIO()
-    samples = sound.resampled(STORED_RATE).to_pcm16()
+    samples = audio.resampled(STORED_RATE).to_pcm16()
     soundfile.write(buffer, samples, STORED_RATE, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
 

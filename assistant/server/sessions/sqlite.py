@@ -107,13 +107,13 @@ class SqliteStore:
             found = db.execute(query, (session_id,)).fetchone()
             if found is None:
                 return None
-            sounds: dict[int, list[bytes]] = {}
+            audio: dict[int, list[bytes]] = {}
             query = "SELECT message, flac FROM sounds WHERE session = ? ORDER BY message, number"
             for number, flac in db.execute(query, (session_id,)):
-                sounds.setdefault(number, []).append(flac)
+                audio.setdefault(number, []).append(flac)
             query = "SELECT number, value FROM messages WHERE session = ? ORDER BY number"
             rows = db.execute(query, (session_id,)).fetchall()
-        messages = [StoredMessage(json.loads(v), tuple(sounds.get(n, ()))) for n, v in rows]
+        messages = [StoredMessage(json.loads(v), tuple(audio.get(n, ()))) for n, v in rows]
         return _record(found[0]), messages
 
     def append(self, record: SessionRecord, first: int, messages: Sequence[StoredMessage]) -> None:
@@ -126,7 +126,7 @@ class SqliteStore:
             for number, message in enumerate(messages, first):
                 value = json.dumps(message.value, separators=(",", ":"))
                 db.execute("INSERT INTO messages VALUES (?, ?, ?)", (record.id, number, value))
-                for part, flac in enumerate(message.sounds):
+                for part, flac in enumerate(message.audio):
                     row = (record.id, number, part, flac)
                     db.execute("INSERT INTO sounds VALUES (?, ?, ?, ?)", row)
 

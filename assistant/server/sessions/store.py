@@ -34,7 +34,7 @@ class StoredMessage:
     """`value`: see serialize.py; `sounds`: FLAC files."""
 
     value: dict[str, Any]
-    sounds: tuple[bytes, ...] = ()
+    audio: tuple[bytes, ...] = ()
 
 
 class StoreError(RefusedError):

@@ -60,15 +60,15 @@ async def read_turn(request: Request) -> TurnInput:
         asked = TurnRequest.model_validate_json(await request.body())
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from error
-    sounds: list[Audio] = []
+    audio: list[Audio] = []
     if asked.audio is not None:
         raw = asked.audio.format.lower() in RAW_FORMATS
         data = decode_base64(asked.audio.data)
         rate = asked.audio.sample_rate if raw else None
-        sounds.append(await read_audio(request, data, raw_rate=rate))
+        audio.append(await read_audio(request, data, raw_rate=rate))
     if asked.audio_url is not None:
-        sounds.append(await fetch_audio(request, asked.audio_url))
-    return _input(asked, sounds)
+        audio.append(await fetch_audio(request, asked.audio_url))
+    return _input(asked, audio)
 
 
 async def _from_form(request: Request) -> TurnInput:
@@ -76,8 +76,8 @@ async def _from_form(request: Request) -> TurnInput:
         texts = {name: value for name, value in form.items() if isinstance(value, str)}
         asked = _checked(texts)
         uploads = [value for value in form.getlist("audio") if isinstance(value, UploadFile)]
-        sounds = [await read_audio(request, await upload.read()) for upload in uploads]
-    return _input(asked, sounds)
+        audio = [await read_audio(request, await upload.read()) for upload in uploads]
+    return _input(asked, audio)
 
 
 def _checked(texts: Mapping[str, str]) -> TurnRequest:
@@ -87,8 +87,8 @@ def _checked(texts: Mapping[str, str]) -> TurnRequest:
         raise RequestValidationError(error.errors()) from error
 
 
-def _input(asked: TurnRequest, sounds: list[Audio]) -> TurnInput:
+def _input(asked: TurnRequest, audio: list[Audio]) -> TurnInput:
     texts = (asked.text,) if asked.text and asked.text.strip() else ()
-    if not texts and not sounds:
+    if not texts and not audio:
         raise ApiError("nothing was asked: send text, audio or audio_url")
-    return TurnInput((*texts, *sounds), asked.stream, asked.interrupt)
+    return TurnInput((*texts, *audio), asked.stream, asked.interrupt)

@@ -22,7 +22,7 @@ router = APIRouter(
     prefix="/v1", tags=["audio"], dependencies=[Depends(require("audio"))], responses=ERRORS
 )
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_SOUND = {form.content_type: _BINARY for form in FORMATS.values()}
+_SOUND = {audio_format.content_type: _BINARY for audio_format in FORMATS.values()}
 
 
 @router.post(
@@ -37,7 +37,7 @@ async def create_speech(request: Request, body: SpeechRequest) -> Response:
     `stream_format` asks for a stream. `instructions` replace the system prompt.
     """
     body.check()
-    form = body.format
+    audio_format = body.format
     session = open_session(
         request,
         voice=body.voice,
@@ -48,11 +48,13 @@ async def create_speech(request: Request, body: SpeechRequest) -> Response:
     turn = await begin(request, session.ask(body.input, task="read"))
     stall_s = get_state(request).settings.limits.stall_s
     if body.stream_format == "sse":
-        events = audio_events(audio_bytes(turn, form))
+        events = audio_events(audio_bytes(turn, audio_format))
         return Stream(events, media_type=sse.MEDIA_TYPE, stall_s=stall_s)
     if body.streams:
-        return Stream(audio_bytes(turn, form), media_type=form.content_type, stall_s=stall_s)
+        return Stream(
+            audio_bytes(turn, audio_format), media_type=audio_format.content_type, stall_s=stall_s
+        )
     async with aclosing(turn):
         answer = await unless_disconnected(request, partial(collect, turn))
-    data = await anyio.to_thread.run_sync(encode, form, answer.chunks)
-    return Response(data, media_type=form.content_type)
+    data = await anyio.to_thread.run_sync(encode, audio_format, answer.chunks)
+    return Response(data, media_type=audio_format.content_type)

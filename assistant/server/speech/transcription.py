@@ -59,9 +59,9 @@ def verbose(text: str, seconds: float, *, task: str, language: str) -> Json:
     return {**value, **short(text, seconds), "segments": [segment] if text else []}
 
 
-def subtitles(text: str, seconds: float, *, form: Literal["srt", "vtt"]) -> str:
+def subtitles(text: str, seconds: float, *, audio_format: Literal["srt", "vtt"]) -> str:
     """One cue for all of it."""
-    if form == "srt":
+    if audio_format == "srt":
         cue = f"{_time(0.0, ',')} --> {_time(seconds, ',')}\n{text}\n"
         return f"1\n{cue}\n" if text else ""
     cue = f"{_time(0.0, '.')} --> {_time(seconds, '.')}\n{text}\n"

@@ -57,20 +57,20 @@ AllFields = Annotated[Fields, Depends(read_fields)]
 @router.post("/transcriptions", responses={200: {"model": Transcription, "content": _TEXTS}})
 async def create_transcription(request: Request, file: UploadFile, fields: AllFields) -> Response:
     """Transcribes audio. `stream`: as server-sent events."""
-    return await _write_down(request, file, fields, "transcribe")
+    return await _recognize(request, file, fields, "transcribe")
 
 
 @router.post("/translations", responses={200: {"model": Transcription, "content": _TEXTS}})
 async def create_translation(request: Request, file: UploadFile, fields: AllFields) -> Response:
     """Translates speech to text, in English or the language of the field."""
-    return await _write_down(request, file, fields, "translate")
+    return await _recognize(request, file, fields, "translate")
 
 
-async def _write_down(
+async def _recognize(
     request: Request, file: UploadFile, fields: Fields, task: Literal["transcribe", "translate"]
 ) -> Response:
     settings = get_state(request).assistant.settings
-    sound = await read_upload(request, file)
+    audio = await read_upload(request, file)
     language = fields.language or ("en" if task == "translate" else "")
     session = open_session(
         request,
@@ -79,29 +79,33 @@ async def _write_down(
         allow=(),
         speak=False,
     )
-    turn = await begin(request, session.ask(sound, task=task))
+    turn = await begin(request, session.ask(audio, task=task))
     if fields.stream:
         stall_s = settings.server.limits.stall_s
-        return Stream(_deltas(turn, sound), media_type=sse.MEDIA_TYPE, stall_s=stall_s)
+        return Stream(_deltas(turn, audio), media_type=sse.MEDIA_TYPE, stall_s=stall_s)
     async with aclosing(turn):
         answer = await unless_disconnected(request, partial(collect, turn))
     text = without_special_tokens(answer.ended.text).strip()
-    return _answer(text, sound, fields.response_format, task=task, language=language)
+    return _respond(text, audio, fields.response_format, task=task, language=language)
 
 
-def _answer(text: str, sound: Audio, form: ResponseFormat, *, task: str, language: str) -> Response:
-    match form:
+def _respond(
+    text: str, audio: Audio, audio_format: ResponseFormat, *, task: str, language: str
+) -> Response:
+    match audio_format:
         case "text":
             return PlainTextResponse(text + "\n")
         case "srt" | "vtt":
-            return PlainTextResponse(transcription.subtitles(text, sound.seconds, form=form))
+            return PlainTextResponse(
+                transcription.subtitles(text, audio.seconds, audio_format=audio_format)
+            )
         case "verbose_json":
-            value = transcription.verbose(text, sound.seconds, task=task, language=language)
+            value = transcription.verbose(text, audio.seconds, task=task, language=language)
             return CompactJson(value)
-    return CompactJson(transcription.short(text, sound.seconds))
+    return CompactJson(transcription.short(text, audio.seconds))
 
 
-async def _deltas(turn: AsyncGenerator[Event, None], sound: Audio) -> AsyncGenerator[bytes, None]:
+async def _deltas(turn: AsyncGenerator[Event, None], audio: Audio) -> AsyncGenerator[bytes, None]:
     pieces: list[str] = []
     clean = SpecialTokenFilter()
     async with aclosing(turn):
@@ -115,5 +119,5 @@ async def _deltas(turn: AsyncGenerator[Event, None], sound: Audio) -> AsyncGener
                 yield sse.data({"type": "transcript.text.delta", "delta": text})
     pieces.append(clean.finish())
     done = {"type": "transcript.text.done", "text": "".join(pieces).strip()}
-    yield sse.data({**done, "usage": transcription.usage(sound.seconds)})
+    yield sse.data({**done, "usage": transcription.usage(audio.seconds)})
     yield sse.DONE

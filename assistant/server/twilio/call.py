@@ -92,14 +92,14 @@ class Call:
         self._phrases = phrases
         self._settings = settings
         self._greeting: AssistantMessage | None = None  # while it may still be cut short
-        self._last_answer = False  # is being made: a goodbye
+        self._last_response = False  # is being made: a goodbye
         self._leaving = False
         self._tasks: TaskGroup
 
     @property
-    def deaf(self) -> bool:
+    def ignores_input(self) -> bool:
         """The goodbye is being said; nothing that the caller says will stop it."""
-        return self._leaving or self._last_answer
+        return self._leaving or self._last_response
 
     async def run(self) -> None:
         """Runs until the conversation is closed; inside its `async with`."""
@@ -167,7 +167,7 @@ class Call:
 
     def _answered(self, event: ResponseEnded) -> None:
         self.playout.end(event.response_id)
-        if self._last_answer:
+        if self._last_response:
             self._leave("assistant")
         elif event.reason == "failed":
             self._tasks.start_soon(self._speak, self._settings.apology)
@@ -184,7 +184,7 @@ class Call:
                 if event.ended.text.strip():  # with the call, goodbye was said
                     self._leave("assistant")
                 else:
-                    self._last_answer = self.live.respond(tool_choice="none")
+                    self._last_response = self.live.respond(tool_choice="none")
 
     def _leave(self, why: str, text: str = "", code: int = NORMAL) -> None:
         self._leaving = True

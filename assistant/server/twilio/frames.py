@@ -52,7 +52,7 @@ class MediaDetails(_Part):
     chunk: Annotated[int, Field(ge=0, lt=2**53)] | None = None
     timestamp: Annotated[int, Field(ge=0, lt=2**53)] | None = None
 
-    def sound(self) -> bytes:
+    def audio(self) -> bytes:
         """mu-law, 8 kHz. Raises FrameError."""
         try:
             return base64.b64decode(self.payload, validate=True)
@@ -133,8 +133,8 @@ class Wire:
         self._mark = f'{{"event":"mark","streamSid":{sid},"mark":{{"name":'
         self.clear = f'{{"event":"clear","streamSid":{sid}}}'
 
-    def media(self, sound: bytes) -> str:
-        return f'{self._media}{base64.b64encode(sound).decode("ascii")}"}}}}'
+    def media(self, audio: bytes) -> str:
+        return f'{self._media}{base64.b64encode(audio).decode("ascii")}"}}}}'
 
     def mark(self, name: str) -> str:
         return f"{self._mark}{json.dumps(name)}}}}}"

@@ -98,9 +98,9 @@ class InboundAudio:
             return False
         match frame:
             case Media():
-                self._hear(frame)
+                self._push(frame)
             case Dtmf():
-                if not self._call.deaf:
+                if not self._call.ignores_input:
                     self._call.digits.press(frame.dtmf.digit)
             case Mark():
                 self._call.playout.echoed(frame.mark.name)
@@ -110,18 +110,18 @@ class InboundAudio:
                 return True
         return False
 
-    def _hear(self, media: Media) -> None:
+    def _push(self, media: Media) -> None:
         if media.media.track not in ("inbound", "inbound_track"):
             return
-        samples = MU_LAW.decode(media.media.sound())
+        samples = MU_LAW.decode(media.media.audio())
         self.last_media_at = self._clock.now()
         self._received_s += len(samples) / SAMPLE_RATE
         live = self._call.live
-        for response_id, seconds in self._call.playout.heard():
+        for response_id, seconds in self._call.playout.played_by_response():
             live.played(response_id, seconds)
         if media.media.chunk is not None:
             samples = self._packets.put(media.media.chunk, samples)
-        if not self._call.deaf:
+        if not self._call.ignores_input:
             live.push_audio(samples)
 
     async def _wait_for_time(self) -> None:

@@ -50,7 +50,7 @@ class _Piece:
 
     response_id: str
     start_s: float  # where it begins, as the pacer counts
-    made_s: float = 0.0
+    encoded_s: float = 0.0
     over: bool = False
     resampler: soxr.ResampleStream = field(default_factory=_resampler)
 
@@ -58,11 +58,11 @@ class _Piece:
         """Returns mu-law at 8 kHz; the resampler's delay, some 30 ms, comes with
         the next samples.
         """
-        self.made_s += len(samples) / OUTPUT_RATE
+        self.encoded_s += len(samples) / OUTPUT_RATE
         return MU_LAW.encode(self.resampler.resample_chunk(samples, last=last))
 
     def played_s(self, position_s: float) -> float:
-        return min(max(position_s - self.start_s, 0.0), self.made_s)
+        return min(max(position_s - self.start_s, 0.0), self.encoded_s)
 
 
 class Playout:
@@ -80,7 +80,7 @@ class Playout:
         self._marks: dict[str, float] = {}  # sent and not come back yet: position
         self._marked_s = 0.0
         self._count = 0
-        self._heard_all = anyio.Event()
+        self._all_played = anyio.Event()
 
     async def run(self) -> None:
         """Sends what is due, until it is cancelled."""
@@ -125,15 +125,15 @@ class Playout:
         if position is not None:
             self._pacer.echoed(position)
             if position >= self._pacer.put_s:
-                self._heard_all.set()
+                self._all_played.set()
 
-    def heard(self) -> Iterator[tuple[str, float]]:
+    def played_by_response(self) -> Iterator[tuple[str, float]]:
         """Yields the id of each response that plays, and how many seconds of it were played."""
         position_s = self._pacer.played_s
         while self._pieces:
             piece = self._pieces[0]
             yield piece.response_id, piece.played_s(position_s)
-            if not piece.over or piece.played_s(position_s) < piece.made_s:
+            if not piece.over or piece.played_s(position_s) < piece.encoded_s:
                 return
             self._pieces.pop(0)
 
@@ -143,18 +143,18 @@ class Playout:
         """
         position_s = self._pacer.played_s
         for piece in self._pieces:
-            if piece.response_id == response_id and piece.made_s:
-                return piece.played_s(position_s) / piece.made_s
+            if piece.response_id == response_id and piece.encoded_s:
+                return piece.played_s(position_s) / piece.encoded_s
         return 1.0
 
     async def finished(self) -> None:
         """Returns once everything was played: its last mark has come back, or should have."""
         for piece in self._pieces:
             self._finish(piece)
-        self._heard_all = anyio.Event()
+        self._all_played = anyio.Event()
         left_s = self._pacer.put_s - self._pacer.played_s
         if left_s > 0.0:
-            await wait_until(self._heard_all, self._clock, self._clock.now() + left_s + GRACE_S)
+            await wait_until(self._all_played, self._clock, self._clock.now() + left_s + GRACE_S)
 
     def _piece(self, response_id: str) -> _Piece:
         if (

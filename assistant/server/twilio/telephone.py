@@ -165,7 +165,7 @@ class Telephone:
         while True:
             now = self.clock.now()
             await self.clock.sleep_until(now + TICK_S)
-            if not call.deaf:
+            if not call.ignores_input:
                 left_at = now
             if now - listening.last_media_at > NO_MEDIA_S or now - left_at > LEAVE_S:
                 call.ended_by = "lost"

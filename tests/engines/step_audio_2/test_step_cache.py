@@ -62,7 +62,7 @@ async def test_two_sounds_of_the_same_length_are_told_apart(make_engine: Any, no
     await chat.say(noise())
     first, second = watcher.jobs
     assert first.prompt.ids == second.prompt.ids
-    assert second.reused < len(second.prompt) - second.prompt.sounds[0][1].patches
+    assert second.reused < len(second.prompt) - second.prompt.audio[0][1].patches
     check(engine, watcher)
 
 

@@ -161,8 +161,8 @@ async def test_sound_is_heard_in_pieces_of_25_seconds(
     prompt, special = watcher.jobs[0].prompt, tokenizer.special
     pieces = 1 if seconds <= 25 else 2
     assert prompt.ids.count(special.audio_start) == prompt.ids.count(special.audio_end) == pieces
-    assert prompt.ids.count(special.audio_patch) == sum(p.patches for _, p in prompt.sounds)
-    assert abs(sum(p.patches for _, p in prompt.sounds) - 12.5 * seconds) < 2
+    assert prompt.ids.count(special.audio_patch) == sum(p.patches for _, p in prompt.audio)
+    assert abs(sum(p.patches for _, p in prompt.audio) - 12.5 * seconds) < 2
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ async def test_each_task_has_its_own_prompt_and_leaves_the_conversation_alone(
     kept = list(chat.state.prefix.prefix_ids)
     sound = noise()
     await chat.say(sound, task=task, language=language)
-    patches = "<audio_patch>" * watcher.jobs[1].prompt.sounds[0][1].patches
+    patches = "<audio_patch>" * watcher.jobs[1].prompt.audio[0][1].patches
     assert tokenizer.decode(watcher.jobs[1].prompt.ids) == (
         f"<|BOT|>system\n{instruction}<|EOT|>"
         f"<|BOT|>human\n<audio_start>{patches}<audio_end><|EOT|>"

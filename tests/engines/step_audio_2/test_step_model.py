@@ -220,7 +220,7 @@ def test_a_flat_distribution_is_drawn_from_as_a_whole() -> None:
 
 def test_what_was_said_is_less_probable_by_the_penalty() -> None:
     sampler = Sampler(Sampling(temperature=0.0, repetition_penalty=1.5))
-    sampler.see([0, 2], 3, CPU)
+    sampler.observe([0, 2], 3, CPU)
     logits = torch.tensor([[3.0, 2.5, -1.0]])
     assert pick(logits, [sampler]) == [1]
     torch.testing.assert_close(logits, torch.tensor([[2.0, 2.5, -1.5]]))

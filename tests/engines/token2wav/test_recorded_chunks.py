@@ -80,7 +80,7 @@ def test_several_streams_in_other_voices_share_a_pass(
 
     def run(token2wav: Token2Wav) -> list[npt.NDArray[np.int16]]:
         voices = [token2wav.prepare(prompt) for prompt in prompts]
-        states = [(token2wav.begin(voice), token2wav.begin_sound()) for voice in voices]
+        states = [(token2wav.begin(voice), token2wav.begin_vocoder()) for voice in voices]
         chunks = []
         for index in range(8):
             jobs = [
@@ -135,14 +135,14 @@ def test_numbers_that_are_none_stay_in_the_stream_they_belong_to(
 
     def run(token2wav: Token2Wav, poison: float) -> npt.NDArray[np.int16]:
         voice = token2wav.prepare(prompt)
-        states = [(token2wav.begin(voice), token2wav.begin_sound()) for _ in range(2)]
+        states = [(token2wav.begin(voice), token2wav.begin_vocoder()) for _ in range(2)]
         sound = []
         for index in range(6):
             if index == 2:
                 with torch.inference_mode():
                     states[0][0].estimator.own.values.fill_(poison)
                     states[0][0].estimator.edges.fill_(poison)
-                states[1] = (token2wav.begin(voice), token2wav.begin_sound())
+                states[1] = (token2wav.begin(voice), token2wav.begin_vocoder())
             for flow, vocoder in states:
                 job = ChunkJob(speech(13, index), flow, vocoder, last=False)
                 sound.append(token2wav.run(job))

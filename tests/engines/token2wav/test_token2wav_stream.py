@@ -128,7 +128,7 @@ def test_streams_of_different_voices_in_one_pass_are_each_as_if_alone(
     jobs: list[list[ChunkJob]] = [[], []]
     for run in jobs:
         for seed, each in enumerate((voice, other_voice, voice)):
-            flow, sound = token2wav.begin(each), token2wav.begin_sound()
+            flow, sound = token2wav.begin(each), token2wav.begin_vocoder()
             run.append(ChunkJob(speech(28, seed), flow, sound, last=False))
     alone = [token2wav.run(job) for job in jobs[0]]
     together = token2wav.batcher.run_all(jobs[1])
@@ -158,7 +158,7 @@ def test_threads_that_push_at_once_get_each_their_own_sound(
 def test_a_long_answer_holds_no_more_memory_than_a_short_one(
     token2wav: Token2Wav, voice: Any
 ) -> None:
-    flow, sound = token2wav.begin(voice), token2wav.begin_sound()
+    flow, sound = token2wav.begin(voice), token2wav.begin_vocoder()
     held = []
     for seed in range(30):
         token2wav.run(ChunkJob(speech(28, seed), flow, sound, last=False))

@@ -53,7 +53,7 @@ class SineHift:
 
 
 def test_frames_that_are_no_numbers_are_heard_as_silence(token2wav: Token2Wav) -> None:
-    state = token2wav.begin_sound()
+    state = token2wav.begin_vocoder()
     mel = torch.full((1, 30, 80), float("nan"))
     with torch.inference_mode():
         (sound,) = vocode(token2wav.hift, mel, [state], last=True)
