@@ -82,7 +82,7 @@ class AudioEncoder(nn.Module):
         """
         x = functional.gelu(self.conv1(log_mels))
         x = functional.gelu(self.conv2(x)).transpose(1, 2)  # (b, t, width)
-        # Of each pair of frames the second decides whether the state is attended to, as in training.
+        # The second frame of each pair decides whether the state is attended to, as in training.
         frames = torch.arange(log_mels.shape[-1], device=x.device)[
             (log_mels.shape[-1] + 1) % 2 :: 2
         ]

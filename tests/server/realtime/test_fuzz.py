@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from assistant.testing import ScriptedEngine
-from tests.server.realtime.calling import Caller, calling, speech
+from tests.server.realtime.realtime_client import Caller, calling, speech
 from tests.support.serving import Serve, call
 
 TOOL = {"type": "function", "name": "light", "description": "Switches it."}

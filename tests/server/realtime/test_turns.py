@@ -14,7 +14,7 @@ from assistant.events import Transcript
 from assistant.messages import UserMessage
 from assistant.testing import ScriptedEngine
 from assistant.testing.scripted import speech_of
-from tests.server.realtime.calling import Caller, calling, speech
+from tests.server.realtime.realtime_client import Caller, calling, speech
 from tests.support.serving import Hold, Serve, call
 
 ORDER = [

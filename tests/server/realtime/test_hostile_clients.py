@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 from assistant.server.auth.key_file import add_key
 from assistant.server.realtime import items
 from assistant.testing import ScriptedEngine
-from tests.server.realtime.calling import calling, speech
+from tests.server.realtime.realtime_client import calling, speech
 from tests.support.serving import Hold, Running, Serve
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from assistant.server.realtime.session_config import merged
 from assistant.testing import ScriptedEngine
-from tests.server.realtime.calling import calling
+from tests.server.realtime.realtime_client import calling
 from tests.support.serving import Serve
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from assistant.config import Settings
 from assistant.engines import create_engine
-from tests.server.realtime.calling import DICE, TOKYO, check, speech
+from tests.server.realtime.realtime_client import DICE, TOKYO, check, speech
 from tests.support.serving import Running, Serve
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from websockets.sync.client import connect
 from assistant.server.auth.key_file import add_key
 from assistant.server.realtime.resumption import ResumableSessions
 from assistant.testing import ScriptedEngine
-from tests.server.realtime.calling import Caller, calling, speech
+from tests.server.realtime.realtime_client import Caller, calling, speech
 from tests.support.serving import Hold, Running, Serve, process
 
 STORY = "Once upon a time there was a very long story that nobody ever heard to its end. "

@@ -18,7 +18,7 @@ from assistant.audio.samples import Audio, Pcm16
 from assistant.config import LiveSettings
 from assistant.live.vad.frames import FRAME_S, Frame, VoiceActivityDetector
 
-REPOSITORY = Path(__file__).parent.parent.parent
+REPOSITORY = Path(__file__).parents[2].parent
 BESIDE = REPOSITORY.parent / "shared" / "audio"
 NAMES = (
     "roll_a_dice",

@@ -15,7 +15,7 @@ from assistant.server.auth.key_file import add_key, remove_key
 from assistant.server.http.errors import ApiError
 from assistant.server.realtime.server_events import new_id
 from assistant.testing import ScriptedEngine
-from tests.server.realtime.calling import calling
+from tests.server.realtime.realtime_client import calling
 from tests.support.serving import Serve
 
 

@@ -7,7 +7,7 @@ import pytest
 from assistant.engines.base import Finish
 from assistant.testing import ScriptedEngine
 from assistant.testing.scripted import speech_of
-from tests.server.realtime.calling import Caller, calling
+from tests.server.realtime.realtime_client import Caller, calling
 from tests.support.serving import Hold, Serve
 
 TOOL = {"type": "function", "name": "hoist", "parameters": {"type": "object", "properties": {}}}

@@ -17,7 +17,7 @@ from assistant.audio.samples import Pcm16
 from assistant.config import LiveSettings
 from assistant.errors import AudioError
 from assistant.live.vad.frames import FRAME_S, Frame, VoiceActivityDetector
-from tests.live.recordings import (
+from tests.live.vad.recordings import (
     DEFAULTS,
     NAMES,
     Signal,

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.live.grammar import is_complete, words
-from tests.live.fresh_utterances import CHINESE as FRESH_CHINESE
-from tests.live.fresh_utterances import ENGLISH as FRESH_ENGLISH
-from tests.live.utterances import CHINESE, ENGLISH
+from tests.live.grammar.fresh_sentences import CHINESE as FRESH_CHINESE
+from tests.live.grammar.fresh_sentences import ENGLISH as FRESH_ENGLISH
+from tests.live.grammar.sentences import CHINESE, ENGLISH
 
 WORDS = sorted(
     set().union(*(value for value in vars(words).values() if isinstance(value, frozenset)))
@@ -41,7 +41,7 @@ def test_most_of_what_the_rules_were_not_made_for_is_judged_right(
 
 
 def test_the_requests_that_the_embedded_engine_knows_are_whole() -> None:
-    path = Path(__file__).parent.parent / "engines" / "embedded" / "utterances.py"
+    path = Path(__file__).parents[2] / "engines" / "embedded" / "utterances.py"
     spec = importlib.util.spec_from_file_location("planner_utterances", path)
     assert spec is not None
     assert spec.loader is not None

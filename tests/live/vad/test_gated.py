@@ -11,7 +11,7 @@ from assistant.audio.samples import Pcm16
 from assistant.live.vad.frames import FRAME_S, Frame, VoiceActivityDetector
 from assistant.live.vad.gated import GatedDetector
 from assistant.live.vad.silero import Silero
-from tests.live.recordings import (
+from tests.live.vad.recordings import (
     DEFAULTS,
     NAMES,
     Signal,

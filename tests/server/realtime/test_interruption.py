@@ -6,7 +6,7 @@ import base64
 import itertools
 
 from assistant.testing import ScriptedEngine
-from tests.server.realtime.calling import calling, speech
+from tests.server.realtime.realtime_client import calling, speech
 from tests.support.serving import Hold, Serve
 
 STORY = "Once upon a time there was a very long story that nobody ever heard to its end. "

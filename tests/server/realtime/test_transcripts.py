@@ -9,7 +9,7 @@ import pytest
 from assistant import tool
 from assistant.events import Transcript
 from assistant.testing import ScriptedEngine
-from tests.server.realtime.calling import Caller, calling, speech
+from tests.server.realtime.realtime_client import Caller, calling, speech
 from tests.support.serving import Serve, call
 
 COMPLETED = "conversation.item.input_audio_transcription.completed"
