@@ -117,7 +117,29 @@ class ToolMessage(_Identified):
     text: str
 
 
+_OVERHEAD = 500
+"""The bytes of an empty message and its id."""
+
 Message = SystemMessage | UserMessage | AssistantMessage | ToolMessage
+
+
+def size_of(message: Message) -> int:
+    """Returns about how many bytes a message takes in memory: its text, tokens and audio."""
+    match message:
+        case SystemMessage():
+            size = len(message.text)
+        case UserMessage():
+            size = len(message.transcript)
+            size += sum(
+                len(part) if isinstance(part, str) else part.samples.nbytes
+                for part in message.parts
+            )
+        case AssistantMessage():
+            size = len(message.text) + 8 * len(message.tokens)
+            size += sum(len(call.name) + len(call.arguments) for call in message.calls)
+        case ToolMessage():
+            size = len(message.call.arguments) + len(message.text)
+    return _OVERHEAD + size
 
 
 def open_calls(history: Sequence[Message]) -> list[ToolCall]:

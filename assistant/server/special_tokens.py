@@ -7,6 +7,7 @@ import re
 TTS_START = "<tts_start>"
 
 _SPECIAL = re.compile(r"<(?:audio_\d+|tts_(?:start|end|pad)|audio_(?:start|end|patch)|\|\w+\|)>")
+_BRACKET = re.compile(r"([<>])")
 _BEGINNING = re.compile(r"(?:<\|?\w{0,30}\|?){1,4}$")
 
 
@@ -30,8 +31,23 @@ class SpecialTokenFilter:
 
 
 def without_special_tokens(text: str) -> str:
-    """Removes special tokens, also those that appear when one inside of them is removed."""
-    found = 1
-    while found:
-        text, found = _SPECIAL.subn("", text)
-    return text
+    """Removes special tokens, also those that appear when one inside of them is removed.
+
+    Takes time in proportion to the length of the text, however deep its tokens are nested: like
+    brackets, each `>` can only end the token that the last open `<` began.
+    """
+    if "<" not in text:
+        return text
+    out: list[str] = []
+    open_brackets: list[int] = []  # the places of `<` in `out`
+    for piece in _BRACKET.split(text):
+        out.append(piece)
+        if piece == "<":
+            open_brackets.append(len(out) - 1)
+        elif piece == ">" and open_brackets:
+            start = open_brackets.pop()
+            if _SPECIAL.fullmatch("".join(out[start:])):
+                del out[start:]
+            else:
+                open_brackets.clear()  # a token holds no `>` but its last character
+    return "".join(out)

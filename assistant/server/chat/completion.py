@@ -7,7 +7,7 @@ messages --> ClientHistory --> Session.respond() --> events --> ChunkWriter, or 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
 
@@ -17,8 +17,10 @@ from starlette.requests import Request
 from assistant.audio.samples import Audio
 from assistant.config import Settings
 from assistant.events import Event, Failed, TurnEnded
+from assistant.messages import Message
 from assistant.server import turns
 from assistant.server.audio.encode import Format, format_named
+from assistant.server.auth.access import access_of
 from assistant.server.chat import response, stepfun
 from assistant.server.chat.history import AudioReader, read_history
 from assistant.server.chat.request import ChatRequest
@@ -44,16 +46,20 @@ def audio_reader(request: Request) -> AudioReader:
     return AudioReader(decode, get_state(request).fetch)
 
 
+Store = Callable[[str, Sequence[Message]], int]
+"""Stores a turn under an id; returns when it expires, in seconds since the epoch."""
+
+
 class Chat:
     """A request that was read and found right."""
 
     def __init__(
-        self, body: ChatRequest, session: Session, envelope: Envelope, recall: TurnCache
+        self, body: ChatRequest, session: Session, envelope: Envelope, store: Store
     ) -> None:
         self._body = body
         self._session = session
         self._envelope = envelope
-        self._recall = recall
+        self._store = store
         self._before = len(session.history)
         self._audio_format = self._format()
 
@@ -61,9 +67,10 @@ class Chat:
     async def read(cls, request: Request, body: ChatRequest) -> Chat:
         """Raises ApiError and AudioError."""
         assistant = get_state(request).assistant
-        recall: TurnCache = get_state(request).get(TurnCache)
+        cache: TurnCache = get_state(request).get(TurnCache)
+        owner = access_of(request).owner
         body.check({schema.name for schema in assistant.dispatcher.schemas()})
-        history = await read_history(body, audio_reader(request), recall.find)
+        history = await read_history(body, audio_reader(request), partial(cache.find, owner))
         session = open_session(
             request,
             voice=body.audio.voice if body.audio else None,
@@ -73,7 +80,7 @@ class Chat:
             history=history.messages,
         )
         envelope = Envelope(body.model or assistant.engine.name)
-        return cls(body, session, envelope, recall)
+        return cls(body, session, envelope, partial(cache.store, owner))
 
     def turn(self, settings: Settings) -> AsyncGenerator[Event, None]:
         sampling = sampling_of(self._body, settings.sampling)
@@ -143,5 +150,5 @@ class Chat:
         """
         made = self._session.history[self._before :]
         for call in ended.calls:
-            self._recall.keep(call.id, made)
-        return self._recall.keep(self._envelope.audio_id, made) if self._audio_format else 0
+            self._store(call.id, made)
+        return self._store(self._envelope.audio_id, made) if self._audio_format else 0

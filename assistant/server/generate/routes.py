@@ -113,7 +113,7 @@ async def _speak(
             async for piece in pieces:
                 yield piece
     finally:
-        streams.drop(request_id)
+        streams.drop(request_id, access_of(request).owner)
 
 
 @router.post("/stream/{request_id}/text")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
@@ -12,13 +11,17 @@ import anyio
 
 from assistant.events import AudioChunk, Event, Failed
 from assistant.server.audio.encode import wav_header
+from assistant.server.fair_store import FairStore
 from assistant.server.http.errors import ApiError
 from assistant.server.turns import failure
 
 IDLE_S = 60.0
 MAX_STREAMS = 256
+TTL_S = 3_600.0
+"""How long a text may take from its first word to its last, in seconds."""
 MAX_CHARS = 100_000
-_SENTENCE = re.compile(r"[.!?;:。！？；：…]+[\"')\]”’」』]*\s*$")
+_END_MARKS = ".!?;:。！？；：…"
+_CLOSING_MARKS = "\"')]”’」』"
 
 Read = Callable[[str], AsyncGenerator[Event, None]]
 """Starts a turn that reads a sentence aloud."""
@@ -27,8 +30,7 @@ Read = Callable[[str], AsyncGenerator[Event, None]]
 class TextStream:
     """One text, which arrives in pieces. Its audio can be opened once."""
 
-    def __init__(self, owner: str) -> None:
-        self.owner = owner
+    def __init__(self) -> None:
         self._taken = False
         self._words: list[str] = []
         self._chars = 0
@@ -44,10 +46,11 @@ class TextStream:
         if self._chars > MAX_CHARS:
             raise ApiError(f"text: more than {MAX_CHARS} characters", status=413)
         self._words.append(text.strip())
-        if _SENTENCE.search(text):
+        if _ends_a_sentence(text):
             self._flush()
 
     def end(self) -> None:
+        """Ends the text: what came after the last sentence is spoken too."""
         self._flush()
         self._ended = True
         self._changed.set()
@@ -55,7 +58,7 @@ class TextStream:
     def take(self) -> None:
         """Reserves the audio. Raises ApiError if it is open already."""
         if self._taken:
-            raise ApiError("the sound of this text is listened to already", status=409)
+            raise ApiError("the audio of this text is open already", status=409)
         self._taken = True
 
     async def speak(self, read: Read) -> AsyncGenerator[bytes, None]:
@@ -85,26 +88,37 @@ class TextStream:
 
 
 class TextStreams:
-    """The texts that are open; if there are too many, the oldest one is dropped."""
+    """The texts that are open, at most MAX_STREAMS.
+
+    When there are too many, the oldest one of the key with the most is dropped; each is dropped
+    TTL_S seconds after it was opened.
+    """
 
     def __init__(self) -> None:
-        self._streams: dict[str, TextStream] = {}
+        self._streams: FairStore[TextStream] = FairStore(
+            max_items=MAX_STREAMS, ttl_s=TTL_S, on_drop=TextStream.end
+        )
 
     def start(self, owner: str) -> str:
-        if len(self._streams) >= MAX_STREAMS:
-            self.drop(next(iter(self._streams)))
+        """Opens a text for the owner of a key, and returns its id."""
         stream_id = uuid.uuid4().hex
-        self._streams[stream_id] = TextStream(owner)
+        self._streams.add(owner, stream_id, TextStream())
         return stream_id
 
     def get(self, stream_id: str, owner: str) -> TextStream:
         """Returns the text. Raises ApiError if this owner has none with that id."""
-        found = self._streams.get(stream_id)
-        if found is None or found.owner != owner:
+        found = self._streams.get(owner, stream_id)
+        if found is None:
             raise ApiError("no such request", status=404)
         return found
 
-    def drop(self, stream_id: str) -> None:
-        stream = self._streams.pop(stream_id, None)
+    def drop(self, stream_id: str, owner: str) -> None:
+        """Ends the text and forgets it."""
+        stream = self._streams.pop(owner, stream_id)
         if stream is not None:
             stream.end()
+
+
+def _ends_a_sentence(text: str) -> bool:
+    """Returns whether the text ends with a full stop or the like, and perhaps a quotation mark."""
+    return text.rstrip().rstrip(_CLOSING_MARKS).endswith(tuple(_END_MARKS))
