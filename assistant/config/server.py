@@ -58,6 +58,10 @@ class SocketSettings(Table):
     """Connections of one API key; without keys, of all callers together."""
     max_message_bytes: int = Field(default=4 * 2**20, ge=2**16)
     """The largest message, in bytes; a minute of 24 kHz audio in base64 is 3.8 MB."""
+    max_bytes_per_s: float = Field(default=8 * 2**20, ge=2**16)
+    """Bytes per second that the connections of one API key may send together, after a burst of as
+    many; each message counts 1,024 more than its length. What is sent faster waits.
+    """
     idle_s: float = Field(default=600.0, gt=0.0)
     """A client that sends nothing for this long is disconnected, in seconds."""
     session_s: float = Field(default=3_600.0, gt=0.0)

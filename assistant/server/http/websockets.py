@@ -24,10 +24,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import anyio
+import anyio.lowlevel
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from assistant.config import SocketSettings
 from assistant.server.http.errors import too_many, unavailable
+from assistant.server.http.pacing import BytePacer
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +42,8 @@ WAITING = 32
 """Messages that may wait to be sent while more are generated: some seconds of audio."""
 ANSWERS = 256
 """The same while more are asked for."""
+MESSAGE_COST = 1_024
+"""The bytes that a message counts besides its length, for the work that each one makes."""
 
 
 class Sockets:
@@ -49,6 +54,7 @@ class Sockets:
         self.draining = anyio.Event()
         self._stall_s = stall_s
         self._open: Counter[str] = Counter()
+        self._pacers: dict[str, BytePacer] = {}
 
     @property
     def open(self) -> int:
@@ -61,7 +67,7 @@ class Sockets:
         """Raises ApiError: this key, or everybody, has as many as may be; the server stops."""
         with self._place(owner):
             await websocket.accept(subprotocol)
-            socket = Socket(websocket, self.settings, self._stall_s)
+            socket = Socket(websocket, self.settings, self._stall_s, self._pacer(owner))
             failure: Exception | None = None
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(socket.run)
@@ -77,6 +83,12 @@ class Sockets:
                     tasks.cancel_scope.cancel()
             if failure is not None:
                 raise failure
+
+    def _pacer(self, owner: str) -> BytePacer:
+        """Returns what all connections of the owner are paced by, the next ones too."""
+        if owner not in self._pacers:
+            self._pacers[owner] = BytePacer(self.settings.max_bytes_per_s)
+        return self._pacers[owner]
 
     @contextmanager
     def _place(self, owner: str) -> Iterator[None]:
@@ -99,13 +111,16 @@ class Sockets:
 class Socket:
     """One that is accepted. One task receives; any may send. Text only, each way."""
 
-    def __init__(self, websocket: WebSocket, settings: SocketSettings, stall_s: float) -> None:
+    def __init__(
+        self, websocket: WebSocket, settings: SocketSettings, stall_s: float, pacer: BytePacer
+    ) -> None:
         self.code = 0
         """The close code, once the WebSocket is closed or about to be; 0 before."""
         self.closed = anyio.Event()
         self._websocket = websocket
         self._settings = settings
         self._stall_s = stall_s
+        self._pacer = pacer
         self._ends_at = anyio.current_time() + settings.session_s
         self._waiting: deque[str] = deque()
         self._changed = anyio.Event()
@@ -136,7 +151,22 @@ class Socket:
             self._notify()
 
     async def receive(self) -> str | None:
-        """The next message; None once it is closed."""
+        """Returns the next message; None once it is closed.
+
+        Lets other tasks run before each message, and waits while the owner's connections have sent
+        more than they may: one client can't take the event loop for itself.
+        """
+        message = await self._next()
+        text = None if message is None else self._text_of(message)
+        if text is not None:
+            wait_s = self._pacer.take(len(text) + MESSAGE_COST)
+            with anyio.move_on_after(wait_s):
+                await self.closed.wait()
+            await anyio.lowlevel.checkpoint()
+        return text
+
+    async def _next(self) -> Message | None:
+        """Returns the next ASGI message; None if the socket is closed, idle or expired."""
         now = anyio.current_time()
         idle_at = now + self._settings.idle_s
         message = None
@@ -149,10 +179,9 @@ class Socket:
             expired = anyio.current_time() >= self._ends_at
             self.close(GOING_AWAY, "the session has reached its limit" if expired else "idle")
             return None
-        return self._text_of(message)
+        return message
 
-    def _text_of(self, message: object) -> str | None:
-        assert isinstance(message, dict)
+    def _text_of(self, message: Message) -> str | None:
         if message["type"] == "websocket.disconnect":
             self._lose(message.get("code") or LOST)
             return None

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from assistant.audio.samples import Audio
 from assistant.history import without_audio
 from assistant.messages import Message, UserMessage
 from assistant.server.http.errors import ApiError
+from assistant.server.http.json_size import size_of_json
 
 Json = dict[str, Any]
 
@@ -50,10 +50,14 @@ class Item:
 
     @property
     def size(self) -> int:
-        """The approximate size in bytes: of texts, and of audio as the history holds it."""
-        parts = [part for m in self.messages if isinstance(m, UserMessage) for part in m.parts]
-        recordings = sum(part.samples.nbytes for part in parts if isinstance(part, Audio))
-        return recordings + len(str(self.content))
+        """The approximate size in bytes of its texts, and of its audio as the history holds it."""
+        return size_of_json(self.content) + self.audio_bytes
+
+    @property
+    def audio_bytes(self) -> int:
+        """The bytes of its recordings, as the history holds them."""
+        messages = [message for message in self.messages if isinstance(message, UserMessage)]
+        return sum(audio.samples.nbytes for message in messages for audio in message.audio)
 
     @property
     def message_ids(self) -> frozenset[str]:
@@ -145,9 +149,9 @@ class Items:
         self._by_id[item.id] = item
         self._bytes += item.size
         for old in self._items[-2 * RECENT : -RECENT]:
-            self._bytes -= old.size
+            self._bytes -= old.audio_bytes
             old.forget_audio()
-            self._bytes += old.size
+            self._bytes += old.audio_bytes
         before = self._items[place - 1].id if place else None
         if len(self._items) > MAX_ITEMS:
             self.remove(self._items[0] if place else self._items[1])

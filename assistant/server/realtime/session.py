@@ -15,6 +15,7 @@ from assistant.audio.voice import DEFAULT_VOICE, Voice
 from assistant.config import LiveSettings, Settings
 from assistant.server.auth.access import access_of
 from assistant.server.http.errors import ApiError, describe_invalid
+from assistant.server.http.json_size import size_of_json
 from assistant.server.realtime import turn_detection
 from assistant.server.realtime.items import Items
 from assistant.server.realtime.server_events import new_id
@@ -24,6 +25,9 @@ from assistant.server.turns import known_voice, open_session
 from assistant.session import Session
 
 Json = dict[str, Any]
+
+MAX_CONFIG_BYTES = 2**18
+"""The size in memory of what a client may set, instructions and tools included."""
 
 
 class RealtimeSession:
@@ -38,7 +42,7 @@ class RealtimeSession:
         self.config = validated(values)
         self._settings: Settings = assistant.settings
         self._voices = access.voices(assistant.library)
-        self._values = dict(values)
+        self._values = _values_of(self.config)
         self._prompt = self.session.system_prompt
         self.voice = self.session.voice
         """The voice of the next response, as far as it is known."""
@@ -57,11 +61,11 @@ class RealtimeSession:
 
     def update(self, changes: Mapping[str, Any]) -> None:
         """A session.update; takes effect by `apply`. Raises ApiError, and changes nothing then."""
-        values = merged(self._values, changes)
-        config = validated(values)
+        config = validated(merged(self._values, changes))
         if config.type != self.config.type:
             message = f"session.type: this session is one of type {self.config.type!r}"
             raise ApiError(message, param="session.type", code="invalid_value")
+        values = _values_of(config)
         before, self.config, self._values = self.config, config, values
         self._take_voice(before)
 
@@ -116,6 +120,19 @@ class RealtimeSession:
         )
         values = config_to_json(self.config, voice=self.voice.id, detection=detection)
         return {"id": self.id, "object": "realtime.session", "expires_at": expires_at, **values}
+
+
+def _values_of(config: SessionConfig) -> Json:
+    """Returns what the client has set, without the keys that are unknown.
+
+    Raises ApiError if it is larger than MAX_CONFIG_BYTES: it is retained for as long as the session
+    can be resumed.
+    """
+    values = config.model_dump(exclude_unset=True)
+    if size_of_json(values) > MAX_CONFIG_BYTES:
+        message = f"session: the configuration is larger than {MAX_CONFIG_BYTES} bytes"
+        raise ApiError(message, param="session", code="invalid_value")
+    return values
 
 
 def validated(values: Mapping[str, Any]) -> SessionConfig:

@@ -15,6 +15,8 @@ from websockets.sync.client import connect
 
 from assistant.server.auth.key_file import add_key
 from assistant.server.realtime import items
+from assistant.server.realtime.items import Item, Items
+from assistant.server.realtime.resumption import ResumableSessions
 from assistant.testing import ScriptedEngine
 from tests.server.realtime.realtime_client import calling, speech
 from tests.support.serving import Hold, Running, Serve
@@ -138,6 +140,49 @@ def test_a_conversation_holds_so_much_and_no_more(
         assert "full" in caller.refused("conversation.item.create", item=item)["message"]
         caller.speak()
         assert caller.closed()[0] == 1008
+
+
+def test_unknown_keys_of_updates_are_not_retained(serve: Serve) -> None:
+    server = serve()
+    with calling(server) as caller:
+        session_id = caller.seen[0]["session"]["id"]
+        for index in range(30):
+            caller.update(**{f"unknown_{index}": "x" * 100_000})
+        caller.update(instructions="Be brief.")
+        caller.socket.socket.close()
+    sessions = server.app.state.server.get(ResumableSessions)
+    with calling(server) as other:
+        while not len(sessions):
+            other.update()
+        with calling(server, f"session_id={session_id}") as resumed:
+            assert resumed.seen[0]["session"]["instructions"] == "Be brief."
+
+
+def test_a_configuration_that_is_too_large_is_refused_and_changes_nothing(serve: Serve) -> None:
+    with calling(serve()) as caller:
+        caller.update(instructions="Be brief.")
+        for values in (
+            {"instructions": "x" * 300_000},
+            {"tools": [{"type": "function", "name": "a", "parameters": {"x": [0] * 10_000}}]},
+            {"tracing": {"x": ["y"] * 10_000}},
+        ):
+            error = caller.refused("session.update", session={"type": "realtime", **values})
+            assert "larger than" in error["message"]
+        assert caller.update()["instructions"] == "Be brief."
+
+
+def test_the_size_of_an_item_is_counted_once() -> None:
+    reads = []
+
+    class Content(dict[str, Any]):
+        def values(self) -> Any:
+            reads.append(self["id"])
+            return super().values()
+
+    held = Items()
+    for index in range(100):
+        held.add(Item(Content(id=str(index), type="message")))
+    assert reads == [str(index) for index in range(100)]
 
 
 def test_the_oldest_items_are_forgotten(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
