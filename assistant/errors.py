@@ -92,7 +92,15 @@ class RefusedError(AssistantError):
     """A request is refused: the fault is the caller's or the load's, so it is not logged."""
 
 
+_MAX_MISSPELT = 64
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Returns `did you mean 'x'?` for the known word nearest to `word`, or an empty string."""
+    """Returns `did you mean 'x'?` for the known word nearest to `word`, or an empty string.
+
+    A word of more than 64 characters is no misspelling of anything, and is not compared.
+    """
+    if len(word) > _MAX_MISSPELT:
+        return ""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else ""

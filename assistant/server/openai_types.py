@@ -40,5 +40,8 @@ def _voice_id(value: Any) -> Any:
 
 
 VoiceName = Annotated[
-    str | None, BeforeValidator(_voice_id, json_schema_input_type=str | VoiceReference | None)
+    Annotated[str, Field(max_length=200)] | None,
+    BeforeValidator(_voice_id, json_schema_input_type=str | VoiceReference | None),
 ]
+Language = Annotated[str, Field(max_length=35)]
+"""A BCP 47 tag; RFC 5646 asks for room for 35 characters."""

@@ -23,7 +23,7 @@ from assistant.engines.embedded.parameters import (
 )
 from assistant.engines.embedded.spans import free_spans, whole
 from assistant.engines.embedded.value_extractors import Found, days, languages, numbers
-from assistant.engines.embedded.words import Token, tokens
+from assistant.engines.embedded.words import Token, tokens, tokens_of_tool
 
 _YES, _NO = word_class("yes"), word_class("no")
 _OPPOSITES = {"on": "off", "open": "close", "start": "stop", "lock": "unlock", "enabl": "disabl"}
@@ -113,7 +113,7 @@ def _choices(words: Sequence[Token], values: Sequence[Any]) -> Iterator[Found]:
     """Yields every place of one of the values."""
     norms = [token.norm for token in words]
     for value in values:
-        wanted = [token.norm for token in tokens(str(value).replace("_", " "))]
+        wanted = [token.norm for token in tokens_of_tool(str(value).replace("_", " "))]
         for first in range(len(norms) - len(wanted) + 1):
             if wanted and norms[first : first + len(wanted)] == wanted:
                 yield Found(value, first, first + len(wanted))

@@ -12,6 +12,7 @@ from assistant.engines.base import EngineOutput, EngineRequest, Finish
 from assistant.engines.embedded import answers
 from assistant.engines.embedded.arguments import fill_answer
 from assistant.engines.embedded.asr import Recognition, SpeechRecognizer
+from assistant.engines.embedded.effort import Effort
 from assistant.engines.embedded.follow_up import follow_up
 from assistant.engines.embedded.languages import detect
 from assistant.engines.embedded.phrases import lead_in, phrase, small_talk
@@ -65,7 +66,7 @@ def answer(
         return
     typed = _typed(user)
     state.language = request.language or _language(typed, state.language)
-    text, requests = _requests(typed, recognition, request, state)
+    text, requests = _requests(typed, recognition, request, state, stop)
     if request.must_call and all(one.missing for one in requests):
         guess = best_guess(text, request.tools)
         requests = (guess,) if guess else requests
@@ -108,37 +109,44 @@ def _say(text: str, request: EngineRequest, state: EmbeddedState, stop: threadin
 
 
 def _requests(
-    typed: str, recognition: Recognition, request: EngineRequest, state: EmbeddedState
+    typed: str,
+    recognition: Recognition,
+    request: EngineRequest,
+    state: EmbeddedState,
+    stop: threading.Event,
 ) -> tuple[str, Sequence[Request]]:
     """Returns the user's words, and the requests in them.
 
     A reply to the engine's question completes the request before it.
     """
     text = " ".join(filter(None, (typed, recognition.text)))
+    effort = Effort(stopped=stop.is_set)
     about, state.about = state.about, None
     if (
         about
         and state.asked == _last_said(request.messages)
         and small_talk(text)[0] not in _BREAKS_OFF
     ):
-        completed = _completed(about, text, request.tools)
+        completed = _completed(about, text, request.tools, effort)
         if completed:
             return text, (completed,)
-    same_again = follow_up(text, request.messages, request.tools)
+    same_again = follow_up(text, request.messages, request.tools, effort)
     if same_again:
         return text, (same_again,)
     if not typed:
-        return understood(recognition, request.tools)
-    return text, () if small_talk(text)[0] else plan(text, request.tools)
+        return understood(recognition, request.tools, stop.is_set)
+    return text, () if small_talk(text)[0] else plan(text, request.tools, effort)
 
 
-def _completed(about: Request, text: str, tools: Sequence[ToolSchema]) -> Request | None:
+def _completed(
+    about: Request, text: str, tools: Sequence[ToolSchema], effort: Effort
+) -> Request | None:
     """Returns the request with the argument in the text; None if the text is about
     something else.
     """
     if about.tool not in tools:
         return None
-    other = plan(text, tools)
+    other = plan(text, tools, effort)
     if other and not other[0].missing and other[0].score > 0.6:
         return None
     parameter, *rest = about.missing

@@ -25,6 +25,9 @@ _RATE, _PITCH, _RANGE = 1, 3, 4  # espeak_PARAMETER
 _BUFFER_MS = 200  # how often a running sentence can be stopped
 
 
+_MAX_TAG = 35  # characters of a language tag
+
+
 @dataclass(frozen=True, slots=True)
 class Timbre:
     """The parameters of espeak-ng's voice; the defaults are its own."""
@@ -72,8 +75,11 @@ class Espeak:
         """Language tag (lower case) to the voice's identifier."""
 
     def voice_of(self, language: str) -> str | None:
-        """Returns the identifier of the voice for a BCP 47 tag; None if espeak-ng has none."""
-        tag = language.lower().replace("_", "-")
+        """Returns the identifier of the voice for a BCP 47 tag; None if espeak-ng has none.
+
+        Only the first 35 characters count: no tag in use is longer (RFC 5646, section 4.4.1).
+        """
+        tag = language[:_MAX_TAG].lower().replace("_", "-")
         tag = _TAGS.get(tag, tag)
         while tag:
             if tag in self.voices:

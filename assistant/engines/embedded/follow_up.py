@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from assistant.engines.embedded.arguments import fill_answer, typed_value
+from assistant.engines.embedded.effort import Effort
 from assistant.engines.embedded.lexicon import word_class
 from assistant.engines.embedded.parameters import Parameter, parameters_of, takes_words
 from assistant.engines.embedded.planner import Request, plan
@@ -24,7 +25,7 @@ _REQUEST_OF_ITS_OWN = 0.6
 
 
 def follow_up(
-    text: str, messages: Sequence[Message], tools: Sequence[ToolSchema]
+    text: str, messages: Sequence[Message], tools: Sequence[ToolSchema], effort: Effort
 ) -> Request | None:
     """Returns the request that the text continues; None if it continues none."""
     rest = _without_opening(text)
@@ -32,7 +33,7 @@ def follow_up(
     tool = next((tool for tool in tools if call and tool.name == call.name), None)
     if not rest or not call or not tool:
         return None
-    own = plan(rest, tools, openings=False)
+    own = plan(rest, tools, effort, openings=False)
     if own and not own[0].missing and own[0].score > _REQUEST_OF_ITS_OWN:
         return None
     before = json.loads(call.arguments)

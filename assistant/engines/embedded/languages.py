@@ -29,6 +29,8 @@ _OTHERS = {
         "ro", "hu", "hr", "vi", "id", "ca", "et", "lt", "lv", "sl", "sq", "sw", "is",
     ),
 }  # fmt: skip
+_LOOKED_AT = 1_000
+"""The characters of a text that its language is told from."""
 _CERTAIN = 0.8
 """Below this share of the probability a short text is taken for the expected language."""
 
@@ -38,6 +40,7 @@ def detect(text: str, expected: str = "") -> str:
 
     `expected` holds unless the letters tell otherwise; without it, English does.
     """
+    text = text[:_LOOKED_AT]
     scripts = Counter(filter(None, map(script_of, text)))
     if not scripts:
         return expected or "en"

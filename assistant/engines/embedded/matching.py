@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from assistant.engines.embedded.effort import Effort
 from assistant.engines.embedded.parameters import kind_of, spelled, stems
 from assistant.engines.embedded.profiles import GLUE, ONCE, QUESTION, Anchor, Profile
 from assistant.engines.embedded.value_extractors import numbers
@@ -34,15 +35,22 @@ class Match:
     pairs: Pairs = ()
 
 
-def best_match(words: Sequence[Token], profile: Profile) -> Match:
-    """Returns the tool's nearest example, or its bag of words if that is nearer."""
+def best_match(words: Sequence[Token], profile: Profile, effort: Effort) -> Match:
+    """Returns the tool's nearest example, or its bag of words if that is nearer.
+
+    Once the effort is exhausted, no further example is compared.
+    """
     weights = _weights(words, profile)
     best = Match(profile, 0.0)
     for example in profile.examples:
+        if effort.exhausted:
+            break
+        effort.spend(len(words) * len(example))
         matched, pairs = align(words, example)
         score = _damped(matched, *_totals(weights, example, pairs))
         if score > best.score:
             best = Match(profile, score, example, pairs)
+    effort.spend(len(words) * len(profile.vocabulary))
     # The example that is nearest still says where the arguments stand.
     bag = _bag_score(words, profile, sum(weights))
     return replace(best, score=bag) if bag > best.score else best

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assistant.engines.embedded.lexicon import word_class
-from assistant.engines.embedded.words import is_cjk, tokens
+from assistant.engines.embedded.words import is_cjk, tokens_of_tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def parameters_of(schema: dict[str, Any]) -> Iterator[Parameter]:
     required = set(schema.get("required", ()))
     for name, part in schema.get("properties", {}).items():
         part = _resolved(part, schema)
-        words = stems(spelled(name)) or [token.norm for token in tokens(spelled(name))]
+        words = stems(spelled(name)) or [token.norm for token in tokens_of_tool(spelled(name))]
         about = re.findall(r"\w+", f"{spelled(name)} {part.get('description', '')}".lower())
         yield Parameter(name, part, name in required, frozenset(words), frozenset(about))
 
@@ -98,7 +98,9 @@ def is_language(parameter: Parameter) -> bool:
 
 def stems(text: str) -> list[str]:
     """The words of a text that say something, as they are compared."""
-    return [token.norm for token in tokens(text) if token.content and not is_cjk(token.word)]
+    return [
+        token.norm for token in tokens_of_tool(text) if token.content and not is_cjk(token.word)
+    ]
 
 
 def spelled(name: str) -> str:

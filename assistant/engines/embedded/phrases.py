@@ -9,6 +9,7 @@ from typing import Any
 from assistant.engines.embedded.lexicon import read
 from assistant.lead_in_phrases import lead_ins
 
+_MAX_SMALL_TALK = 200  # characters; a longer text says something else besides
 _NOT_WORDS = re.compile(r"[^\w]+|_")
 
 
@@ -28,6 +29,8 @@ def small_talk(text: str) -> tuple[str, str]:
     """Returns topic and language if the whole text is a greeting, thanks and the like; empty
     otherwise.
     """
+    if len(text) > _MAX_SMALL_TALK:
+        return "", ""
     said = _NOT_WORDS.sub(" ", re.sub(r"['’]s\b", " is", text.lower())).strip()
     found = ((topic, tag) for topic, tag, form in _small_talk() if form.fullmatch(said))
     return next(found, ("", ""))

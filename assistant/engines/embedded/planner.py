@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assistant.engines.embedded.arguments import fill, fill_answer, missing
+from assistant.engines.embedded.effort import Effort
 from assistant.engines.embedded.lexicon import word_class
 from assistant.engines.embedded.matching import Match, best_match
 from assistant.engines.embedded.openings import opening_match
@@ -26,7 +27,6 @@ _JOINED_BONUS = 0.15  # for two requests without doubt, with "and" or "please" b
 _LACKING_COST = 0.15
 _PART_COST = 0.04  # one request is the better reading unless several fit clearly better
 _SHORTLIST = 12  # tools that are tried on every part
-_MAX_WORDS = 300  # of an utterance that is looked at
 _SHORT = 40  # words; a longer utterance is divided at its marks only
 
 
@@ -47,18 +47,25 @@ class _Reading:
 
 
 def plan(
-    text: str, tools: Sequence[ToolSchema], *, certain: bool = True, openings: bool = True
+    text: str,
+    tools: Sequence[ToolSchema],
+    effort: Effort | None = None,
+    *,
+    certain: bool = True,
+    openings: bool = True,
 ) -> tuple[Request, ...]:
     """Returns the requests in the text, in order; empty if no tool fits.
 
     `certain` is False for words that may be misrecognized: a tool then needs more evidence.
-    `openings` is False if the opening of a question is not enough.
+    `openings` is False if the opening of a question is not enough. Once the effort is exhausted,
+    the best of the readings that were tried is returned.
     """
-    words = tokens(text)[:_MAX_WORDS]
-    candidates = _shortlist(words, profiles(tools))
+    effort = effort or Effort()
+    words = tokens(text)
+    candidates = _shortlist(words, profiles(tools), effort)
     if not words or not candidates:
         return ()
-    readings = list(_readings(text, words, candidates))
+    readings = list(_readings(text, words, candidates, effort))
     best = max(readings, key=lambda reading: reading.value, default=None)
     if best and (certain or best.value >= 1.2 * _FITS):
         return best.requests
@@ -72,8 +79,8 @@ def best_guess(text: str, tools: Sequence[ToolSchema]) -> Request | None:
 
     A missing text is the utterance itself. None if something else is missing.
     """
-    words = tokens(text)[:_MAX_WORDS]
-    matches = (best_match(words, profile) for profile in profiles(tools))
+    words, effort = tokens(text), Effort()
+    matches = (best_match(words, profile, effort) for profile in profiles(tools))
     best = max(matches, key=lambda match: match.score, default=None)
     if best is None:
         return None
@@ -84,23 +91,23 @@ def best_guess(text: str, tools: Sequence[ToolSchema]) -> Request | None:
     return Request(request.tool, {**request.arguments, **found}, (), request.score)
 
 
-def _shortlist(words: Sequence[Token], tools: Sequence[Profile]) -> list[Profile]:
+def _shortlist(words: Sequence[Token], tools: Sequence[Profile], effort: Effort) -> list[Profile]:
     """Returns the tools that share the heaviest words with the utterance."""
     if len(tools) <= _SHORTLIST:
         return list(tools)
-    scored = [(best_match(words, tool).score, -index) for index, tool in enumerate(tools)]
+    scored = [(best_match(words, tool, effort).score, -index) for index, tool in enumerate(tools)]
     order = sorted(range(len(tools)), key=lambda i: scored[i], reverse=True)
     return [tools[i] for i in order[:_SHORTLIST]]
 
 
 def _readings(
-    text: str, words: Sequence[Token], candidates: Sequence[Profile]
+    text: str, words: Sequence[Token], candidates: Sequence[Profile], effort: Effort
 ) -> Iterator[_Reading]:
     """Yields the utterance as one request, and as every sequence of requests that fits well."""
-    whole = _best_request(text, words, candidates)
+    whole = _best_request(text, words, candidates, effort)
     if whole:
         yield _Reading((whole,), whole.score)
-    parts = _split(text, words, 0, candidates, {})
+    parts = _split(text, words, 0, candidates, {}, effort)
     if parts and len(parts[1]) > 1:
         yield _Reading(parts[1], parts[0] / len(words))
 
@@ -114,6 +121,7 @@ def _split(
     start: int,
     candidates: Sequence[Profile],
     memo: dict[int, _Split | None],
+    effort: Effort,
 ) -> _Split | None:
     """Returns the best division of the words from `start` into requests, by dynamic programming.
 
@@ -124,8 +132,10 @@ def _split(
     if start not in memo:
         options = []
         for end in _ends(words, start):
-            request = _part(text, words[start:end], candidates)
-            rest = request and _split(text, words, end, candidates, memo)
+            if effort.exhausted:
+                break
+            request = _part(text, words[start:end], candidates, effort)
+            rest = request and _split(text, words, end, candidates, memo, effort)
             if request and rest:
                 cost = _cost(request, rest[1], words[end] if end < len(words) else None)
                 value = (request.score - cost) * (end - start) + rest[0]
@@ -145,9 +155,11 @@ def _cost(request: Request, following: Sequence[Request], border: Token | None) 
     return lacking + _PART_COST
 
 
-def _part(text: str, words: Sequence[Token], candidates: Sequence[Profile]) -> Request | None:
+def _part(
+    text: str, words: Sequence[Token], candidates: Sequence[Profile], effort: Effort
+) -> Request | None:
     """Returns a request beside others: it must fit well, and better if it lacks something."""
-    request = _best_request(text, words, candidates)
+    request = _best_request(text, words, candidates, effort)
     needed = _STRONG if request and request.missing else _CERTAIN
     return request if request and request.score >= needed else None
 
@@ -165,10 +177,10 @@ def _ends(words: Sequence[Token], start: int) -> Iterator[int]:
 
 
 def _best_request(
-    text: str, words: Sequence[Token], candidates: Sequence[Profile]
+    text: str, words: Sequence[Token], candidates: Sequence[Profile], effort: Effort
 ) -> Request | None:
     matches = sorted(
-        (best_match(words, profile) for profile in candidates),
+        (best_match(words, profile, effort) for profile in candidates),
         key=lambda match: match.score,
         reverse=True,
     )

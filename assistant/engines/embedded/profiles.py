@@ -30,7 +30,7 @@ from assistant.engines.embedded.words import (
     QUESTION_WORDS,
     Token,
     is_cjk,
-    tokens,
+    tokens_of_tool,
 )
 from assistant.messages import ToolSchema
 
@@ -104,7 +104,7 @@ def _profile(key: _Key) -> Profile:
 
 
 def _without_courtesy(example: str) -> tuple[Token, ...]:
-    return tuple(dropwhile(lambda token: token.word in COURTESY, tokens(example)))
+    return tuple(dropwhile(lambda token: token.word in COURTESY, tokens_of_tool(example)))
 
 
 def _own_words(tool: ToolSchema, parameters: Iterable[Parameter]) -> dict[str, float]:

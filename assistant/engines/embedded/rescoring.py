@@ -7,9 +7,10 @@ tool, or if no other one does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from assistant.engines.embedded.asr import Recognition
+from assistant.engines.embedded.effort import Effort
 from assistant.engines.embedded.phrases import small_talk
 from assistant.engines.embedded.planner import Request, plan
 from assistant.messages import ToolSchema
@@ -21,17 +22,26 @@ _LACKING = 0.1
 
 
 def understood(
-    recognition: Recognition, tools: Sequence[ToolSchema]
+    recognition: Recognition,
+    tools: Sequence[ToolSchema],
+    stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[str, tuple[Request, ...]]:
-    """The words that were most likely said, and the requests in them."""
+    """Returns the words that were most likely said, and the requests in them.
+
+    Each hypothesis has an effort of its own; none is planned once `stopped()` is true.
+    """
     if small_talk(recognition.text)[0]:
         return recognition.text, ()
-    requests = plan(recognition.text, tools, certain=recognition.clear)
+    requests = plan(recognition.text, tools, Effort(stopped=stopped), certain=recognition.clear)
     best, text = _value(requests) + _BETTER, recognition.text
     if best >= _GOOD + _BETTER:
         return text, requests
     for rank, other in enumerate(recognition.others, 1):
-        found = plan(other, tools, certain=recognition.clear, openings=False)
+        if stopped():
+            break
+        found = plan(
+            other, tools, Effort(stopped=stopped), certain=recognition.clear, openings=False
+        )
         value = _value(found) - _RANK_COST * rank
         if value > best:
             best, text, requests = value, other, found

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 from assistant.engines.embedded.lexicon import word_class
 
@@ -13,6 +14,11 @@ _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+(?:[.,:]\d+)*(?:['’][^\W\d_]+)?")
 _BREAK = re.compile(r"[.!?;,，、。！？；\n]")
 _EXPANSIONS = {"'s": "is", "'re": "are", "'m": "am", "'ll": "will", "'ve": "have", "'d": "would"}
+
+MAX_WORDS = 300
+"""The words of an utterance that are looked at."""
+_MAX_COMPARED = 32
+"""The length of a word, in characters, up to which a misspelling is recognized."""
 
 QUESTION_WORDS = word_class("question")
 PREPOSITIONS = word_class("preposition")
@@ -36,18 +42,26 @@ class Token:
         return self.word not in _WITHOUT_CONTENT
 
 
-@lru_cache(maxsize=8192)
 def tokens(text: str) -> tuple[Token, ...]:
-    """Returns the words of the text; a contraction ("what's") is two with the same place."""
+    """Returns the words of an utterance; a contraction ("what's") is two with the same place.
+
+    At most MAX_WORDS, however long the text is. Nothing of the text is retained.
+    """
     found: list[Token] = []
     end = 0
-    for match in _TOKEN.finditer(text):
+    for match in islice(_TOKEN.finditer(text), MAX_WORDS):
         breaks = bool(found) and bool(_BREAK.search(text, end, match.start()))
         end = match.end()
         for word in _parts(match.group().lower().replace("’", "'")):
             found.append(Token(stem(word), match.start(), end, word, breaks))
             breaks = False
     return tuple(found)
+
+
+@lru_cache(maxsize=8192)
+def tokens_of_tool(text: str) -> tuple[Token, ...]:
+    """Returns the words of a tool's own text (an example, a name, a choice), computed once."""
+    return tokens(text)
 
 
 def _parts(word: str) -> list[str]:
@@ -59,10 +73,9 @@ def _parts(word: str) -> list[str]:
     return [head if tail == "s" else word]
 
 
-@lru_cache(maxsize=8192)
 def stem(word: str) -> str:
-    """The word without its English ending; the same for all forms of most words."""
-    if len(word) < 4 or not word.isascii() or word in _WITHOUT_CONTENT:
+    """Returns the word without its English ending; the same for all forms of most words."""
+    if not 4 <= len(word) <= _MAX_COMPARED or not word.isascii() or word in _WITHOUT_CONTENT:
         return word
     for ending, kept in (("ies", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", "")):
         if word.endswith(ending) and not word.endswith("ss") and len(word) - len(ending) >= 3:
@@ -87,15 +100,20 @@ def is_cjk(word: str) -> bool:
     return len(word) == 1 and bool(re.match(f"[{_CJK}]", word))
 
 
-@lru_cache(maxsize=65536)
 def similar(a: str, b: str) -> float:
     """Returns 1.0 for the same word, less for one that may be misrecognized or misspelled, else
     0.0.
     """
     if a == b:
         return 1.0
-    if min(len(a), len(b)) < 4 or a[0] != b[0] or abs(len(a) - len(b)) > 2:
+    shorter, longer = sorted((len(a), len(b)))
+    if shorter < 4 or longer > _MAX_COMPARED or a[0] != b[0] or longer - shorter > 2:
         return 0.0
+    return _resembles(a, b)
+
+
+@lru_cache(maxsize=65536)
+def _resembles(a: str, b: str) -> float:
     return 0.75 if _edit_distance(a, b) <= max(len(a), len(b)) // 4 else 0.0
 
 

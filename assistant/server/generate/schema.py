@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 
 from assistant.server.http.errors import ApiError, describe_invalid
@@ -26,8 +26,8 @@ class GenerateRequest(BaseModel):
     audio: Annotated[UploadFile | None, BeforeValidator(_none_if_empty)] = None
     audio_path: str | None = None
     streaming: Annotated[bool, BeforeValidator(lambda value: value or False)] = False
-    language: str | None = None
-    speaker: str | None = None
+    language: Annotated[str, Field(max_length=35)] | None = None
+    speaker: Annotated[str, Field(max_length=200)] | None = None
 
 
 FIELDS = {

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from assistant.messages import ToolSchema
-from assistant.server.openai_types import Lenient, VoiceName
+from assistant.server.openai_types import Language, Lenient, VoiceName
 
 FormatName = Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
 RATES: dict[FormatName, int] = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
@@ -29,7 +29,7 @@ class AudioFormat(Lenient):
 
 class Transcription(Lenient):
     model: str | None = None
-    language: str | None = None
+    language: Language | None = None
     prompt: str | None = None
 
     def to_json(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pydantic import Field
 from assistant.server.audio.encode import Format, format_named
 from assistant.server.http import sse
 from assistant.server.http.errors import ApiError
-from assistant.server.openai_types import Lenient, VoiceName
+from assistant.server.openai_types import Language, Lenient, VoiceName
 
 
 class SpeechRequest(Lenient):
@@ -23,7 +23,7 @@ class SpeechRequest(Lenient):
     voice: VoiceName = None
     response_format: str | None = None
     instructions: str | None = None
-    language: str | None = None
+    language: Language | None = None
     speed: float | None = Field(default=None, ge=0.25, le=4.0)
     stream_format: Literal["audio", "sse"] | None = None
     stream: bool | None = None

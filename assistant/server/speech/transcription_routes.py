@@ -43,7 +43,7 @@ class Fields:
 
 async def read_fields(
     model: Annotated[str, Form()] = "",
-    language: Annotated[str, Form()] = "",
+    language: Annotated[str, Form(max_length=35)] = "",
     prompt: Annotated[str, Form()] = "",
     response_format: Annotated[ResponseFormat, Form()] = "json",
     stream: Annotated[bool, Form()] = False,
