@@ -7,6 +7,7 @@ by the words of its name and description.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -35,25 +36,92 @@ class Match:
     pairs: Pairs = ()
 
 
-def best_match(words: Sequence[Token], profile: Profile, effort: Effort) -> Match:
-    """Returns the tool's nearest example, or its bag of words if that is nearer.
+class Matcher:
+    """Scores the parts of one utterance against one tool.
 
-    Once the effort is exhausted, no further example is compared.
+    Words are compared with the tool's examples once, however many parts are scored. Once the effort
+    is exhausted, no further example is aligned.
     """
-    weights = _weights(words, profile)
-    best = Match(profile, 0.0)
-    for example in profile.examples:
-        if effort.exhausted:
-            break
-        effort.spend(len(words) * len(example))
-        matched, pairs = align(words, example)
-        score = _damped(matched, *_totals(weights, example, pairs))
-        if score > best.score:
-            best = Match(profile, score, example, pairs)
-    effort.spend(len(words) * len(profile.vocabulary))
-    # The example that is nearest still says where the arguments stand.
-    bag = _bag_score(words, profile, sum(weights))
-    return replace(best, score=bag) if bag > best.score else best
+
+    def __init__(self, words: Sequence[Token], profile: Profile, effort: Effort) -> None:
+        self.profile = profile
+        self._words = words
+        self._effort = effort
+        effort.spend(len(words) * sum(map(len, profile.examples)))
+        self._examples = [_Compared(words, example) for example in profile.examples]
+
+    def best(self, first: int = 0, end: int | None = None) -> Match:
+        """Returns the example nearest to the words [first, end), or the tool's bag of words.
+
+        The pairs of the match count from `first`.
+        """
+        words = self._words[first:end]
+        weights = _weights(words, self.profile)
+        best = self._nearest(weights, first, first + len(words))
+        self._effort.spend(len(words))
+        # The example that is nearest still says where the arguments stand.
+        bag = _bag_score(words, self.profile, sum(weights))
+        return replace(best, score=bag) if bag > best.score else best
+
+    def _nearest(self, weights: Sequence[float], first: int, end: int) -> Match:
+        """Returns the first of the examples with the highest score."""
+        total, best, place = sum(weights), Match(self.profile, 0.0), 0
+        bounds = [one.bound(total, first, end) for one in self._examples]
+        self._effort.spend(sum(len(one.example) for one in self._examples))
+        for index in sorted(range(len(bounds)), key=lambda i: -bounds[i]):
+            # Those that follow can't score higher than their bounds, which are lower still.
+            if bounds[index] < best.score or not bounds[index] or self._effort.exhausted:
+                break
+            compared = self._examples[index]
+            self._effort.spend((end - first) * len(compared.example))
+            matched, pairs = compared.align(first, end)
+            score = _damped(matched, *_totals(weights, compared.example, pairs))
+            if score > best.score or (score == best.score > 0.0 and index < place):
+                best, place = Match(self.profile, score, compared.example, pairs), index
+        return best
+
+
+class _Compared:
+    """An example, and what each word of the utterance gains in the place of each of its words."""
+
+    def __init__(self, words: Sequence[Token], example: Sequence[Anchor]) -> None:
+        self.example = tuple(example)
+        self._gains = [[_gain(token, anchor) for anchor in example] for token in words]
+        self._places = [
+            [i for i, row in enumerate(self._gains) if row[j] > 0.0] for j in range(len(example))
+        ]
+        self._wanted = sum(
+            anchor.weight * (0.5 if anchor.weight == ONCE else 1.0) for anchor in example
+        )
+
+    def bound(self, total: float, first: int, end: int) -> float:
+        """Returns a score that the words [first, end), of `total` weight, do not exceed."""
+        matched = sum(
+            anchor.weight
+            for anchor, places in zip(self.example, self._places, strict=True)
+            if (at := bisect_left(places, first)) < len(places) and places[at] < end
+        )
+        return _damped(matched, total, self._wanted) * (1.0 + 1e-9) if matched else 0.0
+
+    def align(self, first: int, end: int) -> tuple[float, Pairs]:
+        """Returns the heaviest common subsequence of the words and the example, and its weight."""
+        gains = self._gains[first:end]
+        rows, columns = len(gains), len(self.example)
+        best = [[0.0] * (columns + 1) for _ in range(rows + 1)]
+        for i in range(rows - 1, -1, -1):
+            row, below, gain = best[i], best[i + 1], gains[i]
+            for j in range(columns - 1, -1, -1):
+                row[j] = max(below[j + 1] + gain[j], below[j], row[j + 1])
+        pairs, i, j = [], 0, 0
+        while i < rows and j < columns:
+            if gains[i][j] > 0.0 and best[i][j] == best[i + 1][j + 1] + gains[i][j]:
+                pairs.append((i, j))
+                i, j = i + 1, j + 1
+            elif best[i][j] == best[i + 1][j]:
+                i += 1
+            else:
+                j += 1
+        return best[0][0], tuple(pairs)
 
 
 def _totals(
@@ -133,28 +201,6 @@ def _known(norm: str, vocabulary: dict[str, float]) -> float:
     if exact is not None:
         return exact
     return max((weight * similar(norm, word) for word, weight in vocabulary.items()), default=0.0)
-
-
-def align(words: Sequence[Token], example: Sequence[Anchor]) -> tuple[float, Pairs]:
-    """Returns the heaviest common subsequence of the utterance and the example, and its weight."""
-    rows, columns = len(words), len(example)
-    best = [[0.0] * (columns + 1) for _ in range(rows + 1)]
-    for i in range(rows - 1, -1, -1):
-        row, below = best[i], best[i + 1]
-        for j in range(columns - 1, -1, -1):
-            take = below[j + 1] + _gain(words[i], example[j])
-            row[j] = max(take, below[j], row[j + 1])
-    pairs, i, j = [], 0, 0
-    while i < rows and j < columns:
-        gain = _gain(words[i], example[j])
-        if gain > 0.0 and best[i][j] == best[i + 1][j + 1] + gain:
-            pairs.append((i, j))
-            i, j = i + 1, j + 1
-        elif best[i][j] == best[i + 1][j]:
-            i += 1
-        else:
-            j += 1
-    return best[0][0], tuple(pairs)
 
 
 def _gain(token: Token, anchor: Anchor) -> float:

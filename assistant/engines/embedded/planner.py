@@ -13,10 +13,10 @@ from typing import Any
 from assistant.engines.embedded.arguments import fill, fill_answer, missing
 from assistant.engines.embedded.effort import Effort
 from assistant.engines.embedded.lexicon import word_class
-from assistant.engines.embedded.matching import Match, best_match
+from assistant.engines.embedded.matching import Match, Matcher
 from assistant.engines.embedded.openings import opening_match
 from assistant.engines.embedded.parameters import Parameter
-from assistant.engines.embedded.profiles import Profile, profiles
+from assistant.engines.embedded.profiles import profiles
 from assistant.engines.embedded.words import COURTESY, QUESTION_WORDS, Token, tokens
 from assistant.messages import ToolSchema
 
@@ -62,10 +62,10 @@ def plan(
     """
     effort = effort or Effort()
     words = tokens(text)
-    candidates = _shortlist(words, profiles(tools), effort)
-    if not words or not candidates:
+    matchers = _shortlist([Matcher(words, profile, effort) for profile in profiles(tools)])
+    if not words or not matchers:
         return ()
-    readings = list(_readings(text, words, candidates, effort))
+    readings = list(_Search(text, words, matchers, effort).readings())
     best = max(readings, key=lambda reading: reading.value, default=None)
     if best and (certain or best.value >= 1.2 * _FITS):
         return best.requests
@@ -80,7 +80,7 @@ def best_guess(text: str, tools: Sequence[ToolSchema]) -> Request | None:
     A missing text is the utterance itself. None if something else is missing.
     """
     words, effort = tokens(text), Effort()
-    matches = (best_match(words, profile, effort) for profile in profiles(tools))
+    matches = (Matcher(words, profile, effort).best() for profile in profiles(tools))
     best = max(matches, key=lambda match: match.score, default=None)
     if best is None:
         return None
@@ -91,57 +91,78 @@ def best_guess(text: str, tools: Sequence[ToolSchema]) -> Request | None:
     return Request(request.tool, {**request.arguments, **found}, (), request.score)
 
 
-def _shortlist(words: Sequence[Token], tools: Sequence[Profile], effort: Effort) -> list[Profile]:
+def _shortlist(matchers: Sequence[Matcher]) -> list[Matcher]:
     """Returns the tools that share the heaviest words with the utterance."""
-    if len(tools) <= _SHORTLIST:
-        return list(tools)
-    scored = [(best_match(words, tool, effort).score, -index) for index, tool in enumerate(tools)]
-    order = sorted(range(len(tools)), key=lambda i: scored[i], reverse=True)
-    return [tools[i] for i in order[:_SHORTLIST]]
-
-
-def _readings(
-    text: str, words: Sequence[Token], candidates: Sequence[Profile], effort: Effort
-) -> Iterator[_Reading]:
-    """Yields the utterance as one request, and as every sequence of requests that fits well."""
-    whole = _best_request(text, words, candidates, effort)
-    if whole:
-        yield _Reading((whole,), whole.score)
-    parts = _split(text, words, 0, candidates, {}, effort)
-    if parts and len(parts[1]) > 1:
-        yield _Reading(parts[1], parts[0] / len(words))
+    if len(matchers) <= _SHORTLIST:
+        return list(matchers)
+    scores = [matcher.best().score for matcher in matchers]
+    order = sorted(range(len(matchers)), key=lambda i: (scores[i], -i), reverse=True)
+    return [matchers[i] for i in order[:_SHORTLIST]]
 
 
 _Split = tuple[float, tuple[Request, ...]]
 
 
-def _split(
-    text: str,
-    words: Sequence[Token],
-    start: int,
-    candidates: Sequence[Profile],
-    memo: dict[int, _Split | None],
-    effort: Effort,
-) -> _Split | None:
-    """Returns the best division of the words from `start` into requests, by dynamic programming.
+class _Search:
+    """The search for the readings of one utterance."""
 
-    The value is the sum of score times words. None if the words are not a sequence of requests.
-    """
-    if start >= len(words):
-        return 0.0, ()
-    if start not in memo:
-        options = []
-        for end in _ends(words, start):
-            if effort.exhausted:
+    def __init__(
+        self, text: str, words: Sequence[Token], matchers: Sequence[Matcher], effort: Effort
+    ) -> None:
+        self._text = text
+        self._words = words
+        self._matchers = matchers
+        self._effort = effort
+        self._splits: dict[int, _Split | None] = {}
+
+    def readings(self) -> Iterator[_Reading]:
+        """Yields the utterance as one request, and as the sequence of requests that fits best."""
+        whole = self._best_request(0, len(self._words))
+        if whole:
+            yield _Reading((whole,), whole.score)
+        parts = self._split(0)
+        if parts and len(parts[1]) > 1:
+            yield _Reading(parts[1], parts[0] / len(self._words))
+
+    def _split(self, start: int) -> _Split | None:
+        """Returns the best division of the words from `start` on into requests.
+
+        The value is the sum of score times words. None if the words are not a sequence of requests,
+        or if the effort is exhausted.
+        """
+        if start >= len(self._words):
+            return 0.0, ()
+        if start not in self._splits:
+            self._splits[start] = self._best_split(start)
+        return self._splits[start]
+
+    def _best_split(self, start: int) -> _Split | None:
+        options: list[_Split] = []
+        for end in _ends(self._words, start):
+            if self._effort.exhausted:
                 break
-            request = _part(text, words[start:end], candidates, effort)
-            rest = request and _split(text, words, end, candidates, memo, effort)
+            request = self._part(start, end)
+            rest = request and self._split(end)
             if request and rest:
-                cost = _cost(request, rest[1], words[end] if end < len(words) else None)
+                border = self._words[end] if end < len(self._words) else None
+                cost = _cost(request, rest[1], border)
                 value = (request.score - cost) * (end - start) + rest[0]
                 options.append((value, (request, *rest[1])))
-        memo[start] = max(options, key=lambda option: option[0], default=None)
-    return memo[start]
+        return max(options, key=lambda option: option[0], default=None)
+
+    def _part(self, start: int, end: int) -> Request | None:
+        """Returns a request beside others: it must fit well, and better if it lacks something."""
+        request = self._best_request(start, end)
+        needed = _STRONG if request and request.missing else _CERTAIN
+        return request if request and request.score >= needed else None
+
+    def _best_request(self, start: int, end: int) -> Request | None:
+        matches = [matcher.best(start, end) for matcher in self._matchers]
+        best = max(matches, key=lambda match: match.score)
+        if best.score < _FITS:
+            return None
+        self._effort.spend(end - start)
+        return _request(self._text, self._words[start:end], best)
 
 
 def _cost(request: Request, following: Sequence[Request], border: Token | None) -> float:
@@ -155,15 +176,6 @@ def _cost(request: Request, following: Sequence[Request], border: Token | None) 
     return lacking + _PART_COST
 
 
-def _part(
-    text: str, words: Sequence[Token], candidates: Sequence[Profile], effort: Effort
-) -> Request | None:
-    """Returns a request beside others: it must fit well, and better if it lacks something."""
-    request = _best_request(text, words, candidates, effort)
-    needed = _STRONG if request and request.missing else _CERTAIN
-    return request if request and request.score >= needed else None
-
-
 def _ends(words: Sequence[Token], start: int) -> Iterator[int]:
     """Yields the possible ends of a request: the end, a full stop, or before an opening word."""
     for end in range(start + 2, len(words) - 1):
@@ -174,20 +186,6 @@ def _ends(words: Sequence[Token], start: int) -> Iterator[int]:
         if token.breaks or (opens and len(words) <= _SHORT):
             yield end
     yield len(words)
-
-
-def _best_request(
-    text: str, words: Sequence[Token], candidates: Sequence[Profile], effort: Effort
-) -> Request | None:
-    matches = sorted(
-        (best_match(words, profile, effort) for profile in candidates),
-        key=lambda match: match.score,
-        reverse=True,
-    )
-    for match in matches[:3]:
-        if match.score >= _FITS:
-            return _request(text, words, match)
-    return None
 
 
 def _request(text: str, words: Sequence[Token], match: Match) -> Request:
