@@ -24,7 +24,7 @@ from assistant.engines.checkpoints import default_clips, local_checkpoint
 from assistant.errors import AssistantError, EngineError, PluginError
 from assistant.library import ClipInfo, Embedder, Source, VoiceLibrary, Voiceprint
 from assistant.library.files import OnProgress, no_progress
-from assistant.plugins import Dispatcher, Registry, Tool, load_tools, warm_up
+from assistant.plugins import Dispatcher, Registry, Tool, load_tools
 from assistant.session import Session, SessionContext
 from assistant.turn.options import SessionOptions
 
@@ -90,7 +90,7 @@ class Assistant:
     async def warm_up(self) -> None:
         """Loads what the first turn and the first tool calls would otherwise wait for."""
         await anyio.to_thread.run_sync(self.engine.warm_up)
-        await anyio.to_thread.run_sync(warm_up, self.registry)
+        await anyio.to_thread.run_sync(self.registry.warm_up)
         logger.info("The engine is loaded (%.1f s)", time.perf_counter() - self._began)
 
     def session(self, **options: Unpack[SessionOptions]) -> Session:

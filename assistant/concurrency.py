@@ -1,12 +1,19 @@
-"""Helpers for anyio: a task group that an object owns, and a broadcast signal."""
+"""Helpers for anyio: a task group that an object owns, a broadcast signal, and daemon threads."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import contextvars
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Generic, TypeVar
 
 import anyio
+from anyio import from_thread
 from anyio.abc import TaskGroup
+from anyio.lowlevel import EventLoopToken, current_token
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -39,3 +46,56 @@ class Signal:
     async def wait(self) -> None:
         """Waits for the next `notify`."""
         await self._event.wait()
+
+
+async def call_in_daemon_thread(
+    function: Callable[[], T],
+    *,
+    name: str,
+    ended: Callable[[], None] = lambda: None,
+) -> T:
+    """Returns the function's value, or raises what it raised.
+
+    A cancelled call returns at once, while its thread goes on; `ended` is called in the event loop
+    when the thread has really ended. The thread does not keep the program from ending, as anyio's
+    own worker threads would. Raises RuntimeError if the system has no more threads.
+    """
+    job = _Job(function, ended, current_token())
+    try:
+        threading.Thread(target=job.run, name=name, daemon=True).start()
+    except RuntimeError:
+        ended()
+        raise
+    await job.done.wait()
+    if job.error is not None:
+        raise job.error
+    return job.value
+
+
+class _Job(Generic[T]):
+    """One call in a daemon thread."""
+
+    value: T
+
+    def __init__(
+        self, function: Callable[[], T], ended: Callable[[], None], token: EventLoopToken
+    ) -> None:
+        self.done = anyio.Event()
+        self.error: BaseException | None = None
+        self._function = function
+        self._ended = ended
+        self._token = token
+        self._context = contextvars.copy_context()
+
+    def run(self) -> None:
+        """Runs in the thread."""
+        try:
+            self.value = self._context.run(self._function)
+        except BaseException as error:  # noqa: BLE001 - raised again for the caller
+            self.error = error
+        with suppress(RuntimeError):  # the event loop is gone, and with it whoever waited
+            from_thread.run_sync(self._end, token=self._token)
+
+    def _end(self) -> None:
+        self.done.set()
+        self._ended()

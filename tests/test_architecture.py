@@ -150,8 +150,8 @@ def test_what_the_protocols_of_the_server_share_imports_none_of_them(shared: str
     [
         ("engines", "nn", set()),
         ("engines", "parser", set()),
-        ("engines", "embedded", {"base", "parser", "threads"}),
-        ("engines", "token2wav", {"base", "nn", "threads", "checkpoints"}),
+        ("engines", "embedded", {"base", "parser", "worker_threads"}),
+        ("engines", "token2wav", {"base", "nn", "worker_threads", "checkpoints"}),
         ("live", "vad", set()),
         ("live", "grammar", set()),
     ],

@@ -63,6 +63,11 @@ class Place:
     zones: frozenset[str] = frozenset()
 
 
+def _load_places() -> None:
+    """Reads the names of all places, which would otherwise hold up the first call by a second."""
+    _gazetteer()
+
+
 @tool(
     examples=[
         "what time is it",
@@ -78,6 +83,7 @@ class Place:
         "东京现在几点",
         "今天星期几",
     ],
+    warm_up=_load_places,
     side_effect="none",
     timeout_s=10,
     settings=Settings,
@@ -202,13 +208,6 @@ _build = functools.cache(Gazetteer)
 def _gazetteer() -> Gazetteer:
     with _LOCK:  # nearly a second of work, and 60 MB while it lasts: not twice
         return _build()
-
-
-def warm_up() -> None:
-    """Reads the names of all places, which would otherwise stop the whole process at the first
-    call.
-    """
-    _gazetteer()
 
 
 @functools.lru_cache(maxsize=1024)

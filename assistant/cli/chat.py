@@ -24,10 +24,10 @@ from assistant.cli.options import (
 )
 from assistant.cli.player import find_player, play
 from assistant.cli.render import Renderer
+from assistant.concurrency import call_in_daemon_thread
 from assistant.config import Settings
 from assistant.errors import AssistantError
 from assistant.events import AudioChunk
-from assistant.plugins.threads import Threads
 from assistant.session import Session
 
 HELP = (
@@ -96,8 +96,7 @@ class ChatLoop:
     async def run(self) -> None:
         """Turn by turn, to the end of the input or /quit."""
         # A thread that is no daemon would hold the program until one more line is typed.
-        threads = Threads(1)
-        while (line := await threads.call("input", _read_line, lambda: None)) is not None:
+        while (line := await call_in_daemon_thread(_read_line, name="input")) is not None:
             if line in ("/quit", "/exit"):
                 return
             if line:

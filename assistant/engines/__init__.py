@@ -1,26 +1,62 @@
-"""The engines by name. Each is imported only when it is asked for."""
+"""The engines by name: the built-in ones, and those of installed packages.
+
+Each is imported only when it is asked for. A package adds an engine by an entry point of the group
+`assistant.engines`; its value is a function from Settings to the engine:
+
+    [project.entry-points."assistant.engines"]
+    parrot = "parrot_engine:create"
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from assistant.config import Settings
 from assistant.engines.base import Engine
-from assistant.errors import EngineError, did_you_mean
+from assistant.errors import AssistantError, EngineError, did_you_mean
 
-ENGINES = {
+ENTRY_POINTS = "assistant.engines"
+"""The entry point group of engines in installed packages."""
+
+BUILT_IN = {
     "embedded": "assistant.engines.embedded",
     "step-audio-2": "assistant.engines.step_audio_2",
 }
-"""The built-in engines: name to module; the module's `create(settings)` returns the engine."""
+"""Name to module; the module's `create(settings)` returns the engine."""
+
+
+def engine_names() -> tuple[str, ...]:
+    """Returns the names that the setting `engine` may have here, sorted."""
+    return tuple(sorted({*BUILT_IN, *entry_points(group=ENTRY_POINTS).names}))
 
 
 def create_engine(settings: Settings) -> Engine:
-    """The engine that the settings name. Raises EngineError: unknown, or it can't start."""
+    """Returns the engine that the settings name; a built-in name can't be taken by a package.
+
+    Raises EngineError if there is none of that name, or if it can't start.
+    """
     name = settings.engine
-    if name not in ENGINES:
-        known = ", ".join(sorted(ENGINES))
-        hint = did_you_mean(name, ENGINES) or f"known: {known}"
-        raise EngineError(f"no engine is called {name!r}", hint=hint)
-    return cast(Engine, import_module(ENGINES[name]).create(settings))
+    if name in BUILT_IN:
+        return cast(Engine, import_module(BUILT_IN[name]).create(settings))
+    installed = tuple(entry_points(group=ENTRY_POINTS, name=name))
+    if installed:
+        return _from_package(installed[0], settings)
+    hint = did_you_mean(name, engine_names()) or f"known: {', '.join(engine_names())}"
+    raise EngineError(f"no engine is called {name!r}", hint=hint)
+
+
+def _from_package(entry: EntryPoint, settings: Settings) -> Engine:
+    """Returns the engine of an installed package. Raises EngineError, which names the package."""
+    package = entry.dist.name if entry.dist else "an installed package"
+    try:
+        create: Callable[[Settings], Engine] = entry.load()
+        return create(settings)
+    except AssistantError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        message = f"the engine {entry.name!r} of {package} can't start: {reason}"
+        raise EngineError(message, hint=f"its entry point is {entry.value}") from error

@@ -6,7 +6,6 @@ from assistant.plugins.dispatch import Dispatcher
 from assistant.plugins.loader import LoadReport, check_tools, load_tools
 from assistant.plugins.registry import Registry
 from assistant.plugins.tool import SideEffect, Tool, tool
-from assistant.plugins.warm_up import warm_up
 
 __all__ = [
     "Approve",
@@ -25,5 +24,4 @@ __all__ = [
     "check_tools",
     "load_tools",
     "tool",
-    "warm_up",
 ]

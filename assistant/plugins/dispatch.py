@@ -21,8 +21,8 @@ from assistant.plugins.context import ToolResult
 from assistant.plugins.execution import UNREACHABLE, Execution, Sleep, ToolTimeoutError
 from assistant.plugins.registry import Registry
 from assistant.plugins.results import clean, cut
-from assistant.plugins.threads import Threads
 from assistant.plugins.tool import Tool
+from assistant.plugins.tool_threads import ToolThreads
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Dispatcher:
         self.registry = registry
         self.settings = settings or PluginSettings()
         self.policy = CallPolicy(registry, self.settings)
-        self._threads = Threads(threads_per_tool)
+        self._threads = ToolThreads(threads_per_tool)
         self._sleep = sleep
 
     def schemas(

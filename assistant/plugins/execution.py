@@ -23,8 +23,8 @@ from assistant.messages import ToolCall
 from assistant.plugins.calls import Caller
 from assistant.plugins.context import ToolContext, ToolResult
 from assistant.plugins.results import as_result
-from assistant.plugins.threads import EscapedError, Threads
 from assistant.plugins.tool import Tool
+from assistant.plugins.tool_threads import EscapedError, ToolThreads
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Execution:
         call: ToolCall,
         caller: Caller,
         settings: PluginSettings,
-        threads: Threads,
+        threads: ToolThreads,
         sleep: Sleep,
     ) -> None:
         self.attempts = 0

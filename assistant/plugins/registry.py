@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Iterator
 
 from assistant.errors import PluginError
 from assistant.messages import ToolSchema
 from assistant.plugins.tool import Tool
+
+logger = logging.getLogger(__name__)
 
 
 class Registry:
@@ -39,6 +42,17 @@ class Registry:
     ) -> tuple[ToolSchema, ...]:
         """Returns the schemas for the model, in the order in which the tools were added."""
         return tuple(tool.schema for tool in self if permitted(tool.name, allow, deny))
+
+    def warm_up(self) -> None:
+        """Calls each distinct `warm_up` of the tools once. Blocks.
+
+        A failure is logged, and no more: the tool may do without.
+        """
+        for function in dict.fromkeys(tool.warm_up for tool in self if tool.warm_up):
+            try:
+                function()
+            except Exception:
+                logger.exception("A tool can't warm up")
 
     def __iter__(self) -> Iterator[Tool]:
         return iter(self._tools.values())

@@ -59,6 +59,7 @@ class Tool(Generic[P, R]):
     path: Path
     line: int
     settings: BaseModel | None = None
+    warm_up: Callable[[], object] | None = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
@@ -142,6 +143,7 @@ def tool(
     needs_approval: bool = ...,
     settings: type[BaseModel] | None = ...,
     lead_in: str = ...,
+    warm_up: Callable[[], object] | None = ...,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -156,6 +158,7 @@ def tool(
     needs_approval: bool = False,
     settings: type[BaseModel] | None = None,
     lead_in: str = "",
+    warm_up: Callable[[], object] | None = None,
 ) -> Any:
     """Makes a typed function with a docstring a tool.
 
@@ -165,9 +168,12 @@ def tool(
     `examples`: things a user may say that call for it. `timeout_s`: for one call with all its
     retries. `needs_approval`: a person is asked before it runs. `settings`: a pydantic model of
     the tool's own table in assistant.toml; the instance is `context.settings`. `lead_in`: what
-    may be said, in English, while it runs. Raises PluginError, which names file and line.
+    may be said, in English, while it runs. `warm_up`: called before the first call, at a server's
+    start; it loads what that call would wait for. Raises PluginError, which names file and line.
     """
-    options = _Options(name, examples, side_effect, timeout_s, needs_approval, settings, lead_in)
+    options = _Options(
+        name, examples, side_effect, timeout_s, needs_approval, settings, lead_in, warm_up
+    )
     frame = sys._getframe(1)
     place = (Path(frame.f_code.co_filename), frame.f_lineno)
     if function is None:
@@ -184,6 +190,7 @@ class _Options:
     needs_approval: bool
     settings: type[BaseModel] | None
     lead_in: str
+    warm_up: Callable[[], object] | None
 
     def problems(self) -> Iterator[str]:
         if not isinstance(self.examples, (list, tuple)) or not all(
@@ -199,6 +206,8 @@ class _Options:
             yield "settings must be a class derived from pydantic.BaseModel"
         if not isinstance(self.lead_in, str):
             yield "lead_in must be a sentence"
+        if self.warm_up is not None and not callable(self.warm_up):
+            yield "warm_up must be a function without arguments"
 
 
 def _is_model(value: Any) -> bool:
@@ -243,6 +252,7 @@ def _tool(
         settings_model=options.settings,
         path=place[0],
         line=place[1],
+        warm_up=options.warm_up,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from assistant.assistant import Assistant
 from assistant.config import Settings
 from assistant.live.vad import silero
+from assistant.live.vad.frames import SpeechDetector
 from assistant.server import health, models, page, tools, voices
 from assistant.server.auth.middleware import AuthMiddleware, check_address
 from assistant.server.chat import routes as chat
@@ -54,18 +55,20 @@ def create_app(
     *,
     assistant: Assistant | None = None,
     session_store: SessionStore | None = None,
+    speech_detector: Callable[[], SpeechDetector] | None = None,
 ) -> FastAPI:
     """Returns the server as an ASGI app.
 
     `assistant`: one that exists and is not open yet, instead of one for `settings`, which are by
     default those that load_settings finds. It is loaded, warmed up and closed with the app.
-    `session_store`: where conversations are stored, instead of SQLite. Raises SettingsError if the
-    key file is wrong, or if other machines could reach the server without a key.
+    `session_store`: where conversations are stored, instead of SQLite. `speech_detector`: makes the
+    detector of each live conversation, instead of Silero VAD. Raises SettingsError if the key file
+    is wrong, or if other machines could reach the server without a key.
     """
     assistant = assistant or Assistant(settings)
     settings = settings or assistant.settings
     check_address(settings.server)
-    state = ServerState(assistant)
+    state = ServerState(assistant, speech_detector)
     _add_protocols(state, session_store or SqliteStore(settings.server.sessions))
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from assistant.assistant import Assistant
 from assistant.live.lead_ins import LeadIns
 from assistant.live.phrase_cache import PhraseCache
+from assistant.live.vad.frames import SpeechDetector
 from assistant.server.audio.fetch import FetchLimits, fetch_audio
 from assistant.server.auth.client_secrets import ClientSecrets
 from assistant.server.auth.key_file import KeyFile
@@ -31,7 +32,9 @@ class ServerState:
     imports no protocol. Raises SettingsError if the key file is wrong.
     """
 
-    def __init__(self, assistant: Assistant) -> None:
+    def __init__(
+        self, assistant: Assistant, speech_detector: Callable[[], SpeechDetector] | None = None
+    ) -> None:
         self.assistant = assistant
         self.settings = settings = assistant.settings.server
         self.keys = None if settings.keys is None else KeyFile(settings.keys)
@@ -44,6 +47,7 @@ class ServerState:
         self.lead_ins = LeadIns(PhraseCache(assistant))
         limits = FetchLimits(settings.limits.max_body_bytes, settings.limits.fetch_timeout_s)
         self.fetch: Fetch = partial(fetch_audio, limits=limits)
+        self._speech_detector = speech_detector
         self.ready = False
         """True while the engine is loaded and the server does not stop: the answer of /ready."""
         self._parts: dict[type, object] = {}
@@ -55,6 +59,10 @@ class ServerState:
         gauge("turns_waiting", "Turns that wait in the queue.", lambda: queue.waiting)
         gauge("sockets_open", "Open WebSockets.", lambda: self.sockets.open)
         gauge("conversations_open", "Live conversations.", lambda: self.live_metrics.open)
+
+    def new_speech_detector(self) -> SpeechDetector | None:
+        """Returns the detector of a new live conversation; None for Silero VAD."""
+        return self._speech_detector() if self._speech_detector else None
 
     def add(self, part: object) -> None:
         """Adds the object of a protocol; there is one of each class."""

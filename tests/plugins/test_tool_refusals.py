@@ -134,6 +134,7 @@ def test_a_function_that_can_not_be_described_is_refused(function: Any, match: s
         ({"settings": dict}, "settings must be a class derived from pydantic.BaseModel"),
         ({"settings": Point(x=1)}, "settings must be a class"),
         ({"lead_in": 5}, "lead_in must be a sentence"),
+        ({"warm_up": "load"}, "warm_up must be a function without arguments"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], match: str) -> None:

@@ -23,7 +23,7 @@ from assistant.engines.embedded.conversation import (
     transcribe,
 )
 from assistant.engines.embedded.synthesis import speak
-from assistant.engines.threads import WorkerThreads
+from assistant.engines.worker_threads import WorkerThreads
 from assistant.errors import AudioError, UnsupportedError
 from assistant.events import TextDelta
 from assistant.messages import AssistantMessage, UserMessage

@@ -36,7 +36,7 @@ from assistant.engines.step_audio_2.sequence import (
 from assistant.engines.step_audio_2.state import State
 from assistant.engines.step_audio_2.template import TTS_START
 from assistant.engines.step_audio_2.transcripts import Transcripts
-from assistant.engines.threads import WorkerThreads
+from assistant.engines.worker_threads import WorkerThreads
 from assistant.errors import EngineError
 from assistant.messages import AssistantMessage
 

@@ -79,6 +79,7 @@ class Connection:
             pausable=extensions,
             admit=partial(admitted, websocket),
             lead_ins=state.lead_ins,
+            detector=state.new_speech_detector(),
         )
         transcripts = Transcripts(websocket, session, self.emit, tasks)
         shared = (websocket, session, live, responses, self.emit, tasks)

@@ -1,5 +1,6 @@
-"""The protocol of a session store, an extension point. Its calls block, and come from several
-threads.
+"""The protocol of a session store, an extension point.
+
+Its calls block, and come from several threads.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class SessionRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """`value`: see serialize.py; `sounds`: FLAC files."""
+    """`value`: see serialize.py; `audio`: FLAC files."""
 
     value: dict[str, Any]
     audio: tuple[bytes, ...] = ()
@@ -55,24 +56,37 @@ class SessionStore(Protocol):
         """Connects to what lies behind; called once, before anything else."""
         ...
 
-    def create(self, record: SessionRecord) -> None: ...
+    def create(self, record: SessionRecord) -> None:
+        """Adds a session without messages."""
+        ...
 
-    def read(self, session_id: str) -> tuple[SessionRecord, list[StoredMessage]] | None: ...
+    def read(self, session_id: str) -> tuple[SessionRecord, list[StoredMessage]] | None:
+        """Returns a session and its messages, oldest first; None if there is none of that id."""
+        ...
 
     def append(self, record: SessionRecord, first: int, messages: Sequence[StoredMessage]) -> None:
         """Adds messages, the first of which has the number `first`, and replaces the record."""
         ...
 
     def of_owner(self, owner: str, limit: int) -> list[SessionRecord]:
-        """The newest first."""
+        """Returns at most `limit` sessions of a key, the newest first."""
         ...
 
-    def count(self, owner: str) -> int: ...
+    def count(self, owner: str) -> int:
+        """Returns how many sessions a key has."""
+        ...
 
-    def delete(self, session_id: str) -> None: ...
+    def delete(self, session_id: str) -> None:
+        """Deletes a session with its messages; does nothing if there is none of that id."""
+        ...
 
     def delete_expired(self, now: float, but: Sequence[str]) -> list[str]:
-        """Deletes what expired before `now`, except the sessions of the ids in `but`."""
+        """Deletes what expired before `now` (seconds since the epoch); returns the ids.
+
+        Sessions whose ids are in `but` stay.
+        """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Disconnects; no call follows but `open`."""
+        ...

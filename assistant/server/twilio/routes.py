@@ -88,6 +88,7 @@ async def media(websocket: WebSocket) -> None:
             clock=telephone.clock,
             admit=partial(admitted, websocket),
             lead_ins=state.lead_ins,
+            detector=state.new_speech_detector(),
         )
 
     async with state.sockets.accept(websocket, access_of(websocket).owner) as socket:

@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from assistant.engines.threads import WorkerThreads
+from assistant.engines.worker_threads import WorkerThreads
 
 pytestmark = pytest.mark.anyio
 

@@ -1,0 +1,56 @@
+"""Servers with an engine that says what a test tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from assistant import Assistant
+from assistant.config import Settings
+from assistant.engines.base import Engine
+from assistant.plugins import Tool
+from assistant.server import create_app
+from assistant.testing import ScriptedEngine
+from tests.support.serving import Hold, Running, Serve, running
+
+
+@pytest.fixture
+def serve(settings: Settings) -> Iterator[Serve]:
+    """`serve(engine, *tools, server={...}, key=...)`: settings of the server table, and the key
+    that the client shows. `options` are uvicorn's, `app` further arguments of create_app.
+    """
+    with ExitStack() as stack:
+
+        def start(
+            engine: Engine | None = None,
+            *tools: Tool,
+            server: dict[str, Any] | None = None,
+            key: str = "",
+            options: dict[str, Any] | None = None,
+            app: dict[str, Any] | None = None,
+            **changes: Any,
+        ) -> Running:
+            values = {**settings.model_dump(), **changes, "server": server or {}}
+            made = Assistant(
+                Settings.model_validate(values),
+                engine=engine or ScriptedEngine(["Hello."]),
+                tools=tools,
+            )
+            server_running = stack.enter_context(
+                running(create_app(assistant=made, **(app or {})), **(options or {}))
+            )
+            if key:
+                server_running.client.headers["Authorization"] = f"Bearer {key}"
+            return server_running
+
+        yield start
+
+
+@pytest.fixture
+def hold() -> Iterator[Hold]:
+    made = Hold()
+    yield made
+    made.let_go.set()
