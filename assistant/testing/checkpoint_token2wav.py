@@ -15,7 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from assistant.engines.token2wav.flow.model import Flow
 from assistant.engines.token2wav.flow.shape import FlowShape
 from assistant.engines.token2wav.hift.generator import Hift, HiftShape
-from assistant.engines.token2wav.prompt import SPEAKER_ENCODER, SPEECH_TOKENIZER
+from assistant.engines.token2wav.speaker_embedder import SPEAKER_ENCODER
+from assistant.engines.token2wav.voice_prompt_encoder import SPEECH_TOKENIZER
 
 TINY_FLOW = FlowShape(
     width=32,

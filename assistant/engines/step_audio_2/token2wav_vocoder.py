@@ -7,11 +7,11 @@ from pathlib import Path
 from assistant.audio.voice import Voice
 from assistant.config import StepAudio2Settings
 from assistant.engines.token2wav import (
-    PreparedVoices,
-    PromptMaker,
     Token2Wav,
     Token2WavSettings,
     Token2WavStream,
+    VoiceCache,
+    VoicePromptEncoder,
     default_clips,
 )
 from assistant.errors import EngineError
@@ -23,7 +23,7 @@ NORMAL_VOICE = "default_female"
 class Token2WavVocoder:
     """Shared by all conversations. `normal` is the clip of the voice without a clip."""
 
-    def __init__(self, token2wav: Token2Wav, voices: PreparedVoices, normal: Path) -> None:
+    def __init__(self, token2wav: Token2Wav, voices: VoiceCache, normal: Path) -> None:
         self._token2wav = token2wav
         self._voices = voices
         self._normal = normal
@@ -52,7 +52,5 @@ def load_vocoder(
         raise EngineError(f"{missing}: no such file", hint="download the checkpoint again")
     options = Token2WavSettings(device=settings.device, euler_steps=settings.euler_steps)
     token2wav = Token2Wav.load(folder, options)
-    maker = PromptMaker(folder, max_seconds=options.max_prompt_s, device=token2wav.device)
-    return Token2WavVocoder(
-        token2wav, PreparedVoices(token2wav, maker, prompts), clips[NORMAL_VOICE]
-    )
+    encoder = VoicePromptEncoder(folder, max_seconds=options.max_prompt_s, device=token2wav.device)
+    return Token2WavVocoder(token2wav, VoiceCache(token2wav, encoder, prompts), clips[NORMAL_VOICE])

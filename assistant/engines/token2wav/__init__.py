@@ -1,6 +1,6 @@
 """token2wav: speech tokens to audio, streamed, in the timbre of any voice clip.
 
-    PromptMaker      clip -> VoicePrompt        once per clip, stored on disk
+    VoicePromptEncoder      clip -> VoicePrompt        once per clip, stored on disk
     Token2Wav        VoicePrompt -> FlowPrompt  once per voice, in memory (voice_cache)
     Token2WavStream  tokens -> PCM              one response after another
         flow/    tokens -> mel frames           conformer, estimator, Euler steps
@@ -11,20 +11,20 @@ installed.
 """
 
 from assistant.engines.token2wav.flow.model import FlowPrompt
-from assistant.engines.token2wav.prompt import PromptMaker
 from assistant.engines.token2wav.settings import Token2WavSettings
 from assistant.engines.token2wav.stream import Token2WavStream
 from assistant.engines.token2wav.token2wav import Token2Wav
-from assistant.engines.token2wav.voice_cache import PreparedVoices, default_clips
+from assistant.engines.token2wav.voice_cache import VoiceCache, default_clips
 from assistant.engines.token2wav.voice_prompt import VoicePrompt
+from assistant.engines.token2wav.voice_prompt_encoder import VoicePromptEncoder
 
 __all__ = [
     "FlowPrompt",
-    "PreparedVoices",
-    "PromptMaker",
     "Token2Wav",
     "Token2WavSettings",
     "Token2WavStream",
+    "VoiceCache",
     "VoicePrompt",
+    "VoicePromptEncoder",
     "default_clips",
 ]

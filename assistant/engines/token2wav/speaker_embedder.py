@@ -1,7 +1,7 @@
-"""Vectors of voices by the checkpoint's speaker encoder, CAM++, for a search by a clip.
+"""Speaker embeddings by the checkpoint's speaker encoder, CAM++.
 
 H. Wang et al., "CAM++: A Fast and Efficient Network for Speaker Verification Using Context-Aware
-Masking", Interspeech 2023. It is the same vector that the flow speaks from.
+Masking", Interspeech 2023. The flow speaks from the same embedding that voices are searched by.
 """
 
 from __future__ import annotations
@@ -15,12 +15,39 @@ import numpy as np
 from assistant.audio.samples import Audio, Float32
 from assistant.engines.token2wav.features import SPEECH_RATE, speaker_fbank
 from assistant.engines.token2wav.onnx_model import OnnxModel
-from assistant.engines.token2wav.prompt import SPEAKER_ENCODER
 from assistant.errors import EngineError
 
-_SHORTEST_S = 0.5
-_LONGEST_S = 10.0  # as long as the prompts: a voice is compared as it will be spoken in
-_SILENCE = 1e-3  # of full scale: nobody speaks below -60 dB
+SPEAKER_ENCODER = "campplus.onnx"
+DIM = 192
+SHORTEST_S = 0.5
+"""The shortest audio with a speaker embedding, in seconds."""
+SILENT_PEAK = 1e-3
+"""Of full scale: nobody speaks below -60 dB."""
+_LONGEST_S = 10.0  # as long as the voice prompts: voices are compared as they will be spoken
+
+
+class SpeakerEncoder:
+    """CAM++ from the checkpoint's token2wav folder. Thread-safe."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises EngineError if the model is missing, damaged or another one."""
+        self._model = OnnxModel(folder / SPEAKER_ENCODER, inputs=1)
+
+    @property
+    def path(self) -> Path:
+        """The file of the model."""
+        return self._model.path
+
+    def encode(self, speech: Float32) -> Float32:
+        """Returns the embedding of 16 kHz samples, at least SHORTEST_S of them: shape (192,).
+
+        Raises EngineError if the model returns something else.
+        """
+        vector = self._model.run(speaker_fbank(speech)[None]).astype(np.float32).reshape(-1)
+        if vector.shape != (DIM,):
+            found = f"{vector.size} values, not {DIM}"
+            raise EngineError(f"{self.path}: another model: it gives {found}")
+        return vector
 
 
 class SpeakerEmbedder:
@@ -29,14 +56,13 @@ class SpeakerEmbedder:
     """
 
     version = 1
-    dim = 192
+    dim = DIM
 
     def __init__(self, folder: Path) -> None:
         """`folder`: the checkpoint's token2wav. Raises EngineError: no such model, or damaged."""
-        path = folder / SPEAKER_ENCODER
-        self._model = OnnxModel(path, inputs=1)
+        self._encoder = SpeakerEncoder(folder)
         # Vectors of one encoder mean nothing to another.
-        self.name = f"campplus-{_digest(path)}"
+        self.name = f"campplus-{_digest(self._encoder.path)}"
         self._try()
 
     def embed(self, items: Sequence[Audio]) -> Float32:
@@ -49,18 +75,15 @@ class SpeakerEmbedder:
     def _vector(self, audio: Audio) -> Float32:
         samples = audio.samples[: int(_LONGEST_S * audio.sample_rate)]
         speech = Audio(samples, audio.sample_rate).resampled(SPEECH_RATE).samples
-        if len(speech) < _SHORTEST_S * SPEECH_RATE or np.abs(speech).max() < _SILENCE:
+        if len(speech) < SHORTEST_S * SPEECH_RATE or np.abs(speech).max() < SILENT_PEAK:
             return np.zeros(self.dim, dtype=np.float32)
-        vector = self._model.run(speaker_fbank(speech)[None]).astype(np.float32).reshape(-1)
-        if vector.shape != (self.dim,):
-            found = f"{vector.size} values, not {self.dim}"
-            raise EngineError(f"{self._model.path}: another model: it gives {found}")
+        vector = self._encoder.encode(speech)
         return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), dtype=np.float32)
 
     def _try(self) -> None:
         """A model that fails should do so before anything relies on it."""
         noise = np.random.default_rng(0)
-        for seconds in (_SHORTEST_S, 1.3):
+        for seconds in (SHORTEST_S, 1.3):
             samples = noise.normal(0.0, 0.1, int(seconds * SPEECH_RATE)).astype(np.float32)
             self._vector(Audio(samples, SPEECH_RATE))
 

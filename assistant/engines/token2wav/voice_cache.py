@@ -11,9 +11,9 @@ from pathlib import Path
 from assistant.audio.decode import read_audio
 from assistant.engines import checkpoints
 from assistant.engines.token2wav.flow.model import FlowPrompt
-from assistant.engines.token2wav.prompt import PromptMaker
 from assistant.engines.token2wav.token2wav import Token2Wav
 from assistant.engines.token2wav.voice_prompt import VoicePrompt
+from assistant.engines.token2wav.voice_prompt_encoder import VoicePromptEncoder
 from assistant.errors import AudioError
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def default_clips(folder: Path) -> dict[str, Path]:
     return checkpoints.default_clips(folder.parent)
 
 
-class PreparedVoices:
+class VoiceCache:
     """Prepared voices by their clip's content: a clip that is replaced is prepared anew.
 
     Two threads that ask for one voice prepare it once; those that ask for prepared voices don't
@@ -37,9 +37,11 @@ class PreparedVoices:
     always the newest; their small prompts stay in `folder`.
     """
 
-    def __init__(self, token2wav: Token2Wav, maker: PromptMaker, folder: Path | None) -> None:
+    def __init__(
+        self, token2wav: Token2Wav, prompt_encoder: VoicePromptEncoder, folder: Path | None
+    ) -> None:
         self._token2wav = token2wav
-        self._maker = maker
+        self._encoder = prompt_encoder
         self._folder = folder
         self._budget = token2wav.settings.voice_bytes
         self._ready: OrderedDict[str, FlowPrompt] = OrderedDict()
@@ -92,7 +94,7 @@ class PreparedVoices:
         path = self._folder and self._folder / f"{key}.safetensors"
         prompt = VoicePrompt.read(path) if path else None
         if prompt is None:
-            prompt = self._maker.make(read_audio(clip, max_seconds=_MAX_CLIP_S), str(clip))
+            prompt = self._encoder.encode(read_audio(clip, max_seconds=_MAX_CLIP_S), str(clip))
             self._save(prompt, path)
         return prompt
 
@@ -109,7 +111,7 @@ class PreparedVoices:
             about = clip.stat()
             seen = (str(clip), about.st_mtime_ns, about.st_size)
             if seen not in self._hashes:
-                content = hashlib.sha256(self._maker.fingerprint.encode() + clip.read_bytes())
+                content = hashlib.sha256(self._encoder.fingerprint.encode() + clip.read_bytes())
                 self._hashes[seen] = content.hexdigest()
         except OSError as error:
             raise AudioError(f"{clip}: can't be read: {error.strerror or error}") from error

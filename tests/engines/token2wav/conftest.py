@@ -51,15 +51,15 @@ def token2wav(folder: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
-def maker(folder: Path) -> Any:
-    from assistant.engines.token2wav import PromptMaker
+def encoder(folder: Path) -> Any:
+    from assistant.engines.token2wav import VoicePromptEncoder
 
-    return PromptMaker(folder)
+    return VoicePromptEncoder(folder)
 
 
 @pytest.fixture(scope="session")
-def prompt(maker: Any) -> Any:
-    return maker.make(make_clip())
+def prompt(encoder: Any) -> Any:
+    return encoder.encode(make_clip())
 
 
 @pytest.fixture(scope="session")
@@ -68,5 +68,5 @@ def voice(token2wav: Any, prompt: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def other_voice(token2wav: Any, maker: Any) -> Any:
-    return token2wav.prepare(maker.make(make_clip(1.3, pitch=260.0)))
+def other_voice(token2wav: Any, encoder: Any) -> Any:
+    return token2wav.prepare(encoder.encode(make_clip(1.3, pitch=260.0)))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from assistant.engines.token2wav import PromptMaker, Token2Wav, Token2WavSettings
+from assistant.engines.token2wav import Token2Wav, Token2WavSettings, VoicePromptEncoder
 from assistant.engines.token2wav.checkpoint import read_guidance
 from assistant.errors import EngineError, SettingsError
 
@@ -160,7 +160,7 @@ def test_a_broken_onnx_model_is_named(broken: Path, name: str, content: Any) -> 
     else:
         path.write_bytes(path.read_bytes()[:-200] if content == "cut" else content)
     with pytest.raises(EngineError) as caught:
-        PromptMaker(broken)
+        VoicePromptEncoder(broken)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -169,7 +169,7 @@ def test_onnx_models_in_each_others_place_are_noticed(broken: Path) -> None:
     tokenizer = broken / "speech_tokenizer_v2_25hz.onnx"
     shutil.copy(broken / "campplus.onnx", tokenizer)
     with pytest.raises(EngineError, match="another model"):
-        PromptMaker(broken)
+        VoicePromptEncoder(broken)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from assistant.audio.samples import Audio
-from assistant.engines.token2wav import PromptMaker
+from assistant.engines.token2wav import VoicePromptEncoder
 from assistant.engines.token2wav.speaker_embedder import SpeakerEmbedder
 from assistant.errors import EngineError
 
@@ -23,10 +23,10 @@ def embedder(folder: Path) -> SpeakerEmbedder:
 
 
 def test_the_vector_is_the_prompts_at_length_one(
-    embedder: SpeakerEmbedder, maker: PromptMaker, voice_clip: MakeClip
+    embedder: SpeakerEmbedder, encoder: VoicePromptEncoder, voice_clip: MakeClip
 ) -> None:
     (vector,) = embedder.embed([voice_clip()])
-    speaker = maker.make(voice_clip()).speaker
+    speaker = encoder.encode(voice_clip()).speaker
     assert vector.shape == (192,)
     assert vector.dtype == np.float32
     assert vector == pytest.approx(speaker / np.linalg.norm(speaker), abs=1e-5)

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from assistant.audio.samples import Audio
-from assistant.engines.token2wav import PromptMaker
-from assistant.engines.token2wav.prompt import SPEECH_TOKENIZER
+from assistant.engines.token2wav import VoicePromptEncoder
+from assistant.engines.token2wav.voice_prompt_encoder import SPEECH_TOKENIZER
 from assistant.errors import EngineError
 
 CUDA = torch.device("cuda")
@@ -82,9 +82,9 @@ def test_on_a_gpu_the_package_makes_the_tokens_of_every_clip(
     folder: Path, install: Callable[[str], None], voice_clip: Callable[..., Audio]
 ) -> None:
     install(PACKAGE)
-    maker = PromptMaker(folder, device=CUDA)
+    encoder = VoicePromptEncoder(folder, device=CUDA)
     for seconds in (1.0, 2.0):
-        prompt = maker.make(voice_clip(seconds))
+        prompt = encoder.encode(voice_clip(seconds))
         assert prompt.tokens.tolist() == list(range(int(25 * seconds)))
         assert prompt.tokens.dtype == np.int64
         assert len(prompt.mel) == 2 * len(prompt.tokens)
@@ -96,13 +96,13 @@ def test_on_a_gpu_the_package_makes_the_tokens_of_every_clip(
 def test_without_a_gpu_the_package_is_not_even_imported(
     folder: Path,
     install: Callable[[str], None],
-    maker: PromptMaker,
+    encoder: VoicePromptEncoder,
     voice_clip: Callable[..., Audio],
     device: torch.device | None,
 ) -> None:
     install("raise AssertionError('imported')")
-    prompt = PromptMaker(folder, device=device).make(voice_clip())
-    assert np.array_equal(prompt.tokens, maker.make(voice_clip()).tokens)
+    prompt = VoicePromptEncoder(folder, device=device).encode(voice_clip())
+    assert np.array_equal(prompt.tokens, encoder.encode(voice_clip()).tokens)
     assert "s3tokenizer" not in sys.modules
 
 
@@ -110,16 +110,18 @@ def test_without_a_gpu_the_package_is_not_even_imported(
 def test_a_package_is_done_without_and_the_log_says_so_once(
     folder: Path,
     install: Callable[[str], None],
-    maker: PromptMaker,
+    encoder: VoicePromptEncoder,
     voice_clip: Callable[..., Audio],
     caplog: pytest.LogCaptureFixture,
     code: str | None,
 ) -> None:
     if code is not None:
         install(code)
-    other = PromptMaker(folder, device=CUDA)
+    other = VoicePromptEncoder(folder, device=CUDA)
     for _ in range(2):
-        assert np.array_equal(other.make(voice_clip()).tokens, maker.make(voice_clip()).tokens)
+        assert np.array_equal(
+            other.encode(voice_clip()).tokens, encoder.encode(voice_clip()).tokens
+        )
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert "so onnxruntime makes the speech tokens: " in record.message
@@ -131,4 +133,4 @@ def test_a_damaged_model_is_told_at_once_on_a_gpu_too(folder: Path, tmp_path: Pa
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / SPEECH_TOKENIZER).write_bytes(b"no model")
     with pytest.raises(EngineError, match="not a model that can be read"):
-        PromptMaker(tmp_path, device=CUDA)
+        VoicePromptEncoder(tmp_path, device=CUDA)

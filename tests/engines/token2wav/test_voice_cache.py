@@ -13,11 +13,11 @@ import soundfile
 
 from assistant.audio.samples import Audio
 from assistant.engines.token2wav import (
-    PreparedVoices,
-    PromptMaker,
     Token2Wav,
     Token2WavSettings,
+    VoiceCache,
     VoicePrompt,
+    VoicePromptEncoder,
     default_clips,
 )
 from assistant.errors import AudioError, EngineError
@@ -32,9 +32,9 @@ def clip(tmp_path: Path, voice_clip: Callable[..., Audio]) -> Path:
 
 
 def test_a_clip_becomes_25_tokens_a_second_and_two_frames_a_token(
-    maker: PromptMaker, voice_clip: Callable[..., Audio]
+    encoder: VoicePromptEncoder, voice_clip: Callable[..., Audio]
 ) -> None:
-    prompt = maker.make(voice_clip(2.0))
+    prompt = encoder.encode(voice_clip(2.0))
     assert prompt.tokens.shape == (50,)
     assert prompt.mel.shape == (100, 80)
     assert prompt.speaker.shape == (192,)
@@ -43,25 +43,28 @@ def test_a_clip_becomes_25_tokens_a_second_and_two_frames_a_token(
 
 @pytest.mark.parametrize("seconds", [0.5, 0.51, 0.777, 1.234, 2.999])
 def test_tokens_and_frames_fit_whatever_the_length(
-    maker: PromptMaker, voice_clip: Callable[..., Audio], seconds: float
+    encoder: VoicePromptEncoder, voice_clip: Callable[..., Audio], seconds: float
 ) -> None:
-    prompt = maker.make(voice_clip(seconds))
+    prompt = encoder.encode(voice_clip(seconds))
     assert len(prompt.mel) == 2 * len(prompt.tokens)
     assert np.isfinite(prompt.mel).all()
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100, 48_000, 96_000])
 def test_a_clip_at_any_rate_becomes_nearly_the_same_voice(
-    maker: PromptMaker, voice_clip: Callable[..., Audio], rate: int
+    encoder: VoicePromptEncoder, voice_clip: Callable[..., Audio], rate: int
 ) -> None:
-    at_24k, other = maker.make(voice_clip()), maker.make(voice_clip(rate=rate))
+    at_24k, other = (
+        encoder.encode(voice_clip()),
+        encoder.encode(voice_clip(rate=rate)),
+    )
     assert len(other.tokens) == len(at_24k.tokens)
     low = slice(0, 40)  # bins that all of the rates hold
     assert np.abs(other.mel[4:-4, low] - at_24k.mel[4:-4, low]).mean() < 0.2
 
 
 def test_a_long_clip_is_cut(folder: Path, voice_clip: Callable[..., Audio]) -> None:
-    prompt = PromptMaker(folder, max_seconds=3.0).make(voice_clip(5.0))
+    prompt = VoicePromptEncoder(folder, max_seconds=3.0).encode(voice_clip(5.0))
     assert prompt.seconds == 3.0
 
 
@@ -76,10 +79,10 @@ def test_a_long_clip_is_cut(folder: Path, voice_clip: Callable[..., Audio]) -> N
     ],
 )
 def test_a_clip_that_is_no_voice_is_refused_in_one_line(
-    maker: PromptMaker, samples: Any, said: str
+    encoder: VoicePromptEncoder, samples: Any, said: str
 ) -> None:
     with pytest.raises(AudioError, match=said) as caught:
-        maker.make(Audio(samples, 24_000), "kim.wav")
+        encoder.encode(Audio(samples, 24_000), "kim.wav")
     assert str(caught.value).startswith("kim.wav: ")
     assert "\n" not in str(caught.value)
 
@@ -88,7 +91,7 @@ def test_a_clip_that_is_no_voice_is_refused_in_one_line(
 @pytest.mark.parametrize("channels", [1, 2])
 def test_files_of_any_depth_and_channels_become_voices(
     token2wav: Token2Wav,
-    maker: PromptMaker,
+    encoder: VoicePromptEncoder,
     tmp_path: Path,
     voice_clip: Callable[..., Audio],
     subtype: str,
@@ -97,14 +100,14 @@ def test_files_of_any_depth_and_channels_become_voices(
     path = tmp_path / "clip.wav"
     sound = voice_clip(1.0, rate=96_000)
     soundfile.write(path, np.stack([sound.samples] * channels, 1), 96_000, subtype=subtype)
-    voice = PreparedVoices(token2wav, maker, None).get(path)
+    voice = VoiceCache(token2wav, encoder, None).get(path)
     assert voice.tokens == 25
 
 
 def test_a_clip_that_is_no_audio_is_refused(
-    token2wav: Token2Wav, maker: PromptMaker, tmp_path: Path
+    token2wav: Token2Wav, encoder: VoicePromptEncoder, tmp_path: Path
 ) -> None:
-    voices = PreparedVoices(token2wav, maker, None)
+    voices = VoiceCache(token2wav, encoder, None)
     (tmp_path / "clip.wav").write_bytes(b"RIFF but not really")
     for path in (tmp_path / "clip.wav", tmp_path / "absent.wav", tmp_path):
         with pytest.raises(AudioError) as caught:
@@ -113,48 +116,55 @@ def test_a_clip_that_is_no_audio_is_refused(
 
 
 def test_a_voice_is_prepared_once_and_kept(
-    token2wav: Token2Wav, maker: PromptMaker, clip: Path
+    token2wav: Token2Wav, encoder: VoicePromptEncoder, clip: Path
 ) -> None:
-    voices = PreparedVoices(token2wav, maker, None)
+    voices = VoiceCache(token2wav, encoder, None)
     assert voices.get(clip) is voices.get(clip)
 
 
 def test_a_clip_that_is_replaced_is_prepared_anew(
-    token2wav: Token2Wav, maker: PromptMaker, clip: Path, voice_clip: Callable[..., Audio]
+    token2wav: Token2Wav,
+    encoder: VoicePromptEncoder,
+    clip: Path,
+    voice_clip: Callable[..., Audio],
 ) -> None:
-    voices = PreparedVoices(token2wav, maker, None)
+    voices = VoiceCache(token2wav, encoder, None)
     before = voices.get(clip)
     soundfile.write(clip, voice_clip(1.0).samples, 24_000)
     assert voices.get(clip).tokens != before.tokens
 
 
 def test_what_is_on_disk_is_used_by_the_next_process(
-    token2wav: Token2Wav, maker: PromptMaker, folder: Path, clip: Path, tmp_path: Path
+    token2wav: Token2Wav,
+    encoder: VoicePromptEncoder,
+    folder: Path,
+    clip: Path,
+    tmp_path: Path,
 ) -> None:
-    made = PreparedVoices(token2wav, maker, tmp_path / "kept").prompt(clip)
+    made = VoiceCache(token2wav, encoder, tmp_path / "kept").prompt(clip)
     (file,) = (tmp_path / "kept").iterdir()
     unable = NoMaker(folder)
-    again = PreparedVoices(token2wav, unable, tmp_path / "kept").prompt(clip)
+    again = VoiceCache(token2wav, unable, tmp_path / "kept").prompt(clip)
     assert np.array_equal(made.tokens, again.tokens)
     assert np.array_equal(made.mel, again.mel)
     assert np.array_equal(made.speaker, again.speaker)
     assert file.suffix == ".safetensors"
 
 
-class NoMaker(PromptMaker):
-    def make(self, clip: Audio, name: str = "the clip") -> VoicePrompt:
+class NoMaker(VoicePromptEncoder):
+    def encode(self, clip: Audio, name: str = "the clip") -> VoicePrompt:
         raise AssertionError("nothing had to be made")
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "version"])
 def test_a_damaged_file_on_disk_is_made_again(
     token2wav: Token2Wav,
-    maker: PromptMaker,
+    encoder: VoicePromptEncoder,
     clip: Path,
     tmp_path: Path,
     damage: str,
 ) -> None:
-    voices = PreparedVoices(token2wav, maker, tmp_path / "kept")
+    voices = VoiceCache(token2wav, encoder, tmp_path / "kept")
     made = voices.prompt(clip)
     (file,) = (tmp_path / "kept").iterdir()
     data = bytearray(file.read_bytes())
@@ -169,16 +179,16 @@ def test_a_damaged_file_on_disk_is_made_again(
 
 
 def test_a_folder_that_can_not_be_written_does_not_stop_the_voice(
-    token2wav: Token2Wav, maker: PromptMaker, clip: Path, tmp_path: Path
+    token2wav: Token2Wav, encoder: VoicePromptEncoder, clip: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    voices = PreparedVoices(token2wav, maker, tmp_path / "file" / "kept")
+    voices = VoiceCache(token2wav, encoder, tmp_path / "file" / "kept")
     assert voices.get(clip).tokens == 50
 
 
 def test_the_oldest_voices_leave_memory_beyond_the_budget(
     folder: Path,
-    maker: PromptMaker,
+    encoder: VoicePromptEncoder,
     token2wav: Token2Wav,
     tmp_path: Path,
     voice_clip: Callable[..., Audio],
@@ -187,9 +197,9 @@ def test_the_oldest_voices_leave_memory_beyond_the_budget(
     for index in range(4):
         clips.append(tmp_path / f"{index}.wav")
         soundfile.write(clips[-1], voice_clip(1.0, pitch=100.0 + 40 * index).samples, 24_000)
-    one = PreparedVoices(token2wav, maker, None).get(clips[0]).nbytes
+    one = VoiceCache(token2wav, encoder, None).get(clips[0]).nbytes
     settings = Token2WavSettings(device="cpu", precision="float32", voice_bytes=int(2.5 * one))
-    voices = PreparedVoices(Token2Wav.load(folder, settings), maker, None)
+    voices = VoiceCache(Token2Wav.load(folder, settings), encoder, None)
     first = voices.get(clips[0])
     voices.get(clips[1])
     assert voices.get(clips[0]) is first  # used again: now the newest
@@ -204,31 +214,34 @@ def test_the_oldest_voices_leave_memory_beyond_the_budget(
 def test_threads_that_want_one_voice_prepare_it_once(
     token2wav: Token2Wav, folder: Path, clip: Path
 ) -> None:
-    maker = CountingMaker(folder)
-    voices = PreparedVoices(token2wav, maker, None)
+    encoder = CountingEncoder(folder)
+    voices = VoiceCache(token2wav, encoder, None)
     found: list[Any] = []
     threads = [threading.Thread(target=lambda: found.append(voices.get(clip))) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert maker.made == 1
+    assert encoder.count == 1
     assert len(found) == 5
     assert all(voice is found[0] for voice in found)
 
 
-class CountingMaker(PromptMaker):
-    made = 0
+class CountingEncoder(VoicePromptEncoder):
+    count = 0
 
-    def make(self, clip: Audio, name: str = "the clip") -> VoicePrompt:
-        self.made += 1
-        return super().make(clip, name)
+    def encode(self, clip: Audio, name: str = "the clip") -> VoicePrompt:
+        self.count += 1
+        return super().encode(clip, name)
 
 
 def test_after_a_clip_failed_the_next_try_is_a_new_one(
-    token2wav: Token2Wav, maker: PromptMaker, clip: Path, voice_clip: Callable[..., Audio]
+    token2wav: Token2Wav,
+    encoder: VoicePromptEncoder,
+    clip: Path,
+    voice_clip: Callable[..., Audio],
 ) -> None:
-    voices = PreparedVoices(token2wav, maker, None)
+    voices = VoiceCache(token2wav, encoder, None)
     soundfile.write(clip, np.zeros(24_000, np.float32), 24_000)
     for _ in range(2):
         with pytest.raises(AudioError, match="silent"):
@@ -248,7 +261,7 @@ def test_a_model_that_fails_on_a_clip_is_an_engine_error(
             model.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 81
         onnx.save(model, tmp_path / name)
     with pytest.raises(EngineError, match=r"campplus\.onnx: (failed|not a model)"):
-        PromptMaker(tmp_path).make(voice_clip())
+        VoicePromptEncoder(tmp_path).encode(voice_clip())
 
 
 def test_the_voices_that_a_checkpoint_brings_lie_beside_it(tmp_path: Path) -> None:

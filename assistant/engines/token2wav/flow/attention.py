@@ -13,7 +13,7 @@ KeysValues = tuple[Tensor, Tensor]
 
 
 class RelativeAttention(nn.Module):
-    """Queries are the newest positions; keys are the memory's, then their own."""
+    """Queries are the newest positions; keys are the cache's, then their own."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -27,13 +27,13 @@ class RelativeAttention(nn.Module):
         self.pos_bias_v = nn.Parameter(torch.zeros(heads, width // heads))
         self._positions = torch.empty(0)  # what linear_pos makes of distances; grown when needed
 
-    def forward(self, x: Tensor, memory: KeysValues | None) -> tuple[Tensor, KeysValues]:
+    def forward(self, x: Tensor, cache: KeysValues | None) -> tuple[Tensor, KeysValues]:
         """x: (1, time, width) -> the same shape, and keys and values with x's own at the end."""
         q, k, v = (
             self._split(linear(x)) for linear in (self.linear_q, self.linear_k, self.linear_v)
         )
-        if memory is not None:
-            k, v = torch.cat([memory[0], k], dim=2), torch.cat([memory[1], v], dim=2)
+        if cache is not None:
+            k, v = torch.cat([cache[0], k], dim=2), torch.cat([cache[1], v], dim=2)
         bias = self._distance_bias(q + self.pos_bias_v[:, None], k.shape[2])
         y = functional.scaled_dot_product_attention(
             q + self.pos_bias_u[:, None], k, v, attn_mask=bias

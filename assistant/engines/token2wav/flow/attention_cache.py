@@ -62,7 +62,7 @@ class StreamCaches(Protocol):
         ...
 
 
-class Memory(Protocol):
+class StreamCache(Protocol):
     """The cache of one stream, as RaggedCaches uses it."""
 
     def store(self, step: int, layer: int, keys: Tensor, values: Tensor) -> None:
@@ -81,18 +81,18 @@ class Memory(Protocol):
 class RaggedCaches:
     """StreamCaches of streams with any pasts: each stream attends to exactly its own."""
 
-    def __init__(self, memories: Sequence[Memory]) -> None:
-        self._memories = memories
+    def __init__(self, caches: Sequence[StreamCache]) -> None:
+        self._caches = caches
 
     def attend(self, step: int, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         outputs = []
-        for index, memory in enumerate(self._memories):
-            memory.store(step, layer, k[index], v[index])
-            outputs.append(attend(q[index], memory.visible(step, layer, q.shape[2])))
+        for index, cache in enumerate(self._caches):
+            cache.store(step, layer, k[index], v[index])
+            outputs.append(attend(q[index], cache.visible(step, layer, q.shape[2])))
         return outputs[0][None] if len(outputs) == 1 else torch.stack(outputs)
 
     def behind(self, step: int, layer: int, which: int, x: Tensor) -> Tensor:
-        edges = [memory.edge(step, layer, which) for memory in self._memories]
+        edges = [cache.edge(step, layer, which) for cache in self._caches]
         x = torch.cat([edges[0] if len(edges) == 1 else torch.cat(edges), x], dim=1)
         for edge, new in zip(edges, torch.split(x[:, -2:], HALVES), strict=True):
             edge.copy_(new)
@@ -100,7 +100,7 @@ class RaggedCaches:
 
 
 class EstimatorCache:
-    """One stream's memory. `advance` after every chunk, once all steps and layers have stored."""
+    """One stream's cache. `advance` after every chunk, once all steps and layers have stored."""
 
     def __init__(self, prompt: Frames | None, own: Frames, edges: Tensor) -> None:
         self.prompt = prompt
@@ -170,7 +170,7 @@ class EstimatorCache:
     def _slots(self, chunk: int) -> list[slice]:
         capacity = self.own.count
         if chunk > capacity:
-            raise ValueError(f"a chunk of {chunk} frames in a memory of {capacity}")
+            raise ValueError(f"a chunk of {chunk} frames in a cache of {capacity}")
         start = self.stored % capacity
         end = min(start + chunk, capacity)
         rest = chunk - (end - start)

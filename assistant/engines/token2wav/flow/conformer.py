@@ -18,7 +18,7 @@ from assistant.engines.token2wav.flow.shape import FlowShape
 
 
 @dataclass(frozen=True)
-class ConformerMemory:
+class ConformerCache:
     """The state after the chunks before. Immutable: a prompt's state starts many streams."""
 
     ahead: Tensor  # (1, 2, width): the last inputs of the look-ahead's second convolution
@@ -26,7 +26,7 @@ class ConformerMemory:
     blocks: tuple[KeysValues, ...]
     up_blocks: tuple[KeysValues, ...]
 
-    def trimmed(self, prompt: int, newest: int, up_rate: int) -> ConformerMemory:
+    def trimmed(self, prompt: int, newest: int, up_rate: int) -> ConformerCache:
         """Returns the first `prompt` and the last `newest` tokens, if there are more."""
         if self.blocks[0][0].shape[2] <= prompt + newest:
             return self
@@ -72,10 +72,10 @@ class Block(nn.Module):
         self.norm_ff = nn.LayerNorm(shape.width, eps=1e-12)
         self.norm_mha = nn.LayerNorm(shape.width, eps=1e-12)
 
-    def forward(self, x: Tensor, memory: KeysValues | None) -> tuple[Tensor, KeysValues]:
-        y, memory = self.self_attn(self.norm_mha(x), memory)
+    def forward(self, x: Tensor, cache: KeysValues | None) -> tuple[Tensor, KeysValues]:
+        y, cache = self.self_attn(self.norm_mha(x), cache)
         x = x + y
-        return x + self.feed_forward(self.norm_ff(x)), memory
+        return x + self.feed_forward(self.norm_ff(x)), cache
 
 
 class Embed(nn.Module):
@@ -140,8 +140,8 @@ class Conformer(nn.Module):
         self.up_encoders = nn.ModuleList(Block(shape) for _ in range(shape.up_blocks))
 
     def forward(
-        self, x: Tensor, memory: ConformerMemory | None, last: bool
-    ) -> tuple[Tensor, ConformerMemory]:
+        self, x: Tensor, cache: ConformerCache | None, last: bool
+    ) -> tuple[Tensor, ConformerCache]:
         """x: (1, tokens, width) -> (1, frames, width).
 
         The last `look_ahead` tokens are only looked at, to be sent again with the next chunk;
@@ -150,20 +150,20 @@ class Conformer(nn.Module):
         x = self.embed(x)
         if last:
             x = functional.pad(x, (0, 0, 0, self.look_ahead))
-        x, ahead = self.pre_lookahead_layer(x, memory.ahead if memory else None)
-        x, blocks = _through(self.encoders, x, memory.blocks if memory else None)
-        x, up = self.up_layer(x, memory.up if memory else None)
+        x, ahead = self.pre_lookahead_layer(x, cache.ahead if cache else None)
+        x, blocks = _through(self.encoders, x, cache.blocks if cache else None)
+        x, up = self.up_layer(x, cache.up if cache else None)
         x, up_blocks = _through(
-            self.up_encoders, self.up_embed(x), memory.up_blocks if memory else None
+            self.up_encoders, self.up_embed(x), cache.up_blocks if cache else None
         )
-        return self.after_norm(x), ConformerMemory(ahead, up, blocks, up_blocks)
+        return self.after_norm(x), ConformerCache(ahead, up, blocks, up_blocks)
 
 
 def _through(
-    blocks: nn.ModuleList, x: Tensor, memories: tuple[KeysValues, ...] | None
+    blocks: nn.ModuleList, x: Tensor, caches: tuple[KeysValues, ...] | None
 ) -> tuple[Tensor, tuple[KeysValues, ...]]:
     kept = []
     for index, block in enumerate(blocks):
-        x, memory = block(x, memories[index] if memories else None)
-        kept.append(memory)
+        x, cache = block(x, caches[index] if caches else None)
+        kept.append(cache)
     return x, tuple(kept)

@@ -80,15 +80,15 @@ class Attention(nn.Module):
         self.q_shift = self.q_norm.bias.detach() * scale
         del self.to_q, self.to_k, self.to_v, self.proj
 
-    def forward(self, x: Tensor, step: int, layer: int, memories: StreamCaches) -> Tensor:
-        """x: (streams * halves, time, hidden); each stream attends to its own memory."""
+    def forward(self, x: Tensor, step: int, layer: int, caches: StreamCaches) -> Tensor:
+        """x: (streams * halves, time, hidden); each stream attends to its own cache."""
         q, k, v = (
             self.qkv(x).view(*x.shape[:2], 3, self.heads, -1).unbind(2)
         )  # (b, t, heads, width)
         q = functional.layer_norm(q, (self.head_width,), self.q_scale, self.q_shift)
         k = self.k_norm(k)
         q, k, v = (self._rows(part) for part in (q, k, v))
-        y = memories.attend(step, layer, q, k, v)
+        y = caches.attend(step, layer, q, k, v)
         y = y.reshape(x.shape[0], self.heads, x.shape[1], self.head_width)
         return self.out(y.transpose(1, 2).flatten(2))
 
@@ -134,10 +134,10 @@ class Convolutions(nn.Module):
         self.first, self.second = PackedLinear.of_conv(first), PackedLinear.of_conv(second)
         del self.block["1"], self.block["6"]
 
-    def forward(self, x: Tensor, step: int, layer: int, memories: StreamCaches) -> Tensor:
-        x = self.first(windows(memories.behind(step, layer, 0, x), 3))
+    def forward(self, x: Tensor, step: int, layer: int, caches: StreamCaches) -> Tensor:
+        x = self.first(windows(caches.behind(step, layer, 0, x), 3))
         x = functional.mish(self.block["3"](x))
-        return self.second(windows(memories.behind(step, layer, 1, x), 3))
+        return self.second(windows(caches.behind(step, layer, 1, x), 3))
 
 
 class Block(nn.Module):
@@ -154,13 +154,13 @@ class Block(nn.Module):
         self.conv.pack()
 
     def forward(
-        self, x: Tensor, by: Modulation, step: int, layer: int, memories: StreamCaches
+        self, x: Tensor, by: Modulation, step: int, layer: int, caches: StreamCaches
     ) -> Tensor:
         size = x.shape[2:]
         y = functional.layer_norm(x, size, by.scale[0], by.shift[0], _EPS)
-        x = torch.addcmul(x, by.gate[0], self.attn(y, step, layer, memories))
+        x = torch.addcmul(x, by.gate[0], self.attn(y, step, layer, caches))
         y = functional.layer_norm(x, size, by.scale[2], by.shift[2], _EPS)
-        x = torch.addcmul(x, by.gate[2], self.conv(y, step, layer, memories))
+        x = torch.addcmul(x, by.gate[2], self.conv(y, step, layer, caches))
         y = functional.layer_norm(x, size, by.scale[1], by.shift[1], _EPS)
         return torch.addcmul(x, by.gate[1], self.mlp(y))
 
@@ -241,10 +241,10 @@ class Estimator(nn.Module):
         rest = torch.cat([mu, speaker, known], dim=2).to(self.project_rest.bias.dtype)
         return self.project_rest(torch.stack([rest, torch.zeros_like(rest)], dim=1))
 
-    def forward(self, x: Tensor, condition: Tensor, step: int, memories: StreamCaches) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, step: int, caches: StreamCaches) -> Tensor:
         """x: (streams, time, mel) -> velocities (streams, halves, time, mel)."""
         final = self.times[step].final
-        return self.velocity(x, condition, self.modulations[step], final, step, memories)
+        return self.velocity(x, condition, self.modulations[step], final, step, caches)
 
     def velocity(
         self,
@@ -253,12 +253,12 @@ class Estimator(nn.Module):
         modulations: Iterable[Modulation],
         final: Tensor,
         step: int,
-        memories: StreamCaches,
+        caches: StreamCaches,
     ) -> Tensor:
         """Returns the velocity for a given modulation; `step` selects the cache only."""
         y = (self.project_x(x.to(condition.dtype))[:, None] + condition).flatten(0, 1)
         blocks = zip(self._typed_blocks(), modulations, strict=True)
         for layer, (block, by) in enumerate(blocks):
-            y = block(y, by, step, layer, memories)
+            y = block(y, by, step, layer, caches)
         y = functional.layer_norm(y, y.shape[2:], final[0], final[1], _EPS)
         return self.project_out(y).view(-1, HALVES, *x.shape[1:])

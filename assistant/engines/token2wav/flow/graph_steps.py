@@ -60,26 +60,26 @@ class StepPlace(StreamCaches):
         edge.copy_(x[:, -2:].view_as(edge))
         return x
 
-    def fill(self, row: int, step: int, memory: EstimatorCache) -> None:
+    def fill(self, row: int, step: int, cache: EstimatorCache) -> None:
         """Copies the frames that a stream attends to. The rest is set to zero: it is masked, but 0
         * NaN would be NaN, and the place may hold another stream's frames.
         """
         frames, room = self.x.shape[1], self.keys.shape[3]
         at = 0
-        for keys, values in memory.past(step, frames):
+        for keys, values in cache.past(step, frames):
             end = at + keys.shape[2]
             self.keys[row, :, :, at:end].copy_(keys)
             self.values[row, :, :, at:end].copy_(values)
             at = end
         self.keys[row, :, :, at : room - frames].zero_()
         self.values[row, :, :, at : room - frames].zero_()
-        self.edges[row].copy_(memory.edges[step])
+        self.edges[row].copy_(cache.edges[step])
 
-    def keep(self, row: int, step: int, memory: EstimatorCache) -> None:
-        """Puts what the step leaves behind into the stream's memory."""
+    def keep(self, row: int, step: int, cache: EstimatorCache) -> None:
+        """Puts what the step leaves behind into the stream's cache."""
         frames = self.x.shape[1]
-        memory.keep(step, self.keys[row, :, :, -frames:], self.values[row, :, :, -frames:])
-        memory.edges[step].copy_(self.edges[row])
+        cache.keep(step, self.keys[row, :, :, -frames:], self.values[row, :, :, -frames:])
+        cache.edges[step].copy_(self.edges[row])
 
     def show(self, row: int, filled: int) -> None:
         """Masks all but the first `filled` frames of the past, and the chunk."""
@@ -99,11 +99,11 @@ class RecordedSteps:
         self._rooms: dict[int, Tensor] = {}
         """Keys and values by rows, which recordings share, because chunks run one after another."""
 
-    def chunk(self, condition: Tensor, memories: Sequence[EstimatorCache]) -> RecordedChunk | None:
+    def chunk(self, condition: Tensor, caches: Sequence[EstimatorCache]) -> RecordedChunk | None:
         """None: not recorded. condition: (streams, halves, frames, hidden)."""
         frames = condition.shape[2]
-        rows = power_of_two(len(memories))
-        room = -(-max(memory.reach(frames) for memory in memories) // _ROOM) * _ROOM
+        rows = power_of_two(len(caches))
+        room = -(-max(cache.reach(frames) for cache in caches) // _ROOM) * _ROOM
         if math.prod(self._size(rows, room)) * condition.itemsize > self.recordings.most_bytes:
             return None
         recording = self.recordings.find(
@@ -114,10 +114,10 @@ class RecordedSteps:
                 self._rooms.clear()
             return None
         place = StepPlace(*recording.inputs)
-        place.condition[: len(memories)].copy_(condition)
-        for row, memory in enumerate(memories):
-            place.show(row, memory.reach(frames) - frames)
-        return RecordedChunk(self.recordings, recording, place, memories)
+        place.condition[: len(caches)].copy_(condition)
+        for row, cache in enumerate(caches):
+            place.show(row, cache.reach(frames) - frames)
+        return RecordedChunk(self.recordings, recording, place, caches)
 
     def _prepare(self, rows: int, room: int, like: Tensor) -> tuple[tuple[Tensor, ...], Work]:
         shape, frames, time = self._shape, like.shape[2], self._estimator.times[0]
@@ -165,19 +165,19 @@ class RecordedChunk:
     recordings: Recordings
     recording: Recording
     place: StepPlace
-    memories: Sequence[EstimatorCache]
+    caches: Sequence[EstimatorCache]
 
     def step(self, x: Tensor, step: int, span: float, time: StepTime) -> Tensor | None:
-        """x (streams, frames, mel) after the step. None: it failed, and no memory has changed."""
-        place, streams = self.place, len(self.memories)
+        """x (streams, frames, mel) after the step. None: it failed, and no cache has changed."""
+        place, streams = self.place, len(self.caches)
         place.x[:streams].copy_(x)
         place.span.fill_(span)
         place.blocks.copy_(time.blocks)
         place.final.copy_(time.final)
-        for row, memory in enumerate(self.memories):
-            place.fill(row, step, memory)
+        for row, cache in enumerate(self.caches):
+            place.fill(row, step, cache)
         if not self.recordings.replay(self.recording):
             return None
-        for row, memory in enumerate(self.memories):
-            place.keep(row, step, memory)
+        for row, cache in enumerate(self.caches):
+            place.keep(row, step, cache)
         return self.recording.outputs[0][:streams].clone()

@@ -19,10 +19,10 @@ from assistant.engines.nn.cuda_graphs import Graphs, Recordings
 from assistant.engines.token2wav.flow.attention_cache import (
     EstimatorCache,
     Frames,
-    Memory,
     RaggedCaches,
+    StreamCache,
 )
-from assistant.engines.token2wav.flow.conformer import Conformer, ConformerMemory
+from assistant.engines.token2wav.flow.conformer import Conformer, ConformerCache
 from assistant.engines.token2wav.flow.estimator import Estimator
 from assistant.engines.token2wav.flow.graph_steps import RecordedChunk, RecordedSteps
 from assistant.engines.token2wav.flow.shape import FlowShape
@@ -38,7 +38,7 @@ class FlowPrompt:
     tokens: int
     frames: int
     speaker: Tensor  # (1, mel): projected
-    conformer: ConformerMemory
+    conformer: ConformerCache
     estimator: Frames
     edges: Tensor
 
@@ -52,7 +52,7 @@ class FlowState:
     """The state of one stream: the prompt, and the newest chunks beside it."""
 
     prompt: FlowPrompt
-    conformer: ConformerMemory
+    conformer: ConformerCache
     estimator: EstimatorCache
 
     @property
@@ -118,18 +118,18 @@ class Flow(nn.Module):
         mu, conformer = self.encode(tokens, None, last=False)
         frames = mu.shape[1]
         voice = self.project_speaker(speaker)
-        memory = EstimatorCache.start(self.shape, len(self.steps), frames, self.like)
-        self.solve(mu, voice, mel[:, :frames], [memory], [0])
+        cache = EstimatorCache.start(self.shape, len(self.steps), frames, self.like)
+        self.solve(mu, voice, mel[:, :frames], [cache], [0])
         return FlowPrompt(
-            frames // self.shape.up_rate, frames, voice, conformer, memory.own, memory.edges
+            frames // self.shape.up_rate, frames, voice, conformer, cache.own, cache.edges
         )
 
     def begin(self, prompt: FlowPrompt, *, newest: int) -> FlowState:
         """Returns a new state in the prompt's voice that retains its own `newest` frames."""
         keys = prompt.estimator.keys
         own = Frames.empty(self.shape, len(self.steps), newest, keys)
-        memory = EstimatorCache(prompt.estimator, own, prompt.edges.clone())
-        return FlowState(prompt, prompt.conformer, memory)
+        cache = EstimatorCache(prompt.estimator, own, prompt.edges.clone())
+        return FlowState(prompt, prompt.conformer, cache)
 
     def chunk(
         self, tokens: Sequence[Tensor], states: Sequence[FlowState], *, last: bool, newest: int
@@ -142,24 +142,24 @@ class Flow(nn.Module):
         """
         encoded = []
         for these, state in zip(tokens, states, strict=True):
-            mu, memory = self.encode(these, state.conformer, last=last)
+            mu, cache = self.encode(these, state.conformer, last=last)
             rate = self.shape.up_rate
-            state.conformer = memory.trimmed(state.prompt.tokens, newest // rate, rate)
+            state.conformer = cache.trimmed(state.prompt.tokens, newest // rate, rate)
             encoded.append(mu)
         mu = torch.cat(encoded)
         voices = torch.cat([state.prompt.speaker for state in states])
         starts = [state.prompt.frames + state.estimator.stored for state in states]
-        memories = [state.estimator for state in states]
-        mel = self.solve(mu, voices, None, memories, starts, again=not last)
+        caches = [state.estimator for state in states]
+        mel = self.solve(mu, voices, None, caches, starts, again=not last)
         for state in states:
             state.estimator.advance(mel.shape[1])
         return mel
 
     def encode(
-        self, tokens: Tensor, memory: ConformerMemory | None, last: bool
-    ) -> tuple[Tensor, ConformerMemory]:
-        h, memory = self.encoder(self.input_embedding(tokens), memory, last)
-        return self.encoder_proj(h), memory
+        self, tokens: Tensor, cache: ConformerCache | None, last: bool
+    ) -> tuple[Tensor, ConformerCache]:
+        h, cache = self.encoder(self.input_embedding(tokens), cache, last)
+        return self.encoder_proj(h), cache
 
     def project_speaker(self, speaker: Tensor) -> Tensor:
         y: Tensor = self.spk_embed_affine_layer(functional.normalize(speaker, dim=1))
@@ -175,7 +175,7 @@ class Flow(nn.Module):
         mu: Tensor,
         voices: Tensor,
         known: Tensor | None,
-        memories: Sequence[Memory],
+        caches: Sequence[StreamCache],
         starts: Sequence[int],
         *,
         again: bool = False,
@@ -190,8 +190,8 @@ class Flow(nn.Module):
             given[:, : known.shape[1]] = known
         x = torch.stack([self._noise_at(start, frames) for start in starts])
         condition = self.estimator.condition(mu, voices, given)
-        chunk = self._recorded(condition, memories) if again else None
-        one_by_one = RaggedCaches(memories)
+        chunk = self._recorded(condition, caches) if again else None
+        one_by_one = RaggedCaches(caches)
         for step, span in enumerate(self.steps):
             after = chunk.step(x, step, span, self.estimator.times[step]) if chunk else None
             if after is None:  # not recorded, or the GPU failed at it: done here from now on
@@ -200,9 +200,9 @@ class Flow(nn.Module):
             x = after
         return x
 
-    def _recorded(self, condition: Tensor, memories: Sequence[Memory]) -> RecordedChunk | None:
-        own = [memory for memory in memories if isinstance(memory, EstimatorCache)]
-        if self.recorded is None or len(own) < len(memories):
+    def _recorded(self, condition: Tensor, caches: Sequence[StreamCache]) -> RecordedChunk | None:
+        own = [cache for cache in caches if isinstance(cache, EstimatorCache)]
+        if self.recorded is None or len(own) < len(caches):
             return None
         return self.recorded.chunk(condition, own)
 

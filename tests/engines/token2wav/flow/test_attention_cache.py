@@ -33,7 +33,7 @@ def test_the_newest_frames_are_visible_and_the_oldest_make_room(
 
 def test_a_chunk_larger_than_the_memory_is_a_defect() -> None:
     memory = EstimatorCache.start(TINY, 1, 3, torch.empty(0))
-    with pytest.raises(ValueError, match="4 frames in a memory of 3"):
+    with pytest.raises(ValueError, match="4 frames in a cache of 3"):
         memory.store(0, 0, torch.zeros(2, 4, 2), torch.zeros(2, 4, 2))
 
 

@@ -71,12 +71,16 @@ def test_replayed_chunks_sound_as_those_that_are_not_recorded(
 
 
 def test_several_streams_in_other_voices_share_a_pass(
-    load: Callable[..., Token2Wav], prompt: Any, other_voice: Any, maker: Any, voice_clip: Any
+    load: Callable[..., Token2Wav],
+    prompt: Any,
+    other_voice: Any,
+    encoder: Any,
+    voice_clip: Any,
 ) -> None:
     """Prompts of 2 and 1.3 and 3 s: one recording, with a row that nobody uses."""
     plain, recorded, recorder = load(), load(), Recorder()
     recorded.record(recorder)
-    prompts = [prompt, *(maker.make(voice_clip(s, pitch=s * 90)) for s in (1.3, 3.0))]
+    prompts = [prompt, *(encoder.encode(voice_clip(s, pitch=s * 90)) for s in (1.3, 3.0))]
 
     def run(token2wav: Token2Wav) -> list[npt.NDArray[np.int16]]:
         voices = [token2wav.prepare(prompt) for prompt in prompts]
@@ -98,11 +102,11 @@ def test_several_streams_in_other_voices_share_a_pass(
 
 
 def test_a_voice_may_change_between_replays(
-    load: Callable[..., Token2Wav], prompt: Any, maker: Any, voice_clip: Any
+    load: Callable[..., Token2Wav], prompt: Any, encoder: Any, voice_clip: Any
 ) -> None:
     plain, recorded = load(), load()
     recorded.record(Recorder())
-    prompts = [prompt, maker.make(voice_clip(1.3, pitch=260.0)), prompt]
+    prompts = [prompt, encoder.encode(voice_clip(1.3, pitch=260.0)), prompt]
     expected = spoken(plain, [plain.prepare(p) for p in prompts])
     assert_same(spoken(recorded, [recorded.prepare(p) for p in prompts]), expected)
 

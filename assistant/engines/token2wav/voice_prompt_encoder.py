@@ -1,4 +1,4 @@
-"""A clip of a voice becomes a prompt: speech tokens, a speaker embedding and mel frames."""
+"""Encodes a clip to a voice prompt: speech tokens, a speaker embedding and mel frames."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ import torch
 
 from assistant.audio.samples import Audio, Float32
 from assistant.engines.nn.mel import log_mel
-from assistant.engines.token2wav.features import FLOW_RATE, SPEECH_RATE, flow_mel, speaker_fbank
-from assistant.engines.token2wav.onnx_model import OnnxModel
+from assistant.engines.token2wav.features import FLOW_RATE, SPEECH_RATE, flow_mel
+from assistant.engines.token2wav.speaker_embedder import (
+    SHORTEST_S,
+    SILENT_PEAK,
+    SPEAKER_ENCODER,
+    SpeakerEncoder,
+)
 from assistant.engines.token2wav.speech_tokens import SpeechTokenizer, Tokens
 from assistant.engines.token2wav.voice_prompt import VoicePrompt
 from assistant.errors import AudioError
 
 SPEECH_TOKENIZER = "speech_tokenizer_v2_25hz.onnx"
-SPEAKER_ENCODER = "campplus.onnx"
-_SHORTEST_S = 0.5
-_SILENCE = 1e-3  # of full scale: nobody speaks below -60 dB
 _FRAMES_A_TOKEN = 2
 
 
-class PromptMaker:
+class VoicePromptEncoder:
     """Runs the checkpoint's speech tokenizer and speaker encoder. Thread-safe."""
 
     def __init__(
@@ -41,26 +43,22 @@ class PromptMaker:
         self._max_seconds = max_seconds
         self._vocabulary = vocabulary
         self._tokenizer = SpeechTokenizer(folder / SPEECH_TOKENIZER, device)
-        self._encoder = OnnxModel(folder / SPEAKER_ENCODER, inputs=1)
+        self._encoder = SpeakerEncoder(folder)
         self.fingerprint = _fingerprint(folder, max_seconds)
         """Differs if the same clip would lead to another prompt."""
 
-    def make(self, clip: Audio, name: str = "the clip") -> VoicePrompt:
-        """Raises AudioError (too short, silent, no numbers) and EngineError (a model failed)."""
+    def encode(self, clip: Audio, name: str = "the clip") -> VoicePrompt:
+        """Returns the voice prompt of a clip.
+
+        Raises AudioError if it is too short, silent or not finite; EngineError if a model fails.
+        """
         clip = self._checked(clip, name)
         speech = clip.resampled(SPEECH_RATE).samples
         tokens = self._tokens(speech)
         if not len(tokens):
             raise AudioError(f"{name}: no speech was found in it", hint="choose another clip")
         mel = _fitted(flow_mel(clip.resampled(FLOW_RATE).samples).numpy(), len(tokens))
-        return VoicePrompt(tokens, mel, self.speaker(speech))
-
-    def speaker(self, speech: Float32) -> Float32:
-        """Returns the CAM++ embedding of 16 kHz samples, at least half of a second of
-        them: (192,).
-        """
-        vector = self._encoder.run(speaker_fbank(speech)[None])
-        return vector.astype(np.float32).reshape(-1)
+        return VoicePrompt(tokens, mel, self._encoder.encode(speech))
 
     def _tokens(self, speech: Float32) -> Tokens:
         tokens = self._tokenizer(log_mel(speech).numpy())
@@ -69,13 +67,13 @@ class PromptMaker:
     def _checked(self, clip: Audio, name: str) -> Audio:
         if not np.isfinite(clip.samples).all():
             raise AudioError(f"{name}: samples that are no numbers (NaN or infinite)")
-        if clip.seconds < _SHORTEST_S:
+        if clip.seconds < SHORTEST_S:
             raise AudioError(
                 f"{name}: {clip.seconds:.1f} seconds are too short for a voice",
                 hint="3 to 10 seconds of clear speech are best",
             )
         samples = clip.samples[: int(self._max_seconds * clip.sample_rate)]
-        if np.abs(samples).max() < _SILENCE:
+        if np.abs(samples).max() < SILENT_PEAK:
             raise AudioError(f"{name}: silent", hint="3 to 10 seconds of clear speech are best")
         return Audio(np.ascontiguousarray(samples, dtype=np.float32), clip.sample_rate)
 
