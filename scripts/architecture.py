@@ -13,11 +13,11 @@ import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.test_architecture import MAY_IMPORT, VOCABULARY, arrows
 
+ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "architecture.md"
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 ENTRIES = {"__init__", "__main__"}
@@ -31,7 +31,7 @@ def table(*rows: tuple[str, ...]) -> str:
 
 def names(parts: Collection[str]) -> str:
     """Returns the parts in a cell; all parts of the vocabulary together have one name."""
-    if VOCABULARY <= set(parts):
+    if set(parts) >= VOCABULARY:
         rest = sorted(set(parts) - VOCABULARY)
         return ", ".join(["the vocabulary", *rest])
     return ", ".join(sorted(parts)) or "nothing"
