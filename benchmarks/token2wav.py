@@ -173,7 +173,7 @@ def schedules(token2wav: Token2Wav, voice: FlowPrompt) -> dict[str, dict[str, fl
         now, played_until, dropout, first = 0.0, 0.0, 0.0, 0.0
         for index, size in enumerate([*sizes, steady, steady, steady]):
             job = ChunkJob(list(tokens(size + ahead)), flow, sound, last=False)
-            seconds, samples = timed(lambda job=job: token2wav.run(job), runs=1)
+            seconds, samples = timed(lambda job=job: token2wav.batcher.run(job), runs=1)
             now += seconds
             if index == 0:
                 first = played_until = now

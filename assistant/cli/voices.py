@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -11,13 +12,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
 from assistant.assistant import open_library
 from assistant.audio.decode import read_audio
 from assistant.audio.voice import Voice, VoiceMatch
-from assistant.cli.progress import progress_bar
 from assistant.config import load_settings
 from assistant.errors import LibraryError
 from assistant.library import AddReport, ClipInfo, VoiceLibrary, describe, measure
@@ -181,3 +182,28 @@ def _print_report(report: AddReport, as_json: bool) -> None:
         typer.echo(f"added {voice.id}{measured}")
     for refusal in report.refused:
         typer.echo(f"refused {refusal.source}: {refusal.reason}", err=True)
+
+
+PATIENCE_S = 1.0
+"""Work that is done sooner shows no bar, in seconds."""
+
+
+@contextmanager
+def progress_bar(patience_s: float = PATIENCE_S) -> Iterator[Callable[[str, int, int], None]]:
+    """Yields an `on_progress` for VoiceLibrary: (title, items done, items in all)."""
+    progress = Progress(console=Console(stderr=True), transient=True)
+    tasks: dict[str, TaskID] = {}
+    start = time.monotonic()
+
+    def on_progress(title: str, done: int, total: int) -> None:
+        if time.monotonic() - start < patience_s:
+            return
+        if title not in tasks:
+            progress.start()
+            tasks[title] = progress.add_task(title, total=total)
+        progress.update(tasks[title], completed=done, total=total)
+
+    try:
+        yield on_progress
+    finally:
+        progress.stop()

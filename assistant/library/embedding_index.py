@@ -17,8 +17,7 @@ from assistant.audio.samples import Float32
 from assistant.errors import LibraryError
 from assistant.library.embedding import Embedder
 from assistant.library.files import OnProgress, locked, no_progress, state_folder
-from assistant.library.index import KEY_BYTES, VectorIndex
-from assistant.library.index_files import load_index, save_index
+from assistant.library.index import KEY_BYTES, VectorIndex, load_index, save_index
 
 T = TypeVar("T")
 _BATCH = 1_000

@@ -18,9 +18,8 @@ from assistant.messages import Outcome, ToolCall, ToolSchema
 from assistant.plugins.call_policy import CallPolicy, Refused, Runs, RunsAtClient, Shares
 from assistant.plugins.calls import Caller, EarlierCall, ToolOutcome
 from assistant.plugins.context import ToolResult
-from assistant.plugins.execution import UNREACHABLE, Execution, Sleep, ToolTimeoutError
+from assistant.plugins.execution import UNREACHABLE, Execution, Sleep, ToolTimeoutError, clean, cut
 from assistant.plugins.registry import Registry
-from assistant.plugins.results import clean, cut
 from assistant.plugins.tool import Tool
 from assistant.plugins.tool_threads import ToolThreads
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ import httpx
 from anyio import from_thread
 from anyio.lowlevel import checkpoint_if_cancelled, current_token
 from pydantic import BaseModel
+from pydantic_core import to_json, to_jsonable_python
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from assistant.config import PluginSettings
@@ -22,7 +23,6 @@ from assistant.errors import AssistantError, ToolError
 from assistant.messages import ToolCall
 from assistant.plugins.calls import Caller
 from assistant.plugins.context import ToolContext, ToolResult
-from assistant.plugins.results import as_result
 from assistant.plugins.tool import Tool
 from assistant.plugins.tool_threads import EscapedError, ToolThreads
 
@@ -166,3 +166,39 @@ class _Progress:
 
     def close(self) -> None:
         self._open = False
+
+
+def as_result(value: Any) -> ToolResult:
+    """Any value that a tool may return. Raises TypeError or ValueError for what JSON can't hold."""
+    if value is None:
+        return ToolResult("done")
+    if isinstance(value, ToolResult):
+        if not isinstance(value.text, str):
+            raise TypeError(f"ToolResult.text is {type(value.text).__name__}, not text")
+        return ToolResult(clean(value.text), value.data, value.voice)
+    if isinstance(value, str):
+        return ToolResult(clean(value))
+    if isinstance(value, (Iterator, AsyncIterator)):  # it may have no end
+        raise TypeError(f"{type(value).__name__} is no answer, but a way to get one")
+    text = to_json(value, inf_nan_mode="null").decode()
+    return ToolResult(clean(text), to_jsonable_python(value, inf_nan_mode="null"))
+
+
+def clean(text: str) -> str:
+    """Half a surrogate pair, which no encoding can write, becomes a question mark."""
+    return str.__str__(text).encode("utf-8", "replace").decode()
+
+
+def cut(text: str, limit: int) -> str:
+    """Returns at most `limit` characters (>= 100), cut between words if possible, with a note about
+    it.
+    """
+    if len(text) <= limit:
+        return text
+    note = f" … [cut: {len(text)} characters in all]"
+    kept = text[: limit - len(note)]
+    if not text[len(kept)].isspace():
+        words = kept.rsplit(maxsplit=1)[0]
+        # Without a space near the end (Chinese, a long link) the cut goes where it must.
+        kept = words if len(words) > 0.8 * len(kept) else kept
+    return kept.rstrip() + note

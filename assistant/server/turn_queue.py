@@ -25,8 +25,6 @@ class TurnQueue:
         self._rates = rates
         self._places = anyio.CapacityLimiter(limits.max_turns)
         self._waiting = 0
-        self._idle = anyio.Event()
-        self._idle.set()
         self.draining = False
 
     @property
@@ -49,13 +47,10 @@ class TurnQueue:
         with self._rates.turn(key):
             place = object()
             await self._take(place)
-            self._idle = anyio.Event() if self._idle.is_set() else self._idle
             try:
                 yield
             finally:
                 self._places.release_on_behalf_of(place)
-                if not self.running:
-                    self._idle.set()
 
     async def _take(self, place: object) -> None:
         if not self._waiting and self.running < self._limits.max_turns:
@@ -72,7 +67,3 @@ class TurnQueue:
             raise unavailable(text, retry_after_s=RETRY_AFTER_S) from None
         finally:
             self._waiting -= 1
-
-    async def idle(self) -> None:
-        """Returns once no turn runs."""
-        await self._idle.wait()

@@ -16,8 +16,7 @@ from assistant.errors import LibraryError
 from assistant.library import ClipInfo, VoiceLibrary
 from assistant.library.embedding import LexicalEmbedder, unit_rows
 from assistant.library.files import write_atomic
-from assistant.library.index import EXACT_LIMIT, VectorIndex
-from assistant.library.index_files import load_index, save_index
+from assistant.library.index import EXACT_LIMIT, VectorIndex, load_index, save_index
 
 Clip = Callable[[str], Audio]
 Write = Callable[[str, npt.NDArray[np.floating]], Path]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from assistant.audio.voice import Voice
 from assistant.config import StepAudio2Settings
+from assistant.engines.checkpoints import default_clips
 from assistant.engines.token2wav import (
     Token2Wav,
     Token2WavSettings,
     Token2WavStream,
     VoiceCache,
     VoicePromptEncoder,
-    default_clips,
 )
 from assistant.errors import EngineError
 
@@ -46,7 +46,7 @@ def load_vocoder(
     folder = checkpoint / "token2wav"
     if not folder.is_dir():
         return None
-    clips = default_clips(folder)
+    clips = default_clips(checkpoint)
     if NORMAL_VOICE not in clips:
         missing = folder.parent / "assets" / f"{NORMAL_VOICE}.wav"
         raise EngineError(f"{missing}: no such file", hint="download the checkpoint again")

@@ -12,9 +12,8 @@ installed.
 
 from assistant.engines.token2wav.flow.model import FlowPrompt
 from assistant.engines.token2wav.settings import Token2WavSettings
-from assistant.engines.token2wav.stream import Token2WavStream
-from assistant.engines.token2wav.token2wav import Token2Wav
-from assistant.engines.token2wav.voice_cache import VoiceCache, default_clips
+from assistant.engines.token2wav.token2wav import Token2Wav, Token2WavStream
+from assistant.engines.token2wav.voice_cache import VoiceCache
 from assistant.engines.token2wav.voice_prompt import VoicePrompt
 from assistant.engines.token2wav.voice_prompt_encoder import VoicePromptEncoder
 
@@ -26,5 +25,4 @@ __all__ = [
     "VoiceCache",
     "VoicePrompt",
     "VoicePromptEncoder",
-    "default_clips",
 ]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from assistant.audio.samples import Pcm16
-from assistant.engines.token2wav.hift.f0 import CONTEXT as F0_CONTEXT
+from assistant.engines.token2wav.hift.generator import CONTEXT as F0_CONTEXT
 from assistant.engines.token2wav.hift.generator import Hift
 from assistant.engines.token2wav.hift.source import SAMPLES_A_FRAME
 

@@ -9,7 +9,6 @@ from collections import OrderedDict
 from pathlib import Path
 
 from assistant.audio.decode import read_audio
-from assistant.engines import checkpoints
 from assistant.engines.token2wav.flow.model import FlowPrompt
 from assistant.engines.token2wav.token2wav import Token2Wav
 from assistant.engines.token2wav.voice_prompt import VoicePrompt
@@ -19,14 +18,6 @@ from assistant.errors import AudioError
 logger = logging.getLogger(__name__)
 _MAX_CLIP_S = 600.0
 """The longest clip, in seconds: clips are cut to max_prompt_s, this only excludes absurd files."""
-
-
-def default_clips(folder: Path) -> dict[str, Path]:
-    """The voices that a checkpoint brings, by name (default_female, default_male).
-
-    They lie in `assets`, beside the token2wav folder that is given.
-    """
-    return checkpoints.default_clips(folder.parent)
 
 
 class VoiceCache:

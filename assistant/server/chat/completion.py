@@ -23,9 +23,8 @@ from assistant.server.audio.encode import Format, format_named
 from assistant.server.auth.access import access_of
 from assistant.server.chat import response, stepfun
 from assistant.server.chat.history import AudioReader, read_history
-from assistant.server.chat.request import ChatRequest
+from assistant.server.chat.request import ChatRequest, sampling_of
 from assistant.server.chat.response import Envelope, Json
-from assistant.server.chat.sampling import sampling_of
 from assistant.server.chat.turn_cache import TurnCache
 from assistant.server.http import sse
 from assistant.server.http.errors import ApiError

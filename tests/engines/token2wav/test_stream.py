@@ -130,7 +130,7 @@ def test_streams_of_different_voices_in_one_pass_are_each_as_if_alone(
         for seed, each in enumerate((voice, other_voice, voice)):
             flow, sound = token2wav.begin(each), token2wav.begin_vocoder()
             run.append(ChunkJob(speech(28, seed), flow, sound, last=False))
-    alone = [token2wav.run(job) for job in jobs[0]]
+    alone = [token2wav.batcher.run(job) for job in jobs[0]]
     together = token2wav.batcher.run_all(jobs[1])
     for one, other in zip(alone, together, strict=True):
         assert np.abs(one.astype(int) - other.astype(int)).max() <= 2
@@ -161,7 +161,7 @@ def test_a_long_answer_holds_no_more_memory_than_a_short_one(
     flow, sound = token2wav.begin(voice), token2wav.begin_vocoder()
     held = []
     for seed in range(30):
-        token2wav.run(ChunkJob(speech(28, seed), flow, sound, last=False))
+        token2wav.batcher.run(ChunkJob(speech(28, seed), flow, sound, last=False))
         held.append(flow.nbytes)
     assert len(set(held[8:])) == 1
     assert sound.mel.shape[1] == CONTEXT

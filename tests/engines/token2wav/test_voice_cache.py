@@ -12,13 +12,13 @@ import pytest
 import soundfile
 
 from assistant.audio.samples import Audio
+from assistant.engines.checkpoints import default_clips
 from assistant.engines.token2wav import (
     Token2Wav,
     Token2WavSettings,
     VoiceCache,
     VoicePrompt,
     VoicePromptEncoder,
-    default_clips,
 )
 from assistant.errors import AudioError, EngineError
 
@@ -265,9 +265,9 @@ def test_a_model_that_fails_on_a_clip_is_an_engine_error(
 
 
 def test_the_voices_that_a_checkpoint_brings_lie_beside_it(tmp_path: Path) -> None:
-    assert default_clips(tmp_path / "token2wav") == {}
+    assert default_clips(tmp_path) == {}
     (tmp_path / "assets").mkdir()
     for name in ("default_male.wav", "default_female.wav", "music.wav"):
         (tmp_path / "assets" / name).touch()
-    clips = default_clips(tmp_path / "token2wav")
+    clips = default_clips(tmp_path)
     assert list(clips) == ["default_female", "default_male"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +18,6 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
 from assistant.engines.nn.cuda_graphs import Captured, Graphs, Recordings
-from assistant.engines.token2wav.hift.f0 import F0Predictor
-from assistant.engines.token2wav.hift.resblock import ResBlock
 from assistant.engines.token2wav.hift.source import SAMPLES_A_FRAME, Source
 
 _RATES = (8, 5, 3)
@@ -143,3 +142,61 @@ def _source_down(width: int, rate: int) -> nn.Conv1d:
 
 
 assert math.prod(_RATES) * _HOP == SAMPLES_A_FRAME
+
+
+DILATIONS = (1, 3, 5)
+
+
+class Snake(nn.Module):
+    """x + sin(alpha * x)**2 / alpha."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (batch, channels, time)."""
+        alpha = self.alpha[:, None]
+        wave = (x * alpha).sin_()
+        return torch.addcmul(x, wave.mul_(wave), 1 / (alpha + 1e-9))
+
+
+class ResBlock(nn.Module):
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+
+        def conv(dilation: int) -> nn.Module:
+            padding = (kernel - 1) * dilation // 2
+            layer = nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=padding)
+            return cast(nn.Module, weight_norm(layer))
+
+        self.convs1 = nn.ModuleList(conv(dilation) for dilation in DILATIONS)
+        self.convs2 = nn.ModuleList(conv(1) for _ in DILATIONS)
+        self.activations1 = nn.ModuleList(Snake(channels) for _ in DILATIONS)
+        self.activations2 = nn.ModuleList(Snake(channels) for _ in DILATIONS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        layers = zip(self.activations1, self.convs1, self.activations2, self.convs2, strict=True)
+        for activation1, conv1, activation2, conv2 in layers:
+            x = x + conv2(activation2(conv1(activation1(x))))
+        return x
+
+
+CONTEXT = 5
+"""Frames to each side that the value of a frame depends on."""
+
+
+class F0Predictor(nn.Module):
+    def __init__(self, mel: int, channels: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for index in range(CONTEXT):
+            conv = nn.Conv1d(channels if index else mel, channels, 3, padding=1)
+            layers += [weight_norm(conv), nn.ELU()]
+        self.condnet = nn.Sequential(*layers)
+        self.classifier = nn.Linear(channels, 1)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """(batch, bins, frames) -> hertz (batch, frames)."""
+        y: Tensor = self.classifier(self.condnet(mel).transpose(1, 2))
+        return y.squeeze(2).abs()

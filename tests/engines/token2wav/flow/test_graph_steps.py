@@ -149,7 +149,7 @@ def test_numbers_that_are_none_stay_in_the_stream_they_belong_to(
                 states[1] = (token2wav.begin(voice), token2wav.begin_vocoder())
             for flow, vocoder in states:
                 job = ChunkJob(speech(13, index), flow, vocoder, last=False)
-                sound.append(token2wav.run(job))
+                sound.append(token2wav.batcher.run(job))
         return np.concatenate(sound[1::2])
 
     assert_same(run(recorded, np.nan), run(plain, 0.0))
