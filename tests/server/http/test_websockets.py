@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assistant.server.http.json_size import size_of_json
-from assistant.server.http.pacing import BytePacer
+from assistant.server.http.websockets import BytePacer
 
 
 def test_a_burst_of_one_second_is_free_and_what_is_more_waits() -> None:
