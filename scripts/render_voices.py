@@ -30,8 +30,8 @@ from assistant.library.writing import add_entries
 RATE = 16_000
 LOUDNESS_DB = -20.0
 MARGIN_S = 0.08  # of silence left at either end
-FLITE_LICENCE = "Rendered with CMU Flite: its BSD-like licence, see README.md"
-ESPEAK_LICENCE = "Rendered with eSpeak NG (GPLv3 software; see README.md on its output)"
+FLITE_LICENSE = "Rendered with CMU Flite: its BSD-like license, see README.md"
+ESPEAK_LICENSE = "Rendered with eSpeak NG (GPLv3 software; see README.md on its output)"
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ RECIPES = (
     Recipe(
         "kal",
         "flite -voice kal16",
-        "an American man of an early speech synthesiser, robotic",
+        "an American man of an early speech synthesizer, robotic",
         ("synthetic", "american", "retro"),
         "en-US",
         "All systems are working. Please enter the next command.",
@@ -202,8 +202,8 @@ def render(recipe: Recipe, folder: Path) -> Entry:
         tags=recipe.tags,
         transcript=recipe.text,
         language=recipe.language,
-        licence=FLITE_LICENCE if flite else ESPEAK_LICENCE,
-        consent="A synthesiser's voice that its makers publish; no further consent is needed",
+        license=FLITE_LICENSE if flite else ESPEAK_LICENSE,
+        consent="A synthesizer's voice that its makers publish; no further consent is needed",
         sha256=sha256_of(path),
         traits=measure(read_audio(path, max_seconds=60.0)),
     )

@@ -75,7 +75,7 @@ def add(
     description: Annotated[str, typer.Option(help="What the voice is like.")] = "",
     language: Annotated[str, typer.Option(help="BCP 47 tag, such as en-GB.")] = "",
     tags: Annotated[str, typer.Option(help="Words with commas between.")] = "",
-    licence: Annotated[str, typer.Option(help="Under which the clip may be used.")] = "",
+    license: Annotated[str, typer.Option(help="Under which the clip may be used.")] = "",
     consent: Annotated[str, typer.Option(help="How the speaker agreed to this use.")] = "",
     library: Folder = None,
     as_json: AsJson = False,
@@ -83,10 +83,10 @@ def add(
     """Add voice clips of 1 to 60 seconds. The exit status is 2 when any was refused.
 
     A list has the columns wav and description, and may have id, tags, language, transcript,
-    licence and consent.
+    license and consent.
     """
     words = tuple(tag.strip() for tag in tags.split(",") if tag.strip())
-    info = ClipInfo("", description, language, words, "", licence, consent)
+    info = ClipInfo("", description, language, words, "", license, consent)
     with _open(library) as voices:
         report = voices.add(sources, info)
     _print_report(report, as_json)

@@ -7,7 +7,7 @@
     tags = ["calm"]
     transcript = "what is said in the clip"
     language = "en-GB"             # BCP 47
-    licence = "CMU Flite licence"
+    license = "CMU Flite license"
     consent = "why this voice may be used"
     sha256 = "..."                 # of the file
     [voices.traits]                # as `assistant voices describe` measures them
@@ -73,7 +73,7 @@ class Entry(BaseModel):
     tags: tuple[str, ...] = ()
     transcript: str = ""
     language: Annotated[str, AfterValidator(check_language)] = ""
-    licence: str = ""
+    license: str = ""
     consent: str = ""
     sha256: str = Field("", pattern="^([0-9a-f]{64})?$")
     traits: VoiceTraits | None = None

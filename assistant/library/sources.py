@@ -22,7 +22,7 @@ class ClipInfo:
     language: str = ""
     tags: tuple[str, ...] = ()
     transcript: str = ""
-    licence: str = ""
+    license: str = ""
     consent: str = ""
 
 
@@ -90,7 +90,7 @@ def _row(path: Path, number: int, row: Any, info: ClipInfo) -> Source | Refusal:
     if not isinstance(row, Mapping) or not isinstance(row.get("wav"), str) or not row["wav"]:
         return Refusal(name, "there is no `wav`, the path of the clip")
     given = {key: row.get(key) for key in ("id", "description", "language", "transcript")}
-    given |= {key: row.get(key) for key in ("licence", "consent")}
+    given |= {key: row.get(key) for key in ("license", "consent")}
     texts = {key: str(value).strip() for key, value in given.items() if value}
     tags = tuple(_tags(row.get("tags"))) or info.tags
     return Source(path.parent / row["wav"], replace(info, **texts, tags=tags), name)

@@ -175,7 +175,7 @@ class LiveMetrics:
             registry=registry,
         )
         self.wait = Histogram(
-            "assistant_answer_wait_seconds",
+            "assistant_response_wait_seconds",
             "From the end of speech to the first sound of the answer.",
             buckets=_WAIT_SECONDS,
             registry=registry,

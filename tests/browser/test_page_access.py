@@ -314,9 +314,9 @@ def test_nothing_is_loaded_from_elsewhere(page: WebPage) -> None:
 COLOURS = """
     const shown = [];
     const ground = (node) => {
-        const colour = getComputedStyle(node).backgroundColor;
-        const clear = colour === 'rgba(0, 0, 0, 0)' && node.parentElement;
-        return clear ? ground(node.parentElement) : colour;
+        const color = getComputedStyle(node).backgroundColor;
+        const clear = color === 'rgba(0, 0, 0, 0)' && node.parentElement;
+        return clear ? ground(node.parentElement) : color;
     };
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {

@@ -62,7 +62,7 @@ def test_search_finds_by_words_and_by_a_clip(tmp_path: Path, clip: Path) -> None
 def test_a_clip_is_added_found_and_removed(tmp_path: Path, clip: Path) -> None:
     folder = ("--library", tmp_path / "v")
     added = voices(
-        "add", clip, "--description", "a pirate", "--tags", "sea, old", "--licence", "CC0", *folder
+        "add", clip, "--description", "a pirate", "--tags", "sea, old", "--license", "CC0", *folder
     )
     assert (added.exit_code, added.stdout) == (0, "added my-clip: male voice, lively\n")
     assert as_json("search", "pirate", *folder)[0]["id"] == "my-clip"

@@ -1,4 +1,4 @@
-"""What the README says is true: its tables are generated, its commands and its code run."""
+"""What the README and the first pages say is true: tables are generated, commands and code run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,20 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 TEXT = (REPOSITORY / "README.md").read_text("utf-8")
-COMMANDS = [
-    line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()
+PAGES = sorted((REPOSITORY / "docs").glob("*.md"))
+EXECUTED = [TEXT] + [
+    (REPOSITORY / "docs" / page).read_text("utf-8") for page in ("getting-started.md", "plugins.md")
 ]
-CODE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    """Returns the different blocks of code in the documents that are executed here."""
+    found = (re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL) for text in EXECUTED)
+    return list(dict.fromkeys(block for text in found for block in text))
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
+CODE = blocks("python")
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +76,17 @@ def test_each_piece_of_code_of_the_readme_runs(number: int, workplace: Path) -> 
 
 
 def test_the_generated_parts_are_up_to_date() -> None:
-    done = run([sys.executable, str(REPOSITORY / "scripts" / "readme.py"), "--check"], REPOSITORY)
+    done = run([sys.executable, str(REPOSITORY / "scripts" / "docs.py"), "--check"], REPOSITORY)
     assert done.returncode == 0, "run `make docs`"
+
+
+def test_the_readme_can_be_read_in_five_minutes() -> None:
+    assert len(TEXT.splitlines()) <= 200
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    navigation = (REPOSITORY / "mkdocs.yml").read_text("utf-8").partition("nav:")[2]
+    assert sorted(re.findall(r"(\S+\.md)$", navigation, re.MULTILINE)) == [p.name for p in PAGES]
 
 
 def test_files_that_the_readme_links_to_exist() -> None:

@@ -126,11 +126,11 @@ def test_a_list_names_clips_and_descriptions(
 ) -> None:
     folder = write("a.wav", clip("slt").samples).parent
     write("b.wav", clip("awb").samples)
-    report = empty_library.add([write_list(folder / name, ROWS)], ClipInfo(licence="CC0"))
+    report = empty_library.add([write_list(folder / name, ROWS)], ClipInfo(license="CC0"))
     assert [voice.id for voice in report.added] == ["lady", "b"]
     assert empty_library.search("温柔的女士")[0].voice.id == "lady"
     assert empty_library.get("b").description == "a man, quite tall"
-    assert 'licence = "CC0"' in (empty_library.folder / "voices.toml").read_text("utf-8")
+    assert 'license = "CC0"' in (empty_library.folder / "voices.toml").read_text("utf-8")
     (empty, missing) = report.refused
     assert "row 3" in empty.source
     assert "no `wav`" in empty.reason

@@ -136,7 +136,7 @@ entries = st.builds(
     tags=st.lists(words, max_size=3).map(tuple),
     transcript=words,
     language=st.sampled_from(["", "en", "zh-CN", "cmn-Hans-CN"]),
-    licence=words,
+    license=words,
     consent=words,
 )
 

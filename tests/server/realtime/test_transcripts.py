@@ -141,7 +141,7 @@ def test_what_happens_is_counted(serve: Serve) -> None:
         speculated = server.metric("assistant_speculations_total", outcome="committed")
         assert speculated >= 1
         assert server.metric("assistant_speculation_saved_seconds_total") > 0
-        assert server.metric("assistant_answer_wait_seconds_count") == 2
+        assert server.metric("assistant_response_wait_seconds_count") == 2
         assert server.metric("assistant_turns_total", outcome="completed") == 2
         assert server.metric("assistant_audio_in_seconds_total") > 4
     rendered = server.client.get("/metrics").text

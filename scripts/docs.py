@@ -1,7 +1,7 @@
 """Writes the generated parts of the documents: help texts, tables of tools, events and settings.
 
-    python scripts/readme.py           writes them
-    python scripts/readme.py --check   exit status 1 when they are not up to date
+    python scripts/docs.py           writes them
+    python scripts/docs.py --check   exit status 1 if they are not up to date
 
 A part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
 """
@@ -29,7 +29,7 @@ from assistant.config import Settings
 from assistant.plugins import load_tools
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "commands.md")
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -73,7 +73,9 @@ def settings_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[st
             yield from settings_rows(annotation, f"{prefix}{name}.")
             continue
         default = "" if field.default_factory else f"`{_default(field.default)}`"
-        yield f"`{prefix}{name}`", default, one_line(field.description)
+        key = f"{prefix}{name}"
+        variable = f"ASSISTANT_{key.replace('.', '__').upper()}"
+        yield f"`{key}`", default, one_line(field.description), f"`{variable}`"
 
 
 def _default(value: object) -> str:
@@ -105,7 +107,7 @@ def _helps(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
 PARTS: dict[str, Callable[[], str]] = {
     "tools": tools,
     "events": lambda: table(("`type`", "fields", "meaning"), event_rows()),
-    "settings": lambda: table(("key", "default", "meaning"), settings_rows(Settings)),
+    "settings": lambda: table(("key", "default", "meaning", "variable"), settings_rows(Settings)),
     "help": helps,
 }
 
