@@ -141,7 +141,7 @@ def test_a_protocol_of_the_server_imports_no_other_protocol(slice_: str) -> None
 
 
 @pytest.mark.parametrize("shared", SHARED)
-def test_what_the_protocols_of_the_server_share_imports_none_of_them(shared: str) -> None:
+def test_shared_modules_of_the_server_import_no_protocol(shared: str) -> None:
     assert not arrows("server")[shared] & {*SLICES, *ENDPOINTS, "app"}
 
 

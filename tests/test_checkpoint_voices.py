@@ -142,7 +142,7 @@ def test_a_server_lists_and_searches_them(server: Running) -> None:
     assert found[0]["pitch_hz"] < 150
 
 
-def test_a_server_finds_one_that_sounds_alike(server: Running) -> None:
+def test_a_server_finds_a_similar_voice(server: Running) -> None:
     clip = (bundled("voices") / "rms.wav").read_bytes()
     answer = server.client.post("/v1/voices/search?limit=1", files={"audio": clip})
     assert [voice["id"] for voice in answer.json()["data"]] == ["default_male"]
@@ -169,7 +169,7 @@ def test_a_server_neither_deletes_nor_replaces_them(server: Running, checkpoint:
     assert len(server.client.get("/v1/voices").json()["data"]) == 2
 
 
-def test_a_sound_without_a_voice_is_no_failure(server: Running) -> None:
+def test_audio_without_a_voice_is_no_failure(server: Running) -> None:
     answer = server.client.post("/v1/voices/search", files={"audio": wav(0.01)})
     assert answer.status_code == 200, answer.text
 
@@ -201,7 +201,7 @@ async def test_an_empty_library_that_is_given_is_not_replaced(
         assert assistant.library is empty
 
 
-def test_a_clip_of_the_user_with_the_same_id_stands(
+def test_a_users_clip_with_the_same_id_wins(
     with_checkpoint: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = VoiceLibrary(with_checkpoint.library)
@@ -215,7 +215,7 @@ def test_a_clip_of_the_user_with_the_same_id_stands(
 @pytest.mark.parametrize(
     "model", ["nowhere/at/all", "no-such-maker/no-such-model", "", "~nobody-here/x", "a\0b"]
 )
-def test_without_the_checkpoint_the_library_is_as_ever(
+def test_without_the_checkpoint_the_library_is_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     (tmp_path / "empty").mkdir()
@@ -223,7 +223,7 @@ def test_without_the_checkpoint_the_library_is_as_ever(
     assert ids(settings_for(tmp_path, model)) == []
 
 
-def test_a_checkpoint_that_comes_later_brings_its_voices_then(tmp_path: Path) -> None:
+def test_a_checkpoint_that_comes_later_adds_its_voices_then(tmp_path: Path) -> None:
     library = open_library(settings_for(tmp_path, str(tmp_path / "later")))
     assert len(library) == 0
     add_clips(tmp_path / "later")

@@ -23,7 +23,7 @@ from assistant.config import load_settings
 from assistant.errors import LibraryError
 from assistant.library import AddReport, ClipInfo, VoiceLibrary, describe, measure
 from assistant.library.checks import MAX_SECONDS
-from assistant.library.sources import SOUND_SUFFIXES
+from assistant.library.sources import AUDIO_SUFFIXES
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -75,7 +75,9 @@ def add(
     description: Annotated[str, typer.Option(help="What the voice is like.")] = "",
     language: Annotated[str, typer.Option(help="BCP 47 tag, such as en-GB.")] = "",
     tags: Annotated[str, typer.Option(help="Words with commas between.")] = "",
-    license: Annotated[str, typer.Option(help="Under which the clip may be used.")] = "",
+    license_: Annotated[
+        str, typer.Option("--license", help="License under which the clip may be used.")
+    ] = "",
     consent: Annotated[str, typer.Option(help="How the speaker agreed to this use.")] = "",
     library: Folder = None,
     as_json: AsJson = False,
@@ -86,7 +88,7 @@ def add(
     license and consent.
     """
     words = tuple(tag.strip() for tag in tags.split(",") if tag.strip())
-    info = ClipInfo("", description, language, words, "", license, consent)
+    info = ClipInfo("", description, language, words, "", license_, consent)
     with _open(library) as voices:
         report = voices.add(sources, info)
     _print_report(report, as_json)
@@ -141,7 +143,7 @@ def _open(folder: Path | None) -> Iterator[VoiceLibrary]:
 
 def _find(voices: VoiceLibrary, query: str, language: str, limit: int) -> Sequence[VoiceMatch]:
     path = Path(query)
-    if path.suffix.lower() in SOUND_SUFFIXES:
+    if path.suffix.lower() in AUDIO_SUFFIXES:
         return voices.search_like(read_audio(path, max_seconds=MAX_SECONDS), limit)
     if not query.strip():
         raise LibraryError("nothing to search for", hint="say what the voice should be like")

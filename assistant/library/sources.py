@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-SOUND_SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif"))
+AUDIO_SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif"))
 _LIST_SUFFIXES = frozenset((".csv", ".jsonl"))
 
 
@@ -56,7 +56,7 @@ def _expand_one(path: Path, info: ClipInfo) -> Iterator[Source | Refusal]:
 
 
 def _folder(folder: Path, info: ClipInfo) -> Iterator[Source | Refusal]:
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUND_SUFFIXES)
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
     if not files:
         yield Refusal(_printable(folder), "there are no sound files in this folder")
     for file in files:

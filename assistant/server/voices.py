@@ -67,7 +67,7 @@ async def upload(
     description: Annotated[str, Form(max_length=2_000)] = "",
     language: Annotated[str, Form(max_length=35)] = "",
     transcript: Annotated[str, Form(max_length=5_000)] = "",
-    license: Annotated[str, Form(max_length=500)] = "",
+    license_: Annotated[str, Form(alias="license", max_length=500)] = "",
 ) -> VoiceInfo:
     """Adds a clip of 1 to 60 seconds. `consent`: how the speaker agreed to this use."""
     if access.key.voices is not None and id not in access.key.voices:
@@ -81,7 +81,7 @@ async def upload(
         description=description,
         language=language,
         transcript=transcript,
-        license=license,
+        license=license_,
         consent=consent,
     )
     clip = await read_audio(request, await audio.read())  # within the limits, before it is written

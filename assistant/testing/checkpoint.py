@@ -32,7 +32,7 @@ _AUDIO = {
 }
 _MARKS = ("<|endoftext|>", "<|BOT|>", "<|EOT|>")
 _PLAIN_MARKS = ("<tool_call>", "</tool_call>")  # added, but not special, as in Qwen's tokenizers
-_SOUND_MARKS = ("<audio_start>", "<audio_end>", "<audio_patch>", "<tts_pad>")
+_AUDIO_MARKS = ("<audio_start>", "<audio_end>", "<audio_patch>", "<tts_pad>")
 _SPEECH_MARKS = ("<tts_start>", "<tts_end>")
 _PIECES = (
     "the quick brown fox jumps over the lazy dog, and what is the weather like in this city? "
@@ -90,7 +90,7 @@ def _write_tokenizer(folder: Path) -> None:
     tokenizer.add_special_tokens([AddedToken(mark, special=True) for mark in _MARKS])
     tokenizer.add_tokens([AddedToken(mark, special=False) for mark in _PLAIN_MARKS])
     speech = [f"<audio_{number}>" for number in range(6562)]
-    marks = [*_SOUND_MARKS, *_SPEECH_MARKS, *speech]
+    marks = [*_AUDIO_MARKS, *_SPEECH_MARKS, *speech]
     tokenizer.add_special_tokens([AddedToken(mark, special=True) for mark in marks])
     tokenizer.save(str(folder / "tokenizer.json"))
     _write_json(

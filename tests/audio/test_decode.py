@@ -54,7 +54,7 @@ def make(path: Path, content: bytes | np.ndarray, rate: int = 8_000) -> Path:
     return path
 
 
-def test_what_is_no_sound_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_audio_is_refused_in_one_line(tmp_path: Path) -> None:
     cases = {
         "no such file": tmp_path / "none.wav",
         "is a folder": tmp_path,
@@ -80,7 +80,7 @@ def test_a_header_that_promises_hours_is_refused_before_decoding() -> None:
 
 
 @given(st.binary(max_size=400))
-def test_random_bytes_are_sound_or_an_audio_error(content: bytes) -> None:
+def test_random_bytes_are_audio_or_an_audio_error(content: bytes) -> None:
     try:
         sound = read_audio(io.BytesIO(content), max_seconds=10)
     except AudioError:

@@ -89,7 +89,7 @@ def test_shortcuts_of_one_letter_can_be_turned_off(page: WebPage) -> None:
     assert focused(page) == "voice-search"
 
 
-def test_where_the_focus_is_can_be_seen_everywhere(page: WebPage) -> None:
+def test_the_focus_is_visible_everywhere(page: WebPage) -> None:
     page.wait_for(".voice")
     for _ in range(12):
         page.press(Keys.TAB)
@@ -116,7 +116,7 @@ def test_screen_readers_hear_sentences_and_not_every_word(opened: Opened) -> Non
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out_from_its_ground(opened: Opened, scheme: str) -> None:
+def test_every_text_has_enough_contrast(opened: Opened, scheme: str) -> None:
     page = opened(with_a_tool(), add)
     page.prefer(prefers_color_scheme=scheme)
     page.type("Add.")
@@ -189,7 +189,7 @@ def test_a_server_with_keys_is_asked_with_one(
     page.leave()
 
 
-def test_a_lost_connection_comes_back_and_the_conversation_goes_on(
+def test_after_a_lost_connection_the_conversation_is_resumed(
     browser: WebPage, start: Start
 ) -> None:
     engine = ScriptedEngine(["First."], ["Second."])
@@ -212,9 +212,7 @@ def test_a_lost_connection_comes_back_and_the_conversation_goes_on(
     page.leave()
 
 
-def test_a_server_that_is_gone_is_tried_again_and_the_page_says_so(
-    browser: WebPage, start: Start
-) -> None:
+def test_the_page_reconnects_to_a_lost_server_and_says_so(browser: WebPage, start: Start) -> None:
     server = start(ScriptedEngine(["Hello."]))
     page = browser.open(server.port).wait_connected()
     server.stop()
@@ -226,7 +224,7 @@ def test_a_server_that_is_gone_is_tried_again_and_the_page_says_so(
     page.leave()
 
 
-def test_who_says_nothing_for_long_is_sent_away_and_comes_back_with_a_word(
+def test_an_idle_client_is_disconnected_and_reconnects_when_the_user_speaks(
     fresh: WebPage, start: Start
 ) -> None:
     server = start(ScriptedEngine(["First."], ["Second."]), sockets={"idle_s": 1.0})

@@ -37,7 +37,7 @@ def pitch(path: Path) -> float:
     return measure(read_audio(path, max_seconds=60)).pitch_hz
 
 
-def test_a_spoken_question_gets_a_spoken_answer_made_with_a_tool(cli, tmp_path: Path) -> None:
+def test_a_spoken_question_gets_a_spoken_answer_by_a_tool(cli, tmp_path: Path) -> None:
     question = EXAMPLES / "what_time_is_it_in_tokyo.wav"
     run = cli("ask", "--audio", question, "--out", "answer.wav", "--json")
     assert run.status == 0
@@ -115,7 +115,7 @@ def test_a_person_asks_for_the_great_wall_and_hears_that_the_web_is_out_of_reach
         assert "could not reach the web" in run.of_type("turn_ended")[0]["text"]
 
 
-def test_a_person_reads_what_was_heard_called_said_and_written(cli) -> None:
+def test_the_output_shows_the_transcript_the_calls_the_answer_and_the_file(cli) -> None:
     question = EXAMPLES / "what_time_is_it_in_tokyo.wav"
     run = cli("ask", "--audio", question, "--out", "answer.wav")
     for part in ("what time is it in tokyo", "date_time", "Tokyo", "answer.wav", "first audio"):

@@ -35,7 +35,7 @@ def test_a_conversation_has_history_and_writes_its_answers(cli, typed, tmp_path:
         assert read_audio(path, max_seconds=60).seconds > 1
 
 
-def test_a_mistake_in_a_line_is_told_and_the_conversation_goes_on(cli, typed) -> None:
+def test_a_mistake_in_a_line_is_reported_and_the_conversation_continues(cli, typed) -> None:
     typed("/audio none.wav", "/voice nobody", "/what", "hello")
     run = cli("chat", "--out", ".")
     assert run.status == 0
@@ -43,7 +43,7 @@ def test_a_mistake_in_a_line_is_told_and_the_conversation_goes_on(cli, typed) ->
         assert part in run.out
 
 
-def test_ctrl_c_stops_the_answer_and_not_the_conversation(
+def test_ctrl_c_stops_the_response_and_not_the_conversation(
     cli, typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def press() -> None:

@@ -9,7 +9,7 @@ import pytest
 from assistant.cli import doctor
 
 
-def test_a_working_install_is_said_to_work(cli) -> None:
+def test_a_working_install_is_reported_as_working(cli) -> None:
     run = cli("doctor", "--json")
     findings = {finding["part"]: finding for finding in json.loads(run.out)}
     assert run.status == 0

@@ -34,7 +34,7 @@ def run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
         (["--host", "no.such.host.invalid", "--insecure"], "can't listen on no.such.host.invalid"),
     ],
 )
-def test_what_keeps_it_from_starting_is_one_line_and_status_2(
+def test_a_reason_not_to_start_is_one_line_and_status_2(
     tmp_path: Path, arguments: list[str], word: str
 ) -> None:
     (tmp_path / "bad.toml").write_text("[[[")
@@ -52,7 +52,7 @@ def test_a_port_in_use_is_one_line_and_status_2(tmp_path: Path) -> None:
     assert "another program listens there; choose another --port" in line
 
 
-def test_it_answers_with_a_key_and_stops_when_told(tmp_path: Path) -> None:
+def test_the_server_answers_a_key_and_stops_at_a_signal(tmp_path: Path) -> None:
     made = run("keys", "add", "the desk", "--scope", "tools", folder=tmp_path)
     key = made.stdout.strip()
     listed = json.loads(run("keys", "list", "--json", folder=tmp_path).stdout)

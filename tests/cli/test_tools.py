@@ -153,7 +153,7 @@ def test_run_says_why_there_is_no_answer_and_exits_with_1(
     assert said in result.stdout
 
 
-def test_what_a_tool_says_can_not_steer_the_terminal(plugin: Path) -> None:
+def test_a_tools_output_can_not_control_the_terminal(plugin: Path) -> None:
     result = invoke("run", "hostile", "--tools", plugin)
     assert result.stdout == "\ufffd[2Jwiped\ufffd\nnext\n"
 
@@ -165,7 +165,7 @@ def test_run_takes_the_settings_of_a_file(plugin: Path) -> None:
     assert "hi x" in result.stdout
 
 
-def test_run_gives_the_tool_the_voice_library(plugin: Path) -> None:
+def test_run_passes_the_voice_library_to_the_tool(plugin: Path) -> None:
     assert invoke("run", "voice", "--tools", plugin).stdout == "awb\n"
 
 

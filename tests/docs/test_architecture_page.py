@@ -160,7 +160,7 @@ def test_each_path_on_the_page_exists() -> None:
     assert [path for path in sorted(paths) if not (REPOSITORY / path).exists()] == []
 
 
-def test_each_name_on_the_page_is_in_a_file_that_stands_beside_it() -> None:
+def test_each_name_on_the_page_is_in_a_file_named_beside_it() -> None:
     everywhere = [
         str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("assistant/**/*.py")
     ]
@@ -180,7 +180,7 @@ def test_each_bound_on_the_page_is_that_of_the_code(
     assert value_of(name, path) == bound
 
 
-def test_each_queue_of_the_diagram_has_a_row_and_each_row_stands_in_order() -> None:
+def test_each_queue_of_the_diagram_has_a_row_in_order() -> None:
     text = section("2.")
     drawn = {int(number) for number in re.findall(r"\[(\d+)\]", text)}
     rows = [int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)]

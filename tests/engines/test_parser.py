@@ -79,11 +79,11 @@ def test_a_tool_may_be_called_function() -> None:
     assert only_call(f"{OPEN}function\nfunction\n{{}}{CLOSE}").name == "function"
 
 
-def test_a_call_that_is_not_closed_at_the_end_of_the_stream_is_taken() -> None:
+def test_a_call_not_closed_at_the_end_of_the_stream_is_accepted() -> None:
     assert only_call(GOOD.removesuffix(CLOSE)) == only_call(GOOD)
 
 
-def test_a_call_that_is_not_closed_before_the_next_one_is_taken() -> None:
+def test_a_call_not_closed_before_the_next_one_is_accepted() -> None:
     calls = parse(GOOD.removesuffix(CLOSE) + GOOD)
     assert [call.problem for call in calls if isinstance(call, ToolCall)] == ["", ""]
 
@@ -119,7 +119,7 @@ def test_a_malformed_call_says_what_to_mend(body: str, problem: str) -> None:
     assert "\n" not in call.problem
 
 
-def test_what_a_malformed_call_held_is_kept_in_it() -> None:
+def test_a_malformed_call_keeps_its_text() -> None:
     assert only_call(f"{OPEN}function\n[1, 2{CLOSE}").arguments == "[1, 2"
 
 
@@ -131,11 +131,11 @@ def test_a_lone_bracket_is_let_go_as_soon_as_it_can_be_no_tag() -> None:
     assert parser.finish() == [TextDelta("<tool")]
 
 
-def test_text_is_given_out_at_once() -> None:
+def test_text_is_yielded_at_once() -> None:
     assert new_parser().feed("Let me") == [TextDelta("Let me")]
 
 
-def test_an_endless_call_is_given_up_in_bounded_memory() -> None:
+def test_an_endless_call_is_abandoned_in_bounded_memory() -> None:
     parser = new_parser(max_call_chars=100)
     items = parser.feed(OPEN + "function\nweather\n")
     for _ in range(1000):
@@ -165,9 +165,7 @@ STREAMS = st.lists(FRAGMENTS | st.text(max_size=5), max_size=30).map("".join)
 
 @given(text=STREAMS, cuts=st.lists(st.integers(0, 400), max_size=20), limit=st.integers(1, 60))
 @settings(max_examples=300, deadline=None)
-def test_every_cut_of_a_stream_gives_the_same_result(
-    text: str, cuts: list[int], limit: int
-) -> None:
+def test_every_split_of_a_stream_is_parsed_the_same(text: str, cuts: list[int], limit: int) -> None:
     borders = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     pieces = [text[a:b] for a, b in itertools.pairwise(borders)]
     whole = parse(text, max_call_chars=limit)

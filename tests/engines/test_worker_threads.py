@@ -69,7 +69,7 @@ async def test_the_items_come_in_order_from_another_thread() -> None:
     assert work.closed.is_set()
 
 
-async def test_nothing_is_made_before_the_reader_asks_for_it() -> None:
+async def test_nothing_is_generated_before_the_reader_asks_for_it() -> None:
     work = Work(5)
     stream = WorkerThreads(1).stream(work)
     assert [await anext(stream), await anext(stream)] == [0, 1]

@@ -76,7 +76,7 @@ def test_the_log_mel_is_that_of_the_reference() -> None:
     assert relative_error(actual, expected) < 1e-4
 
 
-def test_sound_takes_as_many_positions_as_in_the_reference(sizes: ModelSizes) -> None:
+def test_audio_takes_as_many_positions_as_in_the_reference(sizes: ModelSizes) -> None:
     vectors = load_file(GOLDEN_DIR / "audio_frontend.safetensors")
     form = {"kernel_size": sizes.audio.kernel_size, "stride": sizes.audio.adapter_stride}
     counts = [patch_count(int(count), **form) for count in vectors["sample_counts"]]
@@ -90,7 +90,7 @@ def test_names_and_shapes_are_those_of_the_checkpoint(sizes: ModelSizes) -> None
 
 
 @torch.inference_mode()
-def test_the_adapter_gives_the_reference_embeddings(
+def test_the_adapter_returns_the_reference_embeddings(
     model: StepAudio2Model, golden: dict[str, Any]
 ) -> None:
     heard, counts = encode_audio(model, golden)

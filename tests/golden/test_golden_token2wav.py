@@ -120,7 +120,7 @@ def test_the_vocoder_makes_the_source_like_the_reference(hift: Any) -> None:
     assert error(hift.m_source(v["f0_in"]), v["source_without_noise"]) < TOLERANCE
 
 
-def test_the_vocoder_makes_sound_like_the_reference(hift: Any) -> None:
+def test_the_vocoder_returns_the_samples_of_the_reference(hift: Any) -> None:
     v = vectors("hift")
     assert error(hift.decode(v["mel"], v["source"]), v["wave"]) < TOLERANCE
 

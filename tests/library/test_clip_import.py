@@ -79,7 +79,7 @@ def test_each_unfit_clip_is_refused_with_its_reason_and_the_rest_is_added(
             assert expected in reasons[str(path).replace("\0", "\\0")]
 
 
-def test_the_same_sound_in_another_file_format_is_already_there(
+def test_the_same_audio_in_another_file_format_is_a_duplicate(
     library: VoiceLibrary, clip: Clip, tmp_path: Path
 ) -> None:
     path = tmp_path / "copy.flac"
@@ -87,7 +87,7 @@ def test_the_same_sound_in_another_file_format_is_already_there(
     assert refusals(library, path) == ["already there, as 'slt'"]
 
 
-def test_a_folder_is_searched_for_sound_files(
+def test_a_folder_is_searched_for_audio_files(
     empty_library: VoiceLibrary, clip: Clip, write: Write
 ) -> None:
     folder = write("a.wav", clip("awb").samples).parent
@@ -96,7 +96,9 @@ def test_a_folder_is_searched_for_sound_files(
     assert {voice.id for voice in empty_library.add([folder]).added} == {"a", "b"}
 
 
-def test_a_folder_without_sounds_is_refused(empty_library: VoiceLibrary, tmp_path: Path) -> None:
+def test_a_folder_without_audio_files_is_refused(
+    empty_library: VoiceLibrary, tmp_path: Path
+) -> None:
     (tmp_path / "empty").mkdir()
     assert "no sound files" in refusals(empty_library, tmp_path / "empty")[0]
 
@@ -168,7 +170,7 @@ def test_a_hostile_id_is_refused_and_nothing_is_written(
 
 @pytest.mark.skipif(os.name != "posix", reason="such names don't exist elsewhere")
 @pytest.mark.parametrize("name", ["..\\..\\x.wav", "--.wav", "a ?*.wav", "default.wav", "中文.wav"])
-def test_any_file_name_gives_an_id_inside_the_folder(
+def test_any_file_name_becomes_an_id_inside_the_folder(
     empty_library: VoiceLibrary, clip: Clip, write: Write, name: str
 ) -> None:
     (voice,) = empty_library.add([write(name, clip("awb").samples)]).added

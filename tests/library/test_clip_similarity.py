@@ -53,7 +53,7 @@ def folder(empty_library: VoiceLibrary, clip: Clip, write: Write) -> Path:
     return empty_library.folder
 
 
-def test_the_embedder_is_made_when_a_clip_is_searched_for_first(folder: Path, clip: Clip) -> None:
+def test_the_embedder_is_created_by_the_first_search_by_a_clip(folder: Path, clip: Clip) -> None:
     made: list[Embedder[Audio]] = []
 
     def make() -> Embedder[Audio]:
@@ -134,7 +134,7 @@ def test_only_a_few_clips_are_in_memory_at_the_same_time(folder: Path, clip: Cli
     assert embedder.most_at_once == 16
 
 
-def test_progress_tells_how_many_clips_are_indexed(folder: Path, clip: Clip) -> None:
+def test_progress_says_how_many_clips_are_indexed(folder: Path, clip: Clip) -> None:
     reports: list[tuple[str, int, int]] = []
 
     def on_progress(title: str, done: int, total: int) -> None:
@@ -148,7 +148,7 @@ def test_progress_tells_how_many_clips_are_indexed(folder: Path, clip: Clip) -> 
     assert reports == []
 
 
-def test_a_sound_without_a_voice_in_it_is_like_no_clip(folder: Path) -> None:
+def test_audio_without_a_voice_is_similar_to_no_clip(folder: Path) -> None:
     library = VoiceLibrary(folder, audio_embedder=Bands())
     assert library.search_like(Audio(np.zeros(16_000, np.float32), 16_000)) == []
 

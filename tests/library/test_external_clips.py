@@ -55,7 +55,7 @@ def test_they_are_described_and_found_like_every_clip(
     assert library.search_like(clip("rms"))[0].voice == male
 
 
-def test_they_vanish_with_their_file_and_come_back_with_it(shop: Path, tmp_path: Path) -> None:
+def test_external_clips_vanish_and_return_with_their_file(shop: Path, tmp_path: Path) -> None:
     library = open_with(shop, tmp_path / "voices")
     content = (shop / "default_male.wav").read_bytes()
     (shop / "default_male.wav").unlink()
@@ -98,7 +98,7 @@ def test_they_can_not_be_removed_even_where_they_lie_in_the_folder_of_the_user(
     assert sorted(ids(library)) == ["default_female", "default_male", "mine"]
 
 
-def test_a_clip_of_the_user_with_the_same_id_stands_and_the_log_says_so_once(
+def test_a_users_clip_with_the_same_id_wins_and_the_log_says_so_once(
     shop: Path, tmp_path: Path, clip: Clip, write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = VoiceLibrary(tmp_path / "voices")

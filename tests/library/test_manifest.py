@@ -58,7 +58,7 @@ GOOD = '[[voices]]\nid = "a"\nfile = "a.wav"\n'
         ("[[voices]\n", "can't be read"),
     ],
 )
-def test_what_is_wrong_with_a_manifest_is_said_at_load(
+def test_faults_of_a_manifest_are_reported_at_load(
     tmp_path: Path, bundled_folder: Path, text: str, expected: str
 ) -> None:
     folder = folder_with(tmp_path / "v", text, bundled_folder)
@@ -146,7 +146,7 @@ entries = st.builds(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rows=st.lists(entries, max_size=5, unique_by=lambda entry: entry.id), data=st.data())
-def test_whatever_is_written_reads_back_as_it_was(
+def test_any_manifest_that_is_written_is_read_back_unchanged(
     tmp_path: Path, name: str, rows: list[Entry], data: st.DataObject
 ) -> None:
     path = tmp_path / name

@@ -21,7 +21,7 @@ def harmonic(hz: float, rate: int = RATE) -> Audio:
 
 @pytest.mark.parametrize("hz", [70, 95, 120, 165, 210, 300, 450])
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
-def test_the_pitch_of_a_known_sound_is_found_within_one_percent(hz: float, rate: int) -> None:
+def test_the_pitch_of_a_known_tone_is_found_within_one_percent(hz: float, rate: int) -> None:
     assert measure(harmonic(hz, rate)).pitch_hz == pytest.approx(hz, rel=0.01)
 
 
@@ -114,7 +114,7 @@ def test_a_recording_with_some_noise_is_still_speech(clip: Clip, voice: str) -> 
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, 700, 5_000])
-def test_the_shortest_sounds_can_be_measured(length: int) -> None:
+def test_the_shortest_clips_can_be_measured(length: int) -> None:
     sound = Audio(np.full(length, 0.1, dtype=np.float32), RATE)
     assert measure(sound).pitch_hz == 0.0
     assert speech_problem(sound)

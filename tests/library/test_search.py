@@ -90,7 +90,7 @@ def test_a_request_that_says_nothing_finds_nothing(library: VoiceLibrary, text: 
     assert library.search(text) == []
 
 
-def test_what_nobody_fits_has_a_low_score(library: VoiceLibrary) -> None:
+def test_a_description_that_no_voice_fits_has_low_scores(library: VoiceLibrary) -> None:
     assert all(match.score < 0.3 for match in library.search("Donald Duck underwater"))
 
 

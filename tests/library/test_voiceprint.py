@@ -37,7 +37,7 @@ def test_the_clip_itself_is_a_perfect_match(library: VoiceLibrary, clip: Clip) -
     assert (match.voice.id, match.score) == ("slt", pytest.approx(1.0, abs=1e-3))
 
 
-def test_vectors_have_length_one_whatever_the_sound(clip: Clip) -> None:
+def test_vectors_have_length_one_whatever_the_audio(clip: Clip) -> None:
     sounds = [clip("awb"), Audio(np.zeros(100, dtype=np.float32), 16_000)]
     lengths = np.linalg.norm(Voiceprint().embed(sounds), axis=1)
     assert lengths == pytest.approx(np.ones(2), abs=1e-5)

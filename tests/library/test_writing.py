@@ -73,7 +73,7 @@ def test_two_processes_and_a_thread_add_at_once_and_nothing_is_lost(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_a_killed_writer_loses_nothing_and_blocks_nobody(
+def test_a_killed_writer_loses_nothing_and_blocks_no_other(
     empty_library: VoiceLibrary, write: Write
 ) -> None:
     kept = pieces(write, "kept", 2)

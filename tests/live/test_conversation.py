@@ -40,7 +40,9 @@ async def test_a_spoken_turn_is_answered_once_it_is_over(call: OpenCall) -> None
         assert len(line.session.history) == 2
 
 
-async def test_the_turns_sound_begins_before_the_speech_and_ends_after_it(call: OpenCall) -> None:
+async def test_the_audio_of_a_turn_begins_before_the_speech_and_ends_after_it(
+    call: OpenCall,
+) -> None:
     async with call(["Hello."]) as line:
         await line.silence(1.0)
         await line.speak(1.0)
@@ -53,7 +55,7 @@ async def test_the_turns_sound_begins_before_the_speech_and_ends_after_it(call: 
         assert sound.seconds == pytest.approx(turn.end - turn.start, abs=0.05)
 
 
-async def test_nothing_is_said_in_minutes_of_silence(call: OpenCall) -> None:
+async def test_minutes_of_silence_start_no_response(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         await line.silence(180.0)
         assert line.heard == []
@@ -79,7 +81,7 @@ async def test_a_pause_within_a_turn_does_not_end_it(call: OpenCall) -> None:
         assert turn.end - turn.start > 1.7
 
 
-async def test_speech_without_an_end_is_cut_and_answered(call: OpenCall) -> None:
+async def test_endless_speech_is_ended_at_the_limit_and_answered(call: OpenCall) -> None:
     async with call(["Hello."], live=LiveSettings(max_user_turn_s=5.0, interrupt=False)) as line:
         await line.speak(12.0)
         turns = line.of(UserTurn)
@@ -104,7 +106,7 @@ async def test_a_line_that_goes_dead_in_a_turn_ends_it(call: OpenCall) -> None:
         assert line.kinds() == ONE_TURN
 
 
-async def test_packets_that_come_late_in_a_heap_are_heard_as_if_they_were_in_time(
+async def test_late_packets_in_a_burst_are_detected_as_if_they_were_in_time(
     call: OpenCall,
 ) -> None:
     async with call(["Hello."]) as line:
@@ -132,14 +134,14 @@ async def test_the_end_of_a_turn_can_be_set_by_the_caller(call: OpenCall) -> Non
         assert line.of(UserTurn)[0].end == pytest.approx(3.4, abs=0.1)
 
 
-async def test_what_is_cleared_is_not_heard(call: OpenCall) -> None:
+async def test_cleared_audio_is_in_no_turn(call: OpenCall) -> None:
     async with call(["Hello."], manual=True) as line:
         await line.speak(0.4)
         line.live.clear()
         assert not line.live.commit()
 
 
-async def test_a_turn_may_be_heard_and_not_answered(call: OpenCall) -> None:
+async def test_a_turn_may_be_recorded_without_a_response(call: OpenCall) -> None:
     async with call(["Hello."], auto_respond=False) as line:
         await line.speak(0.8)
         await line.silence(1.0)

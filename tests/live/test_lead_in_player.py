@@ -71,7 +71,7 @@ async def test_a_quick_tool_is_not(call: OpenCall) -> None:
         assert line.of(LeadInAudio) == []
 
 
-async def test_a_model_that_said_something_itself_is_not_talked_over(call: OpenCall) -> None:
+async def test_a_model_with_a_lead_in_of_its_own_gets_no_phrase(call: OpenCall) -> None:
     work, let_go = slow_tool()
     async with call(["One moment. ", CALL], ["Done."], tools=[work], lead_ins=True) as line:
         line.live.say("Work")
@@ -102,7 +102,7 @@ async def test_the_same_phrase_is_never_said_twice_in_a_row(call: OpenCall) -> N
         assert all(one != other for one, other in itertools.pairwise(said))
 
 
-async def test_the_phrase_does_not_count_as_heard_of_the_answer(call: OpenCall) -> None:
+async def test_the_phrase_does_not_count_as_played_audio_of_the_response(call: OpenCall) -> None:
     work, let_go = slow_tool()
     answer = "One two three four five six seven."
     async with call(called, [answer], tools=[work], lead_ins=True) as line:

@@ -39,12 +39,14 @@ def told(lead_ins: LeadIns, tool: str, median_s: float, *, spread: float = 0.3) 
 
 
 class TestWhen:
-    def test_of_an_unknown_tool_the_silence_is_what_counts(self, lead_ins: LeadIns) -> None:
+    def test_for_an_unknown_tool_the_phrase_comes_after_a_fixed_silence(
+        self, lead_ins: LeadIns
+    ) -> None:
         assert lead_ins.limit_s("weather") == PATIENCE_S
         lead_ins.observed("weather", 5.0)
         assert lead_ins.limit_s("weather") == PATIENCE_S  # once is no habit
 
-    def test_for_a_slow_tool_it_is_said_early(self, lead_ins: LeadIns) -> None:
+    def test_for_a_slow_tool_the_phrase_comes_early(self, lead_ins: LeadIns) -> None:
         told(lead_ins, "weather", 3.0)
         assert lead_ins.limit_s("weather") == EARLY_S
 
@@ -128,16 +130,14 @@ class TestWhat:
         assert lead_ins.next(WEATHER, "en", WEATHER.lead_in) in phrasebook("en")
         assert lead_ins.next(WEATHER, "de", "") in phrasebook("de")
 
-    def test_one_conversation_hears_no_fixed_order(self, lead_ins: LeadIns) -> None:
+    def test_phrases_have_no_fixed_order_in_a_conversation(self, lead_ins: LeadIns) -> None:
         said = [""]
         for _ in range(60):
             said.append(lead_ins.next(None, "en", said[-1]))
         followers = {a: {y for x, y in itertools.pairwise(said) if x == a} for a in said[1:]}
         assert all(len(after) >= 2 for after in followers.values())
 
-    def test_conversations_that_share_it_never_hear_one_twice_in_a_row(
-        self, lead_ins: LeadIns
-    ) -> None:
+    def test_no_conversation_gets_a_phrase_twice_in_a_row(self, lead_ins: LeadIns) -> None:
         last = dict.fromkeys(range(5), "")
         for number in itertools.islice(itertools.cycle(last), 500):
             text = lead_ins.next(None, "ko", last[number])

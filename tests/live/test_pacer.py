@@ -60,7 +60,7 @@ async def stage() -> AsyncIterator[Stage]:
         tasks.cancel_scope.cancel()
 
 
-async def test_the_lead_is_filled_at_once_and_kept(stage: Stage) -> None:
+async def test_the_lead_is_filled_at_once_and_maintained(stage: Stage) -> None:
     stage.pacer.put(sound(2.0))
     await stage.advance(0)
     assert len(stage.listener.frames) == 21  # 0.4 s ahead, and the one that is played now
@@ -145,7 +145,7 @@ async def test_what_was_sent_and_not_played_is_sent_again_after_a_pause(stage: S
     assert stage.pacer.played_s == pytest.approx(2.0)
 
 
-async def test_a_pause_in_the_middle_of_a_frame_repeats_it_and_loses_no_sound(
+async def test_a_pause_in_the_middle_of_a_frame_repeats_it_and_loses_no_audio(
     stage: Stage,
 ) -> None:
     stage.pacer.put(sound(1.0) + b"\x07" * 80)
@@ -159,7 +159,7 @@ async def test_a_pause_in_the_middle_of_a_frame_repeats_it_and_loses_no_sound(
     assert stage.listener.frames[-1] == b"\x07" * 80 + b"\xff" * 80
 
 
-async def test_cleared_sound_is_gone_and_positions_go_on(stage: Stage) -> None:
+async def test_cleared_audio_is_dropped_and_positions_continue(stage: Stage) -> None:
     stage.pacer.put(sound(2.0))
     await stage.advance(0.5)
     stage.pacer.clear()

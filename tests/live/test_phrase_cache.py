@@ -86,9 +86,7 @@ class TestWithTheEmbeddedEngine:
         with pytest.raises(ValueError, match="read-only"):
             samples[0] = 1
 
-    async def test_each_voice_and_language_has_a_sound_of_its_own(
-        self, phrases: PhraseCache
-    ) -> None:
+    async def test_each_voice_and_language_has_audio_of_its_own(self, phrases: PhraseCache) -> None:
         normal = await phrases.audio("Moment.", Voice(), "en")
         deep = await phrases.audio("Moment.", DEEP, "en")
         german = await phrases.audio("Moment.", Voice(), "de")
@@ -126,7 +124,7 @@ async def test_many_who_ask_share_one_rendering(settings: Settings) -> None:
         assert said(engine.requests[0]) == "One moment."
 
 
-async def test_who_gives_up_does_not_spoil_it_for_the_others(settings: Settings) -> None:
+async def test_a_cancelled_waiter_does_not_affect_the_others(settings: Settings) -> None:
     go_on, sounds = anyio.Event(), []
 
     async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
@@ -149,7 +147,9 @@ async def test_who_gives_up_does_not_spoil_it_for_the_others(settings: Settings)
         assert len(engine.requests) == len(sounds) == 1
 
 
-async def test_what_was_begun_is_kept_when_nobody_waits_any_more(settings: Settings) -> None:
+async def test_a_phrase_being_synthesized_is_cached_even_if_all_waiters_left(
+    settings: Settings,
+) -> None:
     go_on = anyio.Event()
     async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
         async with anyio.create_task_group() as tasks:
@@ -160,7 +160,7 @@ async def test_what_was_begun_is_kept_when_nobody_waits_any_more(settings: Setti
         await until(lambda: phrases.ready("One moment.", Voice(), "en") is not None)
 
 
-async def test_what_was_not_begun_is_dropped_when_nobody_waits_any_more(settings: Settings) -> None:
+async def test_a_phrase_not_yet_started_is_dropped_if_all_waiters_left(settings: Settings) -> None:
     go_on = anyio.Event()
     async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
         async with anyio.create_task_group() as tasks:
@@ -173,7 +173,7 @@ async def test_what_was_not_begun_is_dropped_when_nobody_waits_any_more(settings
         assert len(engine.requests) == RENDERINGS_AT_ONCE + 1
 
 
-async def test_a_failure_reaches_all_who_wait_and_is_not_kept(
+async def test_a_failure_reaches_all_waiters_and_is_not_cached(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken, problems = [True], []
@@ -208,7 +208,7 @@ async def test_a_defect_of_the_engine_does_not_end_the_assistant(settings: Setti
                 await phrases.audio("One moment.", Voice(), "en")
 
 
-async def test_preparing_goes_on_after_what_cannot_be_rendered(settings: Settings) -> None:
+async def test_preparing_continues_after_a_phrase_that_fails(settings: Settings) -> None:
     def make(request: EngineRequest) -> Iterable[Act]:
         return [EngineError("no")] if said(request) == "Bad." else [said(request)]
 
@@ -230,7 +230,9 @@ async def test_the_least_recently_used_go_first_when_there_is_no_room(settings: 
         assert len(engine.requests) == 3
 
 
-async def test_what_is_larger_than_the_room_is_given_and_not_kept(settings: Settings) -> None:
+async def test_a_phrase_larger_than_the_cache_is_returned_and_not_cached(
+    settings: Settings,
+) -> None:
     async with scripted(settings, Speech(tone(1000)), budget_bytes=1000) as (phrases, _):
         assert len(await phrases.audio("a", Voice(), "en")) > OUTPUT_RATE // 2
         assert phrases.ready("a", Voice(), "en") is None

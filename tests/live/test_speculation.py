@@ -30,7 +30,7 @@ async def test_the_answer_is_ready_when_the_turn_is_over(call: OpenCall) -> None
         assert len(line.engine.requests) == 1
 
 
-async def test_without_speculation_it_is_made_after_the_turn(call: OpenCall) -> None:
+async def test_without_speculation_the_response_starts_after_the_turn(call: OpenCall) -> None:
     async with call(["Hello."], live=LiveSettings(speculate_ms=0)) as line:
         await line.speak(1.0)
         await line.silence(0.5)
@@ -136,7 +136,7 @@ async def test_nothing_of_a_dropped_turn_runs_twice(call: OpenCall) -> None:
         assert line.text() == "Done."
 
 
-async def test_a_voice_that_a_dropped_turn_switched_to_is_not_kept(call: OpenCall) -> None:
+async def test_a_discarded_turn_does_not_switch_the_voice(call: OpenCall) -> None:
     @tool(side_effect="none")
     async def deepen() -> ToolResult:
         """Takes a deep voice."""
@@ -152,7 +152,7 @@ async def test_a_voice_that_a_dropped_turn_switched_to_is_not_kept(call: OpenCal
         assert line.session.voice == before
 
 
-async def test_where_the_queue_is_full_at_the_pause_the_answer_is_made_later(
+async def test_if_the_queue_is_full_at_the_pause_the_response_starts_later(
     call: OpenCall,
 ) -> None:
     full = AssistantError("too many turns are waiting already")
@@ -163,7 +163,7 @@ async def test_where_the_queue_is_full_at_the_pause_the_answer_is_made_later(
         assert [ended.reason for ended in line.of(ResponseEnded)] == ["completed"]
 
 
-async def test_where_the_queue_is_full_at_the_end_the_caller_reads_why(call: OpenCall) -> None:
+async def test_if_the_queue_is_full_at_the_end_the_caller_reads_why(call: OpenCall) -> None:
     full = AssistantError("too many turns are waiting already")
     async with call(["Hello."], admit=refusing_once(full)) as line:
         line.live.say("Hi")

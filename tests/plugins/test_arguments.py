@@ -122,7 +122,7 @@ def test_no_arguments_are_an_empty_object(text: str) -> None:
         ('{"city": "Ulm", "days": ' + "9" * 5000 + "}", "The arguments of travel are"),
     ],
 )
-def test_what_does_not_fit_is_said_with_what_would(arguments: Any, said: str) -> None:
+def test_a_wrong_argument_is_reported_with_what_would_fit(arguments: Any, said: str) -> None:
     text = wrong(arguments)
     assert said in text
     assert text.endswith("It takes city (string, required), days (integer, required).")

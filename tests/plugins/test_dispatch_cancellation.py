@@ -76,7 +76,9 @@ async def test_a_side_effect_that_hangs_is_waited_for_until_its_timeout(blocking
 
 
 @pytest.mark.parametrize("blocking", [True, False])
-async def test_a_side_effect_that_has_not_begun_does_not_begin_any_more(blocking: bool) -> None:
+async def test_a_side_effect_that_has_not_begun_never_begins_after_cancellation(
+    blocking: bool,
+) -> None:
     slow = SlowTool(blocking=blocking, side_effect="once")
     reports: list[ToolOutcome] = []
     with anyio.CancelScope() as scope:

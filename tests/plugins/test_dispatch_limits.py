@@ -55,7 +55,7 @@ async def test_the_limit_of_the_settings_is_for_tools_without_one(outcome_of: Ou
     assert (await outcome_of(slow.tool, timeout_s=SOON_S)).outcome == "timeout"
 
 
-async def test_a_blocking_tool_learns_that_nobody_waits_and_then_frees_its_thread(run: Run) -> None:
+async def test_a_blocking_tool_sees_its_cancellation_and_frees_its_thread(run: Run) -> None:
     slow = SlowTool(blocking=True)
     dispatcher = Dispatcher(Registry([slow.tool]), threads_per_tool=1)
     async with anyio.create_task_group() as group:

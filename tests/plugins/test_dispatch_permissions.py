@@ -68,7 +68,7 @@ async def test_a_session_narrows_what_the_settings_permit_and_never_widens_it(
     assert recording.values == []
 
 
-async def test_the_model_is_told_exactly_the_tools_that_may_be_called(run: Run) -> None:
+async def test_the_model_gets_exactly_the_tools_that_may_be_called(run: Run) -> None:
     tools = [RecordingTool(name).tool for name in ("a", "b", "c", "d")]
     dispatcher = Dispatcher(Registry(tools), PluginSettings(allow=("a", "b", "c"), deny=("a",)))
     told = dispatcher.schemas(allow=["a", "b", "d"])
@@ -116,7 +116,7 @@ async def test_without_anybody_to_ask_a_guarded_tool_is_denied(outcome_of: Outco
     assert (await outcome_of(guarded())).outcome == "denied"
 
 
-async def test_nobody_is_asked_about_arguments_that_do_not_fit(run: Run) -> None:
+async def test_no_approval_is_asked_for_arguments_that_do_not_fit(run: Run) -> None:
     async def approve(the_call: ToolCall, schema: ToolSchema) -> bool:
         pytest.fail("asked")
 

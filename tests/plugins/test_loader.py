@@ -142,7 +142,7 @@ def test_bytes_that_are_no_text_are_reported(tmp_path: Path, load: Load) -> None
     assert "not valid Python" in only_problem(load(path)).message
 
 
-def test_a_file_that_fails_after_its_tools_gives_none_of_them(write: Write, load: Load) -> None:
+def test_a_file_that_fails_after_its_tools_loads_none_of_them(write: Write, load: Load) -> None:
     report = load(write("late.py", GOOD.format(name="late") + "\n1/0\n"))
     assert report.registry.names == ()
     assert only_problem(report).line == 8

@@ -58,7 +58,7 @@ def test_a_function_with_a_docstring_is_enough() -> None:
     assert list(inspect.signature(roll).parameters) == ["sides"]
 
 
-def test_options_are_kept() -> None:
+def test_options_are_stored() -> None:
     class Options(BaseModel):
         unit: str = "m"
 

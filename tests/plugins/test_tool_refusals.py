@@ -156,7 +156,7 @@ def test_only_functions_become_tools() -> None:
     refused(lambda: tool(word), "is above a tool already")
 
 
-def test_everything_that_is_wrong_is_said_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(PluginError, match=r"no docstring.*side_effect.*'x'.*'y'"):
 
         @tool(side_effect="bad")  # type: ignore[call-overload]

@@ -103,7 +103,7 @@ def test_a_malformed_body_is_a_4xx_in_the_usual_shape(serve: Serve, content: byt
         assert answer.json()["error"]["message"]
 
 
-def test_a_body_that_never_comes_is_given_up(serve: Serve) -> None:
+def test_a_body_that_never_comes_is_a_408(serve: Serve) -> None:
     server = serve(server={"limits": {"body_timeout_s": 0.05}})
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         head = "POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
@@ -134,7 +134,7 @@ async def test_a_decode_bomb_is_refused_by_what_it_would_become() -> None:
     "data",
     [b"", b"RIFF", b"x" * 1_000, wav()[:44], b"ID3" + b"\0" * 500, b"OggS" + b"\xff" * 300],
 )
-async def test_what_is_no_sound_is_an_error_of_one_line(data: bytes) -> None:
+async def test_a_file_that_is_not_audio_is_an_error_of_one_line(data: bytes) -> None:
     with pytest.raises(AudioError) as caught:
         await decode_audio(data, max_seconds=10)
     assert "\n" not in str(caught.value)
@@ -143,7 +143,7 @@ async def test_what_is_no_sound_is_an_error_of_one_line(data: bytes) -> None:
 @pytest.mark.anyio
 @given(data=st.binary(max_size=200), at=st.integers(0, 60))
 @bounded(max_examples=80, deadline=None)
-async def test_a_damaged_file_is_read_or_refused(data: bytes, at: int) -> None:
+async def test_a_damaged_file_is_decoded_or_refused(data: bytes, at: int) -> None:
     good = wav(0.05)
     try:
         sound = await decode_audio(good[:at] + data + good[at:], max_seconds=1)
@@ -152,7 +152,7 @@ async def test_a_damaged_file_is_read_or_refused(data: bytes, at: int) -> None:
     assert np.abs(sound.samples).max() <= 1.0
 
 
-def test_sound_that_is_too_long_is_a_400_with_the_limit(serve: Serve) -> None:
+def test_audio_that_is_too_long_is_a_400_with_the_limit(serve: Serve) -> None:
     server = serve(max_audio_s=1.0)
     path = f"/v1/sessions/{new_session(server)}/turns"
     answer = server.client.post(path, files={"audio": wav(1.5)})

@@ -40,7 +40,7 @@ def test_a_stream_is_cleaned_as_the_whole_text_is(pieces: list[str], cuts: list[
     assert "".join(out) + clean.finish() == without_special_tokens(text)
 
 
-def test_what_only_looks_like_a_token_is_kept() -> None:
+def test_text_that_only_looks_like_a_token_stays() -> None:
     text = "if a <b> and c < d: <audio_x> <html> <audio_"
     clean = SpecialTokenFilter()
     assert "".join(map(clean.feed, text)) + clean.finish() == text

@@ -99,7 +99,7 @@ def test_a_language_is_preferred(tool: Tool, context: ToolContext) -> None:
         ("a man", "klingonese", "can't be searched: language 'klingonese'"),
     ],
 )
-def test_what_can_not_be_done_is_said_in_plain_words(
+def test_an_impossible_request_is_an_error_in_plain_words(
     tool: Tool, context: ToolContext, description: str, language: str, expected: str
 ) -> None:
     with pytest.raises(ToolError, match=expected):
@@ -119,7 +119,7 @@ class Broken:
         raise LibraryError("no")
 
 
-def test_a_broken_library_is_said_in_plain_words(tool: Tool, context: ToolContext) -> None:
+def test_a_broken_library_is_an_error_in_plain_words(tool: Tool, context: ToolContext) -> None:
     with pytest.raises(ToolError, match=r"can't be searched: voices\.toml"):
         tool("a man", dataclasses.replace(context, voices=Broken()))
 

@@ -24,7 +24,7 @@ def summer(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk.module, "utc_now", lambda: SUMMER)
 
 
-def test_it_tells_time_date_and_weekday_in_a_sentence(desk: Desk) -> None:
+def test_the_answer_has_time_date_and_weekday_in_a_sentence(desk: Desk) -> None:
     outcome = desk(location_or_timezone="tokyo")
     assert outcome.outcome == "ok"
     assert outcome.text == "It is 11:05 PM on Wednesday, the 15th of January 2025, in Tokyo, Japan."
@@ -85,7 +85,7 @@ def test_the_most_populous_city_is_meant_and_named_with_its_country(desk: Desk) 
     assert desk(location_or_timezone="london canada").text.endswith("in London, Canada.")
 
 
-def test_a_country_of_several_zones_is_told_by_its_capital_and_says_so(desk: Desk) -> None:
+def test_a_country_of_several_zones_uses_its_capital_and_says_so(desk: Desk) -> None:
     text = desk(location_or_timezone="australia").text
     assert "in Canberra, Australia." in text
     assert "more than one time zone" in text
@@ -143,9 +143,7 @@ def test_daylight_saving_time_counts(desk: Desk) -> None:
         ("tokyo\x1f0\x1f", "I know no city"),
     ],
 )
-def test_a_place_that_is_none_is_an_error_in_plain_words(
-    desk: Desk, asked: str, words: str
-) -> None:
+def test_an_unknown_place_is_an_error_in_plain_words(desk: Desk, asked: str, words: str) -> None:
     outcome = desk(location_or_timezone=asked)
     assert outcome.outcome == "error"
     assert words in outcome.text

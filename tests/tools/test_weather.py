@@ -98,7 +98,7 @@ def desk(desk_at: Any, meteo: Loopback) -> Desk:
     return desk_at(meteo.url)
 
 
-def test_now_is_told_in_sentences_with_the_rest_of_the_day(desk: Desk) -> None:
+def test_the_answer_has_now_and_the_rest_of_the_day_in_sentences(desk: Desk) -> None:
     outcome = desk(location="berlin")
     assert outcome.outcome == "ok"
     assert outcome.text == (
@@ -177,7 +177,7 @@ def test_tomorrow_is_the_day_after_the_date_at_the_place(
 
 
 @pytest.mark.parametrize("units", ["imperial", "fahrenheit", "auto"])
-def test_imperial_units_are_asked_for_and_told(desk_at: Any, meteo: Loopback, units: str) -> None:
+def test_imperial_units_are_requested_and_spoken(desk_at: Any, meteo: Loopback, units: str) -> None:
     outcome = desk_at(meteo.url, units="imperial")(location="berlin", units=units)
     query = meteo.asked[-1][1]
     assert (query["temperature_unit"], query["wind_speed_unit"]) == ("fahrenheit", "mph")
@@ -185,7 +185,9 @@ def test_imperial_units_are_asked_for_and_told(desk_at: Any, meteo: Loopback, un
     assert "12 miles per hour" in outcome.text
 
 
-def test_of_places_with_one_name_the_most_populous_is_meant(desk: Desk, meteo: Loopback) -> None:
+def test_among_places_with_one_name_the_most_populous_is_chosen(
+    desk: Desk, meteo: Loopback
+) -> None:
     meteo.routes["/search"] = places(
         place("Springfield", 114394, "United States", "Illinois"),
         place("Springfield", 170188, "United States", "Missouri"),
@@ -228,7 +230,7 @@ def test_the_service_is_asked_in_the_language_of_the_name(
     )
 
 
-def test_a_place_that_is_nowhere_is_said_so(desk: Desk, meteo: Loopback) -> None:
+def test_an_unknown_place_is_reported(desk: Desk, meteo: Loopback) -> None:
     meteo.routes["/search"] = places()
     outcome = desk(location="Atlantis")
     assert outcome.outcome == "error"
@@ -267,7 +269,7 @@ def test_an_old_answer_is_asked_for_again(
     assert len(meteo.asked) == 4
 
 
-def test_failures_are_not_kept(desk: Desk, meteo: Loopback) -> None:
+def test_failures_are_not_cached(desk: Desk, meteo: Loopback) -> None:
     good, meteo.routes["/forecast"] = meteo.routes["/forecast"], Answer("{}")
     assert desk(location="berlin").outcome == "error"
     meteo.routes["/forecast"] = good
@@ -316,7 +318,7 @@ TROUBLE = "trouble of its own"
     ],
 )
 @pytest.mark.parametrize("path", ["/search", "/forecast"])
-def test_a_service_in_trouble_is_told_in_plain_words(
+def test_a_failing_service_is_reported_in_plain_words(
     desk: Desk, meteo: Loopback, path: str, answer: Answer, words: str, attempts: int | None
 ) -> None:
     meteo.routes[path] = meteo.routes["/loop"] = answer
@@ -339,7 +341,7 @@ def test_without_a_network_it_says_so_at_once(desk_at: Any, closed_port: str) ->
     assert outcome.attempts == 1
 
 
-def test_a_service_that_never_answers_is_given_up(desk_at: Any, meteo: Loopback) -> None:
+def test_a_service_that_never_answers_times_out(desk_at: Any, meteo: Loopback) -> None:
     release = threading.Event()
     meteo.routes["/search"] = Answer("{}", wait=release)
     outcome = desk_at(meteo.url, timeout_s=0.1)(location="berlin")
@@ -348,14 +350,14 @@ def test_a_service_that_never_answers_is_given_up(desk_at: Any, meteo: Loopback)
     assert outcome.text.startswith("I could not reach the weather service.")
 
 
-def test_numbers_that_are_none_are_refused(desk: Desk, meteo: Loopback) -> None:
+def test_nan_values_are_refused(desk: Desk, meteo: Loopback) -> None:
     for odd in ("NaN", "1e999", "1e300", '"warm"', "null"):
         text = json.dumps(forecast()).replace("20.4", odd)
         meteo.routes["/forecast"] = Answer(text)
         assert desk(location="berlin").text == f"The weather service gave {UNREADABLE}."
 
 
-def test_days_that_the_service_leaves_out_are_not_made_up(desk: Desk, meteo: Loopback) -> None:
+def test_days_that_the_service_leaves_out_are_not_invented(desk: Desk, meteo: Loopback) -> None:
     daily = {name: column[:1] for name, column in forecast()["daily"].items()}
     meteo.routes["/forecast"] = Answer(json.dumps(forecast(daily=daily)))
     assert desk(location="berlin", day="today").outcome == "ok"

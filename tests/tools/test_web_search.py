@@ -58,7 +58,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return rows
 
 
-def test_results_of_a_search_engine_are_told_with_their_sites(
+def test_results_of_a_search_engine_are_spoken_with_their_sites(
     web: Desk, loopback: Loopback
 ) -> None:
     loopback.routes["/html/"] = Answer(
@@ -82,16 +82,14 @@ def test_a_search_without_results_is_a_plain_sentence(
     assert outcome.data == {"query": "qqqq", "results": []}
 
 
-def test_a_page_that_is_none_is_an_answer_that_can_not_be_read(
-    web: Desk, loopback: Loopback
-) -> None:
+def test_a_page_without_results_is_reported_as_unreadable(web: Desk, loopback: Loopback) -> None:
     loopback.routes["/html/"] = Answer(" ")
     outcome = web(query="great wall")
     assert outcome.outcome == "error"
     assert "could not read" in outcome.text
 
 
-def test_an_engine_that_never_answers_is_given_up(web: Desk, loopback: Loopback) -> None:
+def test_a_search_engine_that_never_answers_times_out(web: Desk, loopback: Loopback) -> None:
     release = threading.Event()
     loopback.routes["/html/"] = Answer(page(WALL), wait=release)
     outcome = web(query="great wall")
@@ -178,7 +176,7 @@ def test_hostile_pages_become_plain_sentences(desk: Desk, found: list[Any]) -> N
     assert "alert" not in str(outcome.data)
 
 
-def test_what_is_the_same_is_told_once(desk: Desk, found: list[Any]) -> None:
+def test_equal_results_are_spoken_once(desk: Desk, found: list[Any]) -> None:
     found.extend(
         [
             row(*WALL),
@@ -228,7 +226,7 @@ fields = st.fixed_dictionaries(
 
 @settings(max_examples=100, deadline=None)
 @given(rows=st.lists(fields | odd, max_size=5) | odd, query=st.text(min_size=1))
-def test_whatever_ddgs_gives_the_call_ends_in_an_answer(
+def test_whatever_ddgs_returns_the_call_ends_in_an_answer(
     desk_for: Any, rows: Any, query: str
 ) -> None:
     desk = desk_for("web_search")

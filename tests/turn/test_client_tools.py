@@ -74,7 +74,7 @@ async def test_tools_of_both_sides_are_called_in_one_round(settings: Settings) -
     assert results == ["echo a", "open"]
 
 
-async def test_the_clients_tool_stands_before_the_servers_of_the_same_name(
+async def test_the_clients_tool_wins_over_the_servers_of_the_same_name(
     settings: Settings,
 ) -> None:
     engine = ScriptedEngine([call("echo", text="a")])

@@ -238,7 +238,7 @@ async def test_every_kind_of_bad_call_goes_back_to_the_engine_as_its_outcome(
         (RuntimeError("defect"), "The engine scripted failed unexpectedly."),
     ],
 )
-async def test_an_engine_that_fails_ends_the_turn_and_the_session_goes_on(
+async def test_an_engine_that_fails_ends_the_turn_and_the_session_continues(
     settings: Settings, failure: Exception, message: str
 ) -> None:
     never = anyio.Event()
@@ -290,7 +290,7 @@ async def test_a_tool_changes_the_voice_of_what_follows_and_can_go_back(
         assert engine.requests[5].messages[-1].outcome == "error"
 
 
-async def test_what_was_heard_is_in_the_history_as_the_transcript(settings: Settings) -> None:
+async def test_the_engines_transcript_is_in_the_history(settings: Settings) -> None:
     engine = ScriptedEngine([Transcript("what time is it"), "Noon."])
     sound = Audio(np.zeros(16_000, np.float32), 16_000)
     async with open_assistant(settings, engine) as assistant:
@@ -301,7 +301,7 @@ async def test_what_was_heard_is_in_the_history_as_the_transcript(settings: Sett
     assert session.history[0].text == "what time is it"
 
 
-async def test_the_ids_that_an_engine_generated_come_back_to_it(settings: Settings) -> None:
+async def test_the_ids_that_an_engine_generated_are_passed_back_to_it(settings: Settings) -> None:
     engine = ScriptedEngine(["Hi.", Finish("stop", (1, 2, 3))], ["Bye."])
     async with open_assistant(settings, engine) as assistant:
         session = assistant.session()
@@ -404,7 +404,7 @@ async def test_a_turn_cancelled_at_any_point_leaves_a_consistent_history(
         assert not open_calls(session.history)
 
 
-async def test_a_slow_reader_holds_the_engine_back(settings: Settings) -> None:
+async def test_a_slow_reader_slows_the_engine(settings: Settings) -> None:
     made = 0
 
     def step(request: Any) -> Any:
@@ -472,7 +472,7 @@ async def test_nothing_asked_is_an_error_before_the_turn(settings: Settings, que
             await turn(assistant.session(), question)
 
 
-async def test_a_sound_that_can_not_be_used_is_an_error_before_the_turn(
+async def test_audio_that_can_not_be_used_is_an_error_before_the_turn(
     settings: Settings, tmp_path: Path
 ) -> None:
     settings = settings.model_copy(update={"max_audio_s": 1.0})

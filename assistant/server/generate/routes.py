@@ -32,7 +32,7 @@ router = APIRouter(
     responses={"4XX": _ERROR, "5XX": _ERROR},
 )
 _WAV = FORMATS["wav"]
-_SOUND: dict[int | str, dict[str, Any]] = {
+_AUDIO_CONTENT: dict[int | str, dict[str, Any]] = {
     200: {"content": {_WAV.content_type: {"schema": {"type": "string", "format": "binary"}}}}
 }
 
@@ -45,7 +45,7 @@ class Accepted(BaseModel):
     status: str = "ok"
 
 
-@router.post("", response_class=Response, responses=_SOUND, openapi_extra=schema.BODY)
+@router.post("", response_class=Response, responses=_AUDIO_CONTENT, openapi_extra=schema.BODY)
 async def create_audio(request: Request) -> Response:
     """Reads a text aloud, or responds to a text with a recording. WAV, 24 kHz mono."""
     try:
@@ -91,7 +91,7 @@ async def start_text(request: Request) -> Started:
     return Started(request_id=streams.start(access_of(request).owner))
 
 
-@router.get("/stream/{request_id}/audio", response_class=Response, responses=_SOUND)
+@router.get("/stream/{request_id}/audio", response_class=Response, responses=_AUDIO_CONTENT)
 async def listen(request: Request, request_id: str) -> Response:
     """Returns the audio of the text as it arrives; can be opened once."""
     stream = _find(request, request_id)

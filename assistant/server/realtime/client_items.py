@@ -28,8 +28,8 @@ from assistant.server.special_tokens import without_special_tokens
 Decode = Callable[[str], Audio]
 """Decodes base64 in the format of the session's input. Raises ApiError."""
 
-_TEXTS = ("input_text", "text", "output_text")
-_SOUNDS = ("input_audio", "audio", "output_audio")
+_TEXT_TYPES = ("input_text", "text", "output_text")
+_AUDIO_TYPES = ("input_audio", "audio", "output_audio")
 
 
 def item_from_client(
@@ -53,14 +53,14 @@ def _message(item_id: str, shape: MessageItem, decode: Decode) -> Item:
     if shape.role == "user":
         return _user(item_id, shape, decode)
     for part in shape.content:
-        if part.type not in _TEXTS + _SOUNDS:
+        if part.type not in _TEXT_TYPES + _AUDIO_TYPES:
             raise _unreadable(part)
     text = "\n".join(part.words for part in shape.content if part.words)
     message: Message
     if shape.role == "system":
         content, message = [shapes.input_text(text)], SystemMessage(text)
     else:
-        speaks = any(part.type in _SOUNDS for part in shape.content)
+        speaks = any(part.type in _AUDIO_TYPES for part in shape.content)
         text = without_special_tokens(text)
         content, message = [shapes.output_content(text, speaks=speaks)], AssistantMessage(text)
     return Item(shapes.message(item_id, shape.role, content), (message,) if text else ())
@@ -70,10 +70,10 @@ def _user(item_id: str, shape: MessageItem, decode: Decode) -> Item:
     content: list[Json] = []
     parts: list[str | Audio] = []
     for part in shape.content:
-        if part.type in _TEXTS:
+        if part.type in _TEXT_TYPES:
             content.append(shapes.input_text(part.words))
             parts.append(part.words)
-        elif part.type in _SOUNDS:
+        elif part.type in _AUDIO_TYPES:
             content.append(shapes.input_audio(part.transcript))
             parts.append(decode(part.audio) if part.audio else part.words)
         else:

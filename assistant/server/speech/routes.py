@@ -22,13 +22,13 @@ router = APIRouter(
     prefix="/v1", tags=["audio"], dependencies=[Depends(require("audio"))], responses=ERRORS
 )
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_SOUND = {audio_format.content_type: _BINARY for audio_format in FORMATS.values()}
+_AUDIO_CONTENT = {audio_format.content_type: _BINARY for audio_format in FORMATS.values()}
 
 
 @router.post(
     "/audio/speech",
     response_class=Response,
-    responses={200: {"content": {**_SOUND, **sse.DESCRIBED}}},
+    responses={200: {"content": {**_AUDIO_CONTENT, **sse.DESCRIBED}}},
 )
 async def create_speech(request: Request, body: SpeechRequest) -> Response:
     """Reads a text aloud, 24 kHz mono.

@@ -24,7 +24,7 @@ def question() -> Audio:
     return read_audio(EXAMPLES / "what_time_is_it_in_tokyo.wav", max_seconds=60)
 
 
-def test_other_threads_go_on_while_it_listens(question: Audio) -> None:
+def test_other_threads_run_while_audio_is_transcribed(question: Audio) -> None:
     recognizer = SpeechRecognizer(1)
     recognizer.transcribe(question, threading.Event())  # starts the process
     over = threading.Event()
@@ -70,7 +70,7 @@ def test_the_process_ends_with_its_owner(question: Audio) -> None:
         os.kill(pid, 0)
 
 
-def test_no_sound_is_no_words_and_a_closed_one_hears_nothing() -> None:
+def test_no_audio_has_no_words_and_a_closed_process_raises() -> None:
     process = RecognizerProcess()
     assert process.transcribe(b"") == ([], 0.0)
     process.close()

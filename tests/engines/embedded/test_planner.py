@@ -83,7 +83,7 @@ def test_a_definition_that_a_schema_refers_to_is_read() -> None:
     assert calls("please order a large pizza", (tool,)) == [("order_pizza", {"size": "large"})]
 
 
-def test_words_that_may_be_misheard_need_more_evidence() -> None:
+def test_words_that_may_be_misrecognized_need_more_evidence() -> None:
     assert plan("what is an antique", TOOLS)
     assert not plan("what is an antique", TOOLS, certain=False)
     assert plan("will it rain in london", TOOLS, certain=False)
@@ -110,7 +110,7 @@ def test_any_text_is_planned_without_an_error_and_the_same_each_time(utterance: 
         assert missing == required - set(request.arguments)
 
 
-def test_a_long_text_to_send_is_kept_whole() -> None:
+def test_a_long_text_to_send_stays_whole() -> None:
     message = "i will be there and bring some bread and wine and cheese " * 8
     said = f"send a message to maria saying {message}"
     assert calls(said) == [("send_message", {"recipient": "maria", "message": message.strip()})]

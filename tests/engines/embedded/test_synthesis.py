@@ -72,7 +72,7 @@ def test_traits_out_of_the_ordinary_still_give_a_voice(pitch_hz: float) -> None:
     assert len(spoken("Hello.", voice(pitch_hz, 100.0))) > 0
 
 
-def test_each_sentence_is_given_out_before_the_next_is_made() -> None:
+def test_each_sentence_is_yielded_before_the_next_is_synthesized() -> None:
     items = speak("First one. Second one.", Voice(), threading.Event())
     assert next(items) == TextDelta("First one. ")
     assert isinstance(next(items), Speech)
@@ -91,7 +91,7 @@ def test_speech_stops_within_a_sentence() -> None:
     assert 0 < len(samples) < 2 * library.sample_rate
 
 
-def test_nothing_more_is_said_after_a_stop() -> None:
+def test_nothing_more_is_synthesized_after_a_stop() -> None:
     stop = threading.Event()
     items = speak("First one. Second one.", Voice(), stop)
     next(items)
@@ -131,7 +131,7 @@ def test_two_threads_speak_at_the_same_time_without_mixing_their_voices() -> Non
         ("", []),
     ],
 )
-def test_a_text_is_cut_into_sentences(text: str, wanted: list[str]) -> None:
+def test_a_text_is_split_into_sentences(text: str, wanted: list[str]) -> None:
     assert list(sentences(text)) == wanted
 
 
@@ -166,7 +166,7 @@ def test_markup_is_made_speakable(text: str, wanted: str) -> None:
 
 @given(text=st.text(max_size=60))
 @settings(max_examples=200, deadline=None)
-def test_no_text_gives_espeak_a_command(text: str) -> None:
+def test_no_text_can_command_espeak(text: str) -> None:
     words = speakable("<speak>\x01" + text)
     assert not any(ord(char) < 32 or char in "<>[]" for char in words)
 

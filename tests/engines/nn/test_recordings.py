@@ -109,7 +109,7 @@ def test_memory_that_recordings_share_counts_once() -> None:
 
 
 @pytest.mark.parametrize("fault", [{"fails_to_record": True}, {"fails_at_replay": 1}])
-def test_where_recording_fails_the_work_is_done_without_and_the_log_says_so_once(
+def test_if_recording_fails_the_work_runs_unrecorded_and_the_log_says_so_once(
     caplog: pytest.LogCaptureFixture, fault: dict[str, Any]
 ) -> None:
     recorder = Recorder(**fault)
@@ -128,7 +128,7 @@ def test_where_recording_fails_the_work_is_done_without_and_the_log_says_so_once
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_real_graphs_where_there_is_no_gpu_are_done_without(
+def test_without_a_gpu_the_work_runs_without_graphs(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     function, recordings = captured(CudaGraphs(torch.device("cuda")), worth=1)
@@ -139,7 +139,7 @@ def test_real_graphs_where_there_is_no_gpu_are_done_without(
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-def test_on_a_gpu_a_graph_gives_what_the_function_gives() -> None:
+def test_on_a_gpu_a_graph_returns_what_the_function_returns() -> None:
     function, recordings = captured(CudaGraphs(torch.device("cuda")), worth=1)
     for seed in range(4):
         inputs = [x.cuda() for x in pair(3, 2, seed)]

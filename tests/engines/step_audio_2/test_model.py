@@ -69,7 +69,7 @@ def test_logits_are_those_of_transformers(model: Any, folder: Path) -> None:
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 @torch.inference_mode()
-def test_reading_in_pieces_or_token_by_token_is_the_same_as_at_once(model: Any, data: Any) -> None:
+def test_prefill_in_pieces_or_token_by_token_is_the_same_as_at_once(model: Any, data: Any) -> None:
     language, length = model.language, 24
     ids = torch.tensor(data.draw(st.lists(st.integers(0, 400), min_size=length, max_size=length)))
     cuts = sorted(data.draw(st.sets(st.integers(1, length - 1), max_size=4)))
@@ -85,7 +85,7 @@ def test_reading_in_pieces_or_token_by_token_is_the_same_as_at_once(model: Any, 
 
 
 @torch.inference_mode()
-def test_the_recordable_step_gives_the_same_as_the_other(model: Any) -> None:
+def test_the_recordable_step_returns_the_same_as_the_other(model: Any) -> None:
     """What a GPU records, in a batch whose rows are of different lengths, the last one a filler."""
     language, lengths, slots = model.language, [5, 17, 5], [3, 1, 3]
     exact, padded = new_cache(model), new_cache(model)
@@ -141,7 +141,7 @@ def test_a_step_of_a_batch_stays_on_the_gpu_and_can_be_recorded(model: Any) -> N
 
 @pytest.mark.parametrize("fault", [{"fails_to_record": True}, {"fails_at_replay": 2}])
 @torch.inference_mode()
-def test_decoding_goes_on_unrecorded_where_recording_fails(
+def test_decoding_continues_unrecorded_if_recording_fails(
     model: Any, caplog: pytest.LogCaptureFixture, fault: dict[str, Any]
 ) -> None:
     language = model.language
@@ -167,7 +167,7 @@ def test_positions_are_counted_as_the_networks_make_them(count: int) -> None:
 
 @pytest.mark.parametrize("count", [1600, 4000, 8001, 16000, 15999, 40000])
 @torch.inference_mode()
-def test_as_many_embeddings_are_heard_as_are_counted(model: Any, count: int) -> None:
+def test_the_encoder_returns_as_many_embeddings_as_are_counted(model: Any, count: int) -> None:
     mel = encoder_log_mel(np.zeros(count, np.float32))
     assert mel.shape == (128, frame_count(count))
     assert len(model.encode_audio(mel)) == patch_count(count)
@@ -218,7 +218,7 @@ def test_a_flat_distribution_is_drawn_from_as_a_whole() -> None:
     assert len(seen) > 1300
 
 
-def test_what_was_said_is_less_probable_by_the_penalty() -> None:
+def test_generated_tokens_are_less_probable_by_the_penalty() -> None:
     sampler = Sampler(Sampling(temperature=0.0, repetition_penalty=1.5))
     sampler.observe([0, 2], 3, CPU)
     logits = torch.tensor([[3.0, 2.5, -1.0]])

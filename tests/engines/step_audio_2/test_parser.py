@@ -63,7 +63,7 @@ def test_order_of_text_and_speech_changes_nothing(tokenizer: Any, data: Any) -> 
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_any_cut_of_the_text_into_tokens_gives_the_same(tokenizer: Any, data: Any) -> None:
+def test_any_split_of_the_text_into_tokens_is_parsed_the_same(tokenizer: Any, data: Any) -> None:
     fragments = data.draw(st.lists(st.sampled_from(FRAGMENTS), max_size=6))
     text = "".join(fragments)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
@@ -78,7 +78,7 @@ def test_any_cut_of_the_text_into_tokens_gives_the_same(tokenizer: Any, data: An
 
 @settings(max_examples=80, deadline=None)
 @given(ids=st.lists(st.integers(0, 7100), max_size=40))
-def test_any_ids_at_all_are_taken_and_every_speech_token_comes_out(
+def test_any_ids_are_accepted_and_every_speech_token_comes_out(
     tokenizer: Any, ids: list[int]
 ) -> None:
     _, _, speech = parse(tokenizer, ids)

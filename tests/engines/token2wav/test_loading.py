@@ -45,7 +45,7 @@ def test_a_file_that_holds_no_weights_is_named(broken: Path, name: str, content:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_a_file_that_was_cut_off_is_named(broken: Path, share: float) -> None:
+def test_a_truncated_file_is_named(broken: Path, share: float) -> None:
     path = broken / "flow.pt"
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
@@ -63,7 +63,7 @@ def test_code_in_a_weights_file_is_not_run(broken: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("value", [[], {}, {"a": 1}, torch.zeros(3)])
-def test_a_file_of_something_else_is_told_from_weights(broken: Path, value: Any) -> None:
+def test_a_file_of_something_else_is_not_taken_for_weights(broken: Path, value: Any) -> None:
     torch.save(value, broken / "flow.pt")
     complaint(broken)
 

@@ -53,13 +53,13 @@ def test_a_long_clip_counts_as_far_as_it_would_be_spoken_from(
 @pytest.mark.parametrize(
     "samples", [np.zeros(0), np.zeros(24_000), np.full(24_000, 1e-5), np.full(11_000, 0.5)]
 )
-def test_what_has_no_voice_in_it_gives_zeros(
+def test_audio_without_a_voice_is_embedded_as_zeros(
     embedder: SpeakerEmbedder, samples: np.ndarray
 ) -> None:
     assert not embedder.embed([Audio(samples.astype(np.float32), 24_000)]).any()
 
 
-def test_no_sounds_give_no_rows(embedder: SpeakerEmbedder) -> None:
+def test_no_audio_has_no_rows(embedder: SpeakerEmbedder) -> None:
     assert embedder.embed([]).shape == (0, 192)
 
 

@@ -128,7 +128,7 @@ def test_a_package_is_done_without_and_the_log_says_so_once(
     assert "\n" not in record.message
 
 
-def test_a_damaged_model_is_told_at_once_on_a_gpu_too(folder: Path, tmp_path: Path) -> None:
+def test_a_damaged_model_is_reported_at_once_on_a_gpu_too(folder: Path, tmp_path: Path) -> None:
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / SPEECH_TOKENIZER).write_bytes(b"no model")

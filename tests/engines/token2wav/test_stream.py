@@ -60,7 +60,7 @@ def test_how_tokens_are_split_over_pushes_does_not_change_a_sample(
     assert np.array_equal(spoken(Token2WavStream(token2wav, voice), *pieces), whole)
 
 
-def test_the_first_sound_comes_with_the_first_small_chunk_and_its_look_ahead(
+def test_the_first_audio_comes_with_the_first_small_chunk_and_its_look_ahead(
     token2wav: Token2Wav, voice: Any
 ) -> None:
     stream = Token2WavStream(token2wav, voice)
@@ -70,7 +70,7 @@ def test_the_first_sound_comes_with_the_first_small_chunk_and_its_look_ahead(
     assert len(sound) == first * SAMPLES_A_TOKEN - FADE * 480
 
 
-def test_a_streamed_utterance_is_nearly_the_one_made_at_once(
+def test_a_streamed_utterance_nearly_equals_the_one_synthesized_at_once(
     token2wav: Token2Wav, voice: Any
 ) -> None:
     tokens = speech(93)
@@ -96,7 +96,7 @@ def test_padding_and_ids_out_of_range_are_dropped(token2wav: Token2Wav, voice: A
     assert np.array_equal(spoken(Token2WavStream(token2wav, voice), dirty), clean)
 
 
-def test_no_tokens_are_no_sound(token2wav: Token2Wav, voice: Any) -> None:
+def test_no_tokens_have_no_audio(token2wav: Token2Wav, voice: Any) -> None:
     stream = Token2WavStream(token2wav, voice)
     assert stream.push([]) == []
     assert stream.push([PADDING] * 50) == []
@@ -136,7 +136,7 @@ def test_streams_of_different_voices_in_one_pass_are_each_as_if_alone(
         assert np.abs(one.astype(int) - other.astype(int)).max() <= 2
 
 
-def test_threads_that_push_at_once_get_each_their_own_sound(
+def test_threads_that_push_at_once_each_get_their_own_audio(
     token2wav: Token2Wav, voice: Any, other_voice: Any
 ) -> None:
     voices = [voice, other_voice] * 3
@@ -167,7 +167,7 @@ def test_a_long_answer_holds_no_more_memory_than_a_short_one(
     assert sound.mel.shape[1] == CONTEXT
 
 
-def test_what_was_said_long_ago_does_not_change_what_is_said_now(
+def test_audio_older_than_the_history_does_not_change_new_audio(
     token2wav: Token2Wav, voice: Any
 ) -> None:
     """The prompt is kept, the middle is not: two pasts that differ early sound alike in the end."""
@@ -179,7 +179,7 @@ def test_what_was_said_long_ago_does_not_change_what_is_said_now(
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_half_precision_sounds_nearly_alike(folder: Path, prompt: Any, precision: Any) -> None:
+def test_half_precision_is_nearly_equal(folder: Path, prompt: Any, precision: Any) -> None:
     sounds = []
     for each in ("float32", precision):
         settings = Token2WavSettings(device="cpu", precision=each)
@@ -188,7 +188,7 @@ def test_half_precision_sounds_nearly_alike(folder: Path, prompt: Any, precision
     assert relative(sounds[1], sounds[0]) < 0.1
 
 
-def test_fewer_euler_steps_give_another_sound_of_the_same_length(
+def test_fewer_euler_steps_return_other_audio_of_the_same_length(
     folder: Path, prompt: Any, token2wav: Token2Wav, voice: Any
 ) -> None:
     settings = Token2WavSettings(device="cpu", precision="float32", euler_steps=4)
@@ -206,7 +206,7 @@ def test_fewer_euler_steps_give_another_sound_of_the_same_length(
         {"first_chunks": (40, 5), "chunk": 60},
     ],
 )
-def test_any_history_and_chunk_sizes_make_sound_of_the_right_length(
+def test_any_history_and_chunk_sizes_return_audio_of_the_right_length(
     folder: Path, prompt: Any, chosen: dict[str, Any]
 ) -> None:
     settings = Token2WavSettings(device="cpu", precision="float32", **chosen)

@@ -52,7 +52,7 @@ class SineHift:
         return source[:, 0]
 
 
-def test_frames_that_are_no_numbers_are_heard_as_silence(token2wav: Token2Wav) -> None:
+def test_nan_frames_become_silence(token2wav: Token2Wav) -> None:
     state = token2wav.begin_vocoder()
     mel = torch.full((1, 30, 80), float("nan"))
     with torch.inference_mode():

@@ -63,7 +63,7 @@ def test_a_clip_at_any_rate_becomes_nearly_the_same_voice(
     assert np.abs(other.mel[4:-4, low] - at_24k.mel[4:-4, low]).mean() < 0.2
 
 
-def test_a_long_clip_is_cut(folder: Path, voice_clip: Callable[..., Audio]) -> None:
+def test_a_long_clip_is_truncated(folder: Path, voice_clip: Callable[..., Audio]) -> None:
     prompt = VoicePromptEncoder(folder, max_seconds=3.0).encode(voice_clip(5.0))
     assert prompt.seconds == 3.0
 
@@ -115,7 +115,7 @@ def test_a_clip_that_is_no_audio_is_refused(
         assert str(path) in str(caught.value)
 
 
-def test_a_voice_is_prepared_once_and_kept(
+def test_a_voice_is_prepared_once_and_cached(
     token2wav: Token2Wav, encoder: VoicePromptEncoder, clip: Path
 ) -> None:
     voices = VoiceCache(token2wav, encoder, None)
@@ -157,7 +157,7 @@ class NoMaker(VoicePromptEncoder):
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "version"])
-def test_a_damaged_file_on_disk_is_made_again(
+def test_a_damaged_file_on_disk_is_written_again(
     token2wav: Token2Wav,
     encoder: VoicePromptEncoder,
     clip: Path,
@@ -264,7 +264,7 @@ def test_a_model_that_fails_on_a_clip_is_an_engine_error(
         VoicePromptEncoder(tmp_path).encode(voice_clip())
 
 
-def test_the_voices_that_a_checkpoint_brings_lie_beside_it(tmp_path: Path) -> None:
+def test_the_clips_of_a_checkpoint_lie_in_its_assets(tmp_path: Path) -> None:
     assert default_clips(tmp_path) == {}
     (tmp_path / "assets").mkdir()
     for name in ("default_male.wav", "default_female.wav", "music.wav"):

@@ -33,7 +33,7 @@ def test_a_chinese_utterance_is_whole_or_hangs(text: str, whole: bool) -> None:
 
 
 @pytest.mark.parametrize("fresh", [FRESH_ENGLISH, FRESH_CHINESE], ids=["en", "zh"])
-def test_most_of_what_the_rules_were_not_made_for_is_judged_right(
+def test_most_unseen_sentences_are_judged_right(
     fresh: list[tuple[str, bool]],
 ) -> None:
     right = sum(is_complete(text) is whole for text, whole in fresh)

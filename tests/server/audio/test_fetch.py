@@ -215,7 +215,7 @@ async def test_packed_data_is_refused() -> None:
         await fetch(f"http://x.example:{port}/")
 
 
-async def test_a_server_that_never_answers_is_given_up() -> None:
+async def test_a_server_that_never_answers_times_out() -> None:
     done = threading.Event()
 
     def hang(handler: BaseHTTPRequestHandler) -> None:
@@ -253,7 +253,7 @@ async def test_what_is_no_such_url_is_an_error_of_one_line(url: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-async def test_data_urls_hold_the_sound_itself() -> None:
+async def test_data_urls_hold_the_audio_itself() -> None:
     data = bytes(range(256))
     text = base64.b64encode(data).decode()
     for url in (

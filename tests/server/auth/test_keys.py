@@ -83,7 +83,7 @@ def test_a_missing_key_file_is_one_clear_line(file: Path) -> None:
         read_keys(file)
 
 
-def test_a_bucket_gives_a_minute_of_requests_and_says_when_the_next_is_due() -> None:
+def test_a_bucket_allows_a_minute_of_requests_and_says_when_the_next_is_due() -> None:
     now = [0.0]
     rates = RateLimits(now=lambda: now[0])
     key = ApiKey(id="00000000", sha256="0" * 64, requests_per_minute=30)
@@ -210,7 +210,7 @@ def test_a_key_uses_only_its_voices_and_so_do_the_tools_that_run_for_it(
     assert engine.requests[-1].voice.id == "awb"
 
 
-def test_a_key_that_asks_too_often_is_told_when_to_come_back(serve: Serve, file: Path) -> None:
+def test_a_key_that_asks_too_often_is_told_when_to_retry(serve: Serve, file: Path) -> None:
     server = serve(server={"keys": file}, key=add_key(file, requests_per_minute=2))
     codes = [server.client.get("/v1/tools").status_code for _ in range(3)]
     assert codes == [200, 200, 429]

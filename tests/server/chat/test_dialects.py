@@ -213,7 +213,7 @@ def test_stepfun_gets_a_streamed_call_in_one_piece(serve: Serve) -> None:
     assert "tts_content" in delta
 
 
-def test_history_that_another_server_made_is_taken_as_it_stands(serve: Serve) -> None:
+def test_a_history_from_another_server_is_accepted_unchanged(serve: Serve) -> None:
     engine = ScriptedEngine(["Fine."])
     function = {"name": "get_weather", "arguments": '{"city": "Oslo"}'}
     calls = [
@@ -236,7 +236,7 @@ def test_history_that_another_server_made_is_taken_as_it_stands(serve: Serve) ->
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer EMPTY"}])
-def test_any_key_and_any_field_and_any_model_is_taken(serve: Serve, headers: Any) -> None:
+def test_any_key_any_field_and_any_model_is_accepted(serve: Serve, headers: Any) -> None:
     body = {
         "model": "stepfun-ai/Step-Audio2-mini",
         "messages": [{"role": "user", "content": "hello", "name": "x"}],

@@ -122,7 +122,7 @@ def test_every_format_of_an_answer_in_speech_can_be_read(
     assert 7_000 < np.abs(samples).max() < 9_000
 
 
-def test_a_stream_brings_text_piece_by_piece_and_usage_only_when_asked(
+def test_a_stream_has_text_piece_by_piece_and_usage_only_if_asked(
     serve: Serve, connect: Connect
 ) -> None:
     client = connect(serve(ScriptedEngine(["Hel", "lo.", Finish("length", (1, 2), 3)])))
@@ -156,7 +156,7 @@ def test_a_stream_of_speech_is_raw_samples_and_their_transcript(
     assert [part for part in parts if part][-1]["expires_at"] > 0
 
 
-def test_what_the_user_says_in_sound_reaches_the_engine(serve: Serve, connect: Connect) -> None:
+def test_the_users_audio_reaches_the_engine(serve: Serve, connect: Connect) -> None:
     engine = ScriptedEngine([Transcript("what time is it"), "Noon."])
     pcm = np.full(2_400, 8_192, "<i2").tobytes()
     parts = [
@@ -183,7 +183,7 @@ def encoded(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def test_a_call_of_the_clients_tool_comes_back_and_its_result_is_answered(
+def test_a_call_of_the_clients_tool_is_returned_and_its_result_answered(
     serve: Serve, connect: Connect
 ) -> None:
     engine = ScriptedEngine(
@@ -367,7 +367,7 @@ def test_what_can_not_be_done_is_refused_in_a_line(
     ("data", "message"),
     [("!!!", "not base64"), (encoded(b"no sound"), "the audio"), (encoded(wav(2.0)), "too long")],
 )
-def test_sound_that_can_not_be_used_is_refused(
+def test_audio_that_can_not_be_used_is_refused(
     serve: Serve, connect: Connect, data: str, message: str
 ) -> None:
     part = {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}

@@ -75,7 +75,7 @@ def check(answer: httpx.Response) -> None:
     assert "Traceback" not in message
 
 
-def test_a_thousand_malformed_bodies_are_refused_and_nothing_is_kept_of_them(
+def test_a_thousand_malformed_bodies_are_refused_and_nothing_of_them_stays(
     client: httpx.Client,
 ) -> None:
     @given(sent=JSON_BODY)

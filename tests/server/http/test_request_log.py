@@ -40,7 +40,7 @@ def test_every_answer_has_a_request_id_and_keeps_a_good_one_of_the_client(serve:
         assert made["X-Request-Id"] not in (bad, "")
 
 
-def test_a_defect_is_a_500_that_tells_nothing_and_is_in_the_log_with_its_request(
+def test_a_defect_is_a_500_without_details_and_is_in_the_log_with_its_request(
     serve: Serve,
 ) -> None:
     server = serve()
@@ -62,7 +62,7 @@ def test_a_defect_is_a_500_that_tells_nothing_and_is_in_the_log_with_its_request
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_nothing_that_is_said_is_in_the_log_unless_asked(serve: Serve, asked: bool) -> None:
+def test_no_content_is_in_the_log_unless_asked(serve: Serve, asked: bool) -> None:
     @tool
     async def look_up(word: str) -> str:
         """Looks up."""

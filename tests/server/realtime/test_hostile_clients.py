@@ -53,7 +53,7 @@ def url(server: Running, path: str = "/v1/realtime?model=m") -> str:
     ],
     ids=lambda text: text[:40],
 )
-def test_what_is_no_event_is_an_error_and_the_socket_is_kept(serve: Serve, text: str) -> None:
+def test_an_invalid_message_is_an_error_and_the_socket_stays_open(serve: Serve, text: str) -> None:
     with calling(serve()) as caller:
         caller.socket.send(text)
         error = caller.until("error")["error"]
@@ -70,7 +70,7 @@ def test_an_error_names_the_event_that_it_is_about(serve: Serve) -> None:
     assert "no.such.event" in error["message"]
 
 
-def test_who_sends_nothing_but_rubbish_is_sent_away(serve: Serve) -> None:
+def test_a_client_that_sends_only_invalid_messages_is_disconnected(serve: Serve) -> None:
     with calling(serve()) as caller:
         for _ in range(30):
             caller.socket.send("rubbish")
@@ -92,7 +92,7 @@ def test_a_message_that_is_too_large_is_refused(serve: Serve) -> None:
         assert caller.closed()[0] == 1009
 
 
-def test_a_client_that_sends_nothing_is_sent_away(serve: Serve) -> None:
+def test_an_idle_client_is_disconnected(serve: Serve) -> None:
     with calling(serve(server={"sockets": {"idle_s": 0.2}})) as caller:
         assert caller.closed() == (1001, "idle")
 
@@ -117,7 +117,7 @@ def test_the_buffer_of_a_client_that_never_commits_is_bounded(serve: Serve) -> N
         caller.after("input_audio_buffer.commit", "input_audio_buffer.committed")
 
 
-def test_speech_without_an_end_is_cut(serve: Serve) -> None:
+def test_endless_speech_is_ended_at_the_limit(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(
         serve(engine, live={"lead_ins": False, "max_user_turn_s": 2.0, "speculate_ms": 0})
@@ -128,9 +128,7 @@ def test_speech_without_an_end_is_cut(serve: Serve) -> None:
     assert engine.requests[0].messages[-1].parts[0].seconds < 2.5
 
 
-def test_a_conversation_holds_so_much_and_no_more(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_conversation_has_a_limit_of_bytes(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(items, "MAX_BYTES", 10_000)
     part = {"type": "input_text", "text": "x" * 6_000}
     item = {"type": "message", "role": "user", "content": [part]}
@@ -198,7 +196,7 @@ def test_the_oldest_items_are_forgotten(serve: Serve, monkeypatch: pytest.Monkey
     assert [message.text for message in engine.requests[0].messages[1:]] == ["1", "2", "3", "4"]
 
 
-def test_many_responses_apart_at_once_are_refused(serve: Serve, hold: Hold) -> None:
+def test_many_out_of_band_responses_at_once_are_refused(serve: Serve, hold: Hold) -> None:
     with calling(serve(ScriptedEngine([hold, "Yes."]))) as caller:
         for _ in range(4):
             caller.send("response.create", response={"conversation": "none"})
@@ -209,7 +207,7 @@ def test_many_responses_apart_at_once_are_refused(serve: Serve, hold: Hold) -> N
             caller.until("response.done")
 
 
-def test_who_takes_nothing_loses_the_connection_and_nobody_else_does(serve: Serve) -> None:
+def test_a_client_that_reads_nothing_is_disconnected_and_no_other(serve: Serve) -> None:
     engine = ScriptedEngine(["Once upon a time. " * 400] * 20)
     server = serve(engine, server={"limits": {"stall_s": 0.5}, "sockets": {"max_per_key": 2}})
     # A receive buffer of its own that is small, and nobody who reads: its sound piles up.

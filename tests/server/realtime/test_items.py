@@ -23,7 +23,7 @@ def history(engine: ScriptedEngine) -> list[str]:
     return [getattr(message, "text", "") for message in engine.requests[-1].messages[1:]]
 
 
-def test_the_history_can_be_told_by_items(serve: Serve) -> None:
+def test_the_history_can_be_created_by_items(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(serve(engine)) as caller:
         caller.create(message("system", "The user is called Ann."))
@@ -57,7 +57,7 @@ def test_a_recording_may_be_an_item(serve: Serve) -> None:
     assert text == "Well?"
 
 
-def test_ids_of_clients_are_kept_and_may_not_repeat(serve: Serve) -> None:
+def test_ids_of_clients_are_used_and_may_not_repeat(serve: Serve) -> None:
     with calling(serve()) as caller:
         assert caller.create(message("user", "One.", id="one"))["id"] == "one"
         error = caller.refused("conversation.item.create", item=message("user", "Two.", id="one"))
@@ -190,7 +190,7 @@ def test_a_deleted_text_leaves_the_call_that_came_with_it(serve: Serve) -> None:
         ),
     ],
 )
-def test_what_is_not_there_or_can_not_be_read_is_an_error_with_a_code(
+def test_an_unknown_or_invalid_item_is_an_error_with_a_code(
     serve: Serve, kind: str, values: dict[str, Any], code: str
 ) -> None:
     with calling(serve()) as caller:

@@ -182,7 +182,7 @@ def test_a_text_that_is_only_to_be_spoken_is_read(
     assert [message.text for message in request.messages] == [instructions, "The washing is done."]
 
 
-def test_a_response_apart_sees_what_was_sent_just_before_it(serve: Serve) -> None:
+def test_an_out_of_band_response_sees_what_was_sent_just_before_it(serve: Serve) -> None:
     engine = ScriptedEngine(["Aye."])
     with calling(serve(engine)) as caller:
         session = {"type": "realtime", "instructions": "Talk like a sailor.", "tools": [TOOL]}
@@ -196,7 +196,7 @@ def test_a_response_apart_sees_what_was_sent_just_before_it(serve: Serve) -> Non
     assert TOOL["name"] in [tool.name for tool in request.tools]
 
 
-def test_a_response_apart_runs_beside_the_conversation_and_can_be_cancelled(
+def test_an_out_of_band_response_runs_beside_the_conversation_and_can_be_cancelled(
     serve: Serve, hold: Hold
 ) -> None:
     engine = ScriptedEngine(lambda r: ["Slow ", hold] if len(r.messages) == 1 else ["Fast."])
@@ -237,9 +237,7 @@ def test_an_input_of_its_own_may_name_items_and_the_answer_joins_the_conversatio
         {"metadata": {"a": {"b": 1}}},
     ],
 )
-def test_a_response_that_can_not_be_made_is_an_error(
-    serve: Serve, response: dict[str, object]
-) -> None:
+def test_an_invalid_response_create_is_an_error(serve: Serve, response: dict[str, object]) -> None:
     with calling(serve()) as caller:
         assert caller.refused("response.create", response=response)["event_id"] == "mine"
         caller.respond()

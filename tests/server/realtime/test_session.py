@@ -152,7 +152,7 @@ def test_the_clients_silence_ends_its_turns(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("kind", ["server_vad", "semantic_vad"])
-def test_turns_that_are_not_to_be_answered_are_heard_only(serve: Serve, kind: str) -> None:
+def test_turns_without_create_response_are_only_recorded(serve: Serve, kind: str) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(serve(engine)) as caller:
         caller.listen(turn_detection={"type": kind, "create_response": False})

@@ -21,7 +21,7 @@ def listening(caller: Caller, **audio_in: Any) -> None:
     caller.after("session.update", "session.updated", session=session)
 
 
-def test_speech_is_written_down_and_nobody_answers(serve: Serve) -> None:
+def test_a_transcription_session_transcribes_without_a_response(serve: Serve) -> None:
     engine = ScriptedEngine(["What time is it?"])
     with calling(serve(engine), "intent=transcription") as caller:
         assert caller.seen[0]["session"]["type"] == "transcription"
@@ -38,7 +38,7 @@ def test_speech_is_written_down_and_nobody_answers(serve: Serve) -> None:
     assert all(len(request.messages) == 2 for request in engine.requests)
 
 
-def test_speech_before_the_first_update_is_written_down_too(serve: Serve) -> None:
+def test_speech_before_the_first_update_is_transcribed_too(serve: Serve) -> None:
     with calling(serve(ScriptedEngine(["Yes."])), "intent=transcription") as caller:
         caller.speak()
         assert caller.until(COMPLETED)["transcript"] == "Yes."
@@ -78,7 +78,7 @@ def test_one_that_fails_does_not_hold_up_the_next(serve: Serve) -> None:
         assert caller.until(COMPLETED)["transcript"] == "Yes."
 
 
-def test_an_answer_that_is_asked_for_right_after_a_commit_spares_the_second_hearing(
+def test_a_response_right_after_a_commit_saves_the_second_transcription(
     serve: Serve,
 ) -> None:
     engine = ScriptedEngine([Transcript("What time?"), "It is noon."])

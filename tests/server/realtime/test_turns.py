@@ -71,7 +71,7 @@ def test_each_event_has_an_id_of_its_own_and_ids_of_calls_are_short(serve: Serve
 
 
 @pytest.mark.parametrize(("name", "codec"), [("audio/pcmu", MU_LAW), ("audio/pcma", A_LAW)])
-def test_telephone_sound_goes_in_and_out(serve: Serve, name: str, codec: object) -> None:
+def test_g711_audio_goes_in_and_out(serve: Serve, name: str, codec: object) -> None:
     engine = ScriptedEngine(["It is noon."])
     with calling(serve(engine)) as caller:
         form = {"type": name}
@@ -89,7 +89,7 @@ def test_telephone_sound_goes_in_and_out(serve: Serve, name: str, codec: object)
     assert tone.argmax() * 2 == pytest.approx(220, abs=4)
 
 
-def test_sound_may_come_in_one_format_and_go_out_in_another(serve: Serve) -> None:
+def test_input_and_output_formats_may_differ(serve: Serve) -> None:
     with calling(serve(ScriptedEngine(["It is noon."]))) as caller:
         caller.update(audio={"output": {"format": {"type": "audio/pcmu"}}})
         caller.speak()
@@ -97,7 +97,7 @@ def test_sound_may_come_in_one_format_and_go_out_in_another(serve: Serve) -> Non
     assert len(caller.sound()) == pytest.approx(len(speech_of("It is noon.").samples) / 3, abs=80)
 
 
-def test_samples_may_be_cut_anywhere(serve: Serve) -> None:
+def test_audio_may_be_split_anywhere(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(serve(engine)) as caller:
         caller.speak(piece_bytes=3_333)
@@ -106,7 +106,7 @@ def test_samples_may_be_cut_anywhere(serve: Serve) -> None:
     assert float(np.median(loud[loud > 0.001])) < 0.2  # half a sample off, and it is noise
 
 
-def test_text_answers_have_no_sound(serve: Serve) -> None:
+def test_text_responses_have_no_audio(serve: Serve) -> None:
     engine = ScriptedEngine(["It is noon."])
     with calling(serve(engine)) as caller:
         caller.update(output_modalities=["text"])
@@ -232,7 +232,7 @@ def test_a_phrase_is_said_while_a_slow_tool_runs(serve: Serve, hold: Hold) -> No
     assert len(caller.sound()) > len(speech_of("It is noon.").samples.tobytes())
 
 
-def test_a_voice_that_a_tool_takes_is_told_by_session_updated(serve: Serve) -> None:
+def test_a_voice_that_a_tool_switches_to_is_in_session_updated(serve: Serve) -> None:
     @tool
     def deeper() -> ToolResult:
         """Speaks deeper."""
@@ -257,7 +257,7 @@ def test_a_voice_that_a_tool_takes_is_told_by_session_updated(serve: Serve) -> N
     assert [request.voice.id for request in engine.requests[1:]] == ["awb", "awb", "default"]
 
 
-def test_a_failed_turn_is_a_failed_response_and_the_session_goes_on(serve: Serve) -> None:
+def test_a_failed_turn_is_a_failed_response_and_the_session_continues(serve: Serve) -> None:
     engine = ScriptedEngine([RuntimeError("out of memory")], ["Better now."])
     with calling(serve(engine)) as caller:
         caller.speak()
@@ -289,7 +289,7 @@ def transcribing(caller: Caller) -> str:
     return str(done["transcript"])
 
 
-def test_what_the_engine_heard_is_the_transcript(serve: Serve) -> None:
+def test_the_engines_transcript_is_the_items_transcript(serve: Serve) -> None:
     engine = ScriptedEngine([Transcript("What time is it?"), "It is noon."])
     with calling(serve(engine)) as caller:
         assert transcribing(caller) == "What time is it?"
@@ -319,7 +319,7 @@ def test_a_transcript_that_fails_says_so_and_harms_nothing(serve: Serve) -> None
             caller.until("response.done")
 
 
-def test_nobody_asks_for_transcripts_and_none_come(serve: Serve) -> None:
+def test_without_a_request_for_transcripts_there_are_none(serve: Serve) -> None:
     engine = ScriptedEngine([Transcript("What time is it?"), "It is noon."])
     with calling(serve(engine)) as caller:
         caller.speak()

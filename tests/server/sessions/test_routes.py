@@ -53,7 +53,7 @@ def test_without_streaming_the_answer_is_whole(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "pcm", "multipart", "data_url"])
-def test_a_spoken_question_reaches_the_engine_as_sound(serve: Serve, form: str) -> None:
+def test_a_spoken_question_reaches_the_engine_as_audio(serve: Serve, form: str) -> None:
     engine = ScriptedEngine([Transcript("what time is it"), "Noon."])
     server = serve(engine)
     path = f"/v1/sessions/{new_session(server)}/turns"
@@ -78,7 +78,7 @@ def test_a_spoken_question_reaches_the_engine_as_sound(serve: Serve, form: str) 
     assert history[0] == {"role": "user", "text": "what time is it", "audio_seconds": 0.5}
 
 
-def test_a_conversation_goes_on_where_it_was_after_a_restart(serve: Serve) -> None:
+def test_a_conversation_continues_after_a_restart(serve: Serve) -> None:
     @tool
     async def deep(voice: str) -> ToolResult:
         """Changes the voice."""
@@ -110,7 +110,7 @@ def test_a_conversation_goes_on_where_it_was_after_a_restart(serve: Serve) -> No
     assert (after["turns"], after["metadata"]) == (2, {"n": "7"})
 
 
-def test_a_deleted_session_is_gone_with_all_that_was_said(serve: Serve) -> None:
+def test_a_deleted_session_is_gone_with_its_messages(serve: Serve) -> None:
     server = serve()
     session = new_session(server)
     server.client.post(f"/v1/sessions/{session}/turns", json={"text": "secret"})

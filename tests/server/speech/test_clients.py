@@ -31,14 +31,14 @@ def read_wav(data: bytes) -> Any:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
-def test_a_wav_that_is_not_streamed_tells_its_true_length(serve: Serve) -> None:
+def test_a_wav_that_is_not_streamed_has_its_true_length(serve: Serve) -> None:
     answer = serve(ScriptedEngine(["Hello."])).client.post(SPEECH, json={"input": "Hello."})
     assert answer.headers["content-type"] == "audio/wav"
     assert len(read_wav(answer.content)) == 7_200
 
 
 @pytest.mark.parametrize("form", ["wav", "flac", "mp3", "opus"])
-def test_a_streamed_file_can_be_read_too(serve: Serve, form: str) -> None:
+def test_a_streamed_file_can_be_decoded_too(serve: Serve, form: str) -> None:
     body = {"input": "Hello.", "response_format": form, "stream": True}
     answer = serve(ScriptedEngine(["Hel", "lo."])).client.post(SPEECH, json=body)
     assert "content-length" not in answer.headers
@@ -69,7 +69,7 @@ def test_livekit_reads_server_sent_events(serve: Serve) -> None:
     assert len(soundfile.read(io.BytesIO(data))[0]) >= 7_200
 
 
-def test_a_failure_is_a_status_before_the_first_sound_and_an_event_after_it(serve: Serve) -> None:
+def test_a_failure_is_a_status_before_the_first_audio_and_an_event_after_it(serve: Serve) -> None:
     broken = EngineError("out of memory")
     server = serve(ScriptedEngine([broken]))
     answer = server.client.post(SPEECH, json={"input": "Hello.", "response_format": "pcm"})
@@ -86,7 +86,7 @@ def test_a_failure_is_a_status_before_the_first_sound_and_an_event_after_it(serv
     assert answer.status_code == 500
 
 
-def test_a_format_that_is_not_ours_is_refused_with_those_that_are(serve: Serve) -> None:
+def test_an_unknown_format_is_refused_with_the_known_ones(serve: Serve) -> None:
     answer = serve().client.post(SPEECH, json={"input": "Hello.", "response_format": "aac"})
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == "response_format"

@@ -49,7 +49,7 @@ async def still_answers(caller: Caller) -> None:
         f'{{"event": "start", "streamSid": "{STREAM}", "start": {{"callSid": "CA1"}}}}',
     ],
 )
-async def test_a_message_that_is_none_of_twilios_ends_the_call(serve: Serve, text: str) -> None:
+async def test_a_message_that_is_not_twilios_ends_the_call(serve: Serve, text: str) -> None:
     server = serve(answering(["Hi."]), server=MUTE)
     async with calling(server) as caller:
         await caller.send_raw(text)
@@ -78,7 +78,7 @@ async def test_a_call_begins_with_its_start(serve: Serve, first: dict[str, Any])
 @pytest.mark.parametrize(
     "changed", [{"encoding": "audio/x-l16"}, {"sampleRate": 16_000}, {"channels": 2}]
 )
-async def test_sound_of_another_kind_is_refused(serve: Serve, changed: dict[str, Any]) -> None:
+async def test_audio_in_another_format_is_refused(serve: Serve, changed: dict[str, Any]) -> None:
     server = serve(answering(["Hi."]), server=MUTE)
     form = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1, **changed}
     token = announce(server)
@@ -127,7 +127,7 @@ async def test_a_socket_has_one_call(serve: Serve) -> None:
         assert await caller.until_closed() == (1008, "a call has one start message")
 
 
-async def test_frames_of_any_length_are_heard(serve: Serve) -> None:
+async def test_frames_of_any_length_are_accepted(serve: Serve) -> None:
     server = serve(answering(["Fine."]), server=MUTE)
     async with calling(server) as caller:
         await caller.frame(b"")

@@ -116,7 +116,7 @@ async def test_a_socket_that_is_not_signed_right_is_refused(serve: Serve) -> Non
         assert await caller.until_closed() == (1000, "")
 
 
-async def test_a_token_is_good_for_one_call(serve: Serve) -> None:
+async def test_a_token_is_valid_for_one_call(serve: Serve) -> None:
     server = serve(answering(["Hi."]), server={"insecure": True, "twilio": {"greeting": ""}})
     token = announce(server)
     async with connected(server) as first, connected(server) as replayed:
@@ -127,7 +127,7 @@ async def test_a_token_is_good_for_one_call(serve: Serve) -> None:
         assert await replayed.until_closed() == (1008, "the call was not announced")
 
 
-async def test_a_token_is_good_for_the_call_that_it_was_made_for_and_only_once_tried(
+async def test_a_token_is_valid_for_its_call_and_one_attempt(
     serve: Serve,
 ) -> None:
     server = serve(answering(["Hi."]), server={"insecure": True, "twilio": {"greeting": ""}})
@@ -148,7 +148,7 @@ async def test_a_call_that_was_not_announced_is_refused(serve: Serve) -> None:
     assert server.metric("assistant_calls_total", ended_by="refused") == 3
 
 
-async def test_tokens_are_forgotten_after_a_minute_and_when_there_are_too_many() -> None:
+async def test_tokens_expire_after_a_minute_and_when_there_are_too_many() -> None:
     clock = ManualClock()
     announced = PendingCalls(clock, valid_s=60, most=3)
     old = announced.add("CA1")
@@ -192,7 +192,7 @@ def test_twilio_needs_no_api_key_and_comes_by_any_name(serve: Serve, tmp_path: P
         server.stop()
 
 
-def test_forms_that_are_none_or_too_large_are_refused(serve: Serve) -> None:
+def test_forms_that_are_invalid_or_too_large_are_refused(serve: Serve) -> None:
     server = serve(answering(["Hi."]), server={"insecure": True})
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     for body, status in (
@@ -228,7 +228,7 @@ def test_an_auth_token_needs_the_public_address_and_is_never_shown() -> None:
 
 
 @pytest.mark.parametrize("url", ["phone.example", "wss://phone.example", "https://", "https://a b"])
-def test_a_public_address_that_is_none_is_refused(url: str) -> None:
+def test_an_invalid_public_address_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="public_url"):
         load_settings(environment={"ASSISTANT_SERVER__TWILIO__PUBLIC_URL": url})
 

@@ -54,7 +54,7 @@ def assert_same(actual: npt.NDArray[np.int16], expected: npt.NDArray[np.int16]) 
     assert np.abs(actual.astype(int) - expected).max() <= ROUNDING
 
 
-def test_replayed_chunks_sound_as_those_that_are_not_recorded(
+def test_replayed_chunks_equal_those_that_are_not_recorded(
     load: Callable[..., Token2Wav], prompt: Any
 ) -> None:
     plain, recorded, recorder = load(), load(), Recorder()
@@ -114,7 +114,7 @@ def test_a_voice_may_change_between_replays(
 @pytest.mark.parametrize(
     "fault", [{"fails_to_record": True}, {"fails_at_replay": 23}, {"fails_at_replay": 26}]
 )
-def test_where_recording_fails_even_amid_a_chunk_the_sound_goes_on(
+def test_if_recording_fails_amid_a_chunk_the_audio_continues(
     load: Callable[..., Token2Wav],
     prompt: Any,
     fault: dict[str, Any],
@@ -130,7 +130,7 @@ def test_where_recording_fails_even_amid_a_chunk_the_sound_goes_on(
     )
 
 
-def test_numbers_that_are_none_stay_in_the_stream_they_belong_to(
+def test_nan_values_stay_in_the_stream_they_belong_to(
     load: Callable[..., Token2Wav], prompt: Any
 ) -> None:
     """Streams take turns at one place, which must not carry anything over."""
