@@ -135,20 +135,20 @@ def library_costs() -> dict[str, Any]:
     """What a search of the bundled voices costs, and measuring a second of sound."""
     voices = VoiceLibrary(Path("/nonexistent"), bundled=bundled("voices"))
     clip = next(voice.path for voice in voices if voice.path)
-    sound = read_audio(clip, max_seconds=60.0)
+    pcm = read_audio(clip, max_seconds=60.0)
     text = ["a calm deep man with a Scottish accent"]
     works: dict[str, Callable[[], Any]] = {
         "open_ms": lambda: VoiceLibrary(Path("/nonexistent"), bundled=bundled("voices")),
         "search_ms": lambda: voices.search("a calm deep man"),
         "embed_text_ms": lambda: LexicalEmbedder().embed(text),
-        "measure_ms_per_s": lambda: measure(sound),
-        "speech_check_ms_per_s": lambda: speech_problem(sound),
-        "voiceprint_ms_per_s": lambda: Voiceprint().embed([sound]),
+        "measure_ms_per_s": lambda: measure(pcm),
+        "speech_check_ms_per_s": lambda: speech_problem(pcm),
+        "voiceprint_ms_per_s": lambda: Voiceprint().embed([pcm]),
     }
     costs = {}
     for name, work in works.items():
         _, times = timed(lambda _, work=work: work(), np.zeros((30, 1), dtype=np.float32))
-        costs[name] = round(times["p50_ms"] / (sound.seconds if name.endswith("per_s") else 1), 3)
+        costs[name] = round(times["p50_ms"] / (pcm.seconds if name.endswith("per_s") else 1), 3)
     return costs
 
 

@@ -80,8 +80,8 @@ class Caller:
 
 
 def speech(name: str, level: float = 1.0) -> Pcm16:
-    sound = read_audio(EXAMPLES / name, max_seconds=60).resampled(RATE)
-    return (sound.samples * level * 32_000).astype(np.int16)
+    pcm = read_audio(EXAMPLES / name, max_seconds=60).resampled(RATE)
+    return (pcm.samples * level * 32_000).astype(np.int16)
 
 
 async def converse(caller: Caller, minutes: float) -> list[dict[str, float]]:
@@ -106,8 +106,8 @@ async def converse(caller: Caller, minutes: float) -> list[dict[str, float]]:
 def figure(caller: Caller) -> dict[str, float]:
     gc.collect()
     history = caller.live.session.history
-    sounds = [p for m in history if isinstance(m, UserMessage) for p in m.parts]
-    held = sum(p.samples.nbytes if isinstance(p, Audio) else len(p) for p in sounds)
+    recordings = [p for m in history if isinstance(m, UserMessage) for p in m.parts]
+    held = sum(p.samples.nbytes if isinstance(p, Audio) else len(p) for p in recordings)
     return {
         "minutes": round(caller.live.audio_s / 60, 1),
         "resident_mb": round(resident_mb(), 1),

@@ -111,17 +111,17 @@ def planning_ms(count: int) -> float:
 def main() -> None:
     # First, while nothing is loaded.
     text_cold, text_warm = first_audio("hello there, how are you doing with all of this")
-    sound, recognizer = read_audio(QUESTION, max_seconds=60), SpeechRecognizer(1)
+    pcm, recognizer = read_audio(QUESTION, max_seconds=60), SpeechRecognizer(1)
     spoken = len(whole_answer()) / OUTPUT_RATE
-    sound_cold, sound_warm = first_audio(sound)
+    audio_cold, audio_warm = first_audio(pcm)
     whole = seconds(whole_answer)
     result = {
         "first_audio_s": {
             "text_cold": text_cold, "text": text_warm,
-            "spoken_question_cold": sound_cold, "spoken_question": sound_warm,
+            "spoken_question_cold": audio_cold, "spoken_question": audio_warm,
         },
         "hearing_real_time_factor":
-            seconds(lambda: recognizer.transcribe(sound, threading.Event())) / sound.seconds,
+            seconds(lambda: recognizer.transcribe(pcm, threading.Event())) / pcm.seconds,
         "speaking": {
             "answer_s": spoken,
             "real_time_factor": whole / spoken,

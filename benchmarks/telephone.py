@@ -66,8 +66,8 @@ class Figures:
 
 def speech(name: str) -> list[bytes]:
     """The frames from the first to the last one that is loud."""
-    sound = read_audio(EXAMPLES / f"{name}.wav", max_seconds=60).resampled(8_000)
-    frames = sound.samples[: len(sound.samples) // FRAME * FRAME].reshape(-1, FRAME)
+    pcm = read_audio(EXAMPLES / f"{name}.wav", max_seconds=60).resampled(8_000)
+    frames = pcm.samples[: len(pcm.samples) // FRAME * FRAME].reshape(-1, FRAME)
     levels = np.sqrt(np.mean(np.square(frames), axis=1))
     loud = np.flatnonzero(levels > levels.max() * 0.01)
     chosen = frames[loud[0] : loud[-1] + 1]

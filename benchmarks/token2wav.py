@@ -169,10 +169,10 @@ def schedules(token2wav: Token2Wav, voice: FlowPrompt) -> dict[str, dict[str, fl
     found = {}
     ahead, steady = token2wav.flow.shape.look_ahead, token2wav.settings.chunk
     for sizes in SCHEDULES:
-        flow, sound = token2wav.begin(voice), token2wav.begin_vocoder()
+        flow, audio = token2wav.begin(voice), token2wav.begin_vocoder()
         now, played_until, dropout, first = 0.0, 0.0, 0.0, 0.0
         for index, size in enumerate([*sizes, steady, steady, steady]):
-            job = ChunkJob(list(tokens(size + ahead)), flow, sound, last=False)
+            job = ChunkJob(list(tokens(size + ahead)), flow, audio, last=False)
             seconds, samples = timed(lambda job=job: token2wav.batcher.run(job), runs=1)
             now += seconds
             if index == 0:

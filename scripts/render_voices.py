@@ -165,9 +165,9 @@ def command_of(recipe: Recipe, target: Path) -> list[str]:
     return [program, *options, "-w", str(target), recipe.text]
 
 
-def finished(sound: Audio) -> Audio:
+def finished(pcm: Audio) -> Audio:
     """At 16 kHz, without the silence around it, at the loudness of all others."""
-    samples = sound.resampled(RATE).samples
+    samples = pcm.resampled(RATE).samples
     loud = np.flatnonzero(np.abs(samples) > 0.02 * np.abs(samples).max())
     margin = int(MARGIN_S * RATE)
     samples = samples[max(0, loud[0] - margin) : loud[-1] + margin]
@@ -186,14 +186,14 @@ def spoken(recipe: Recipe) -> Audio:
 
 def render_other(recipe: Recipe, folder: Path) -> None:
     text = OTHER_CHINESE if recipe.language.startswith("zh") else OTHER
-    sound = spoken(replace(recipe, text=text))
-    soundfile.write(folder / f"{recipe.id}.ogg", sound.samples, RATE, format="OGG")
+    pcm = spoken(replace(recipe, text=text))
+    soundfile.write(folder / f"{recipe.id}.ogg", pcm.samples, RATE, format="OGG")
 
 
 def render(recipe: Recipe, folder: Path) -> Entry:
-    sound = spoken(recipe)
+    pcm = spoken(recipe)
     path = folder / f"{recipe.id}.wav"
-    write_wav(path, [sound.to_pcm16()], RATE)
+    write_wav(path, [pcm.to_pcm16()], RATE)
     flite = recipe.command.startswith("flite")
     return Entry(
         id=recipe.id,

@@ -52,7 +52,7 @@ def converse(page: WebPage) -> None:
     page.wait_for(".voice")
     page.type("Please speak in a deep male voice.")
     page.wait_for(".answer .text", "narrator.")
-    page.will_hear(0.1, EXAMPLES / "what_time_is_it_in_tokyo.wav")
+    page.will_speak(0.1, EXAMPLES / "what_time_is_it_in_tokyo.wav")
     page.click("#talk")
     page.find("#voice-search").send_keys("a calm American")
     page.run("document.activeElement.blur()")

@@ -27,10 +27,10 @@ def test_files_of_any_rate_and_channel_count_are_read_as_mono(
 ) -> None:
     wave = np.repeat(tone(rate=rate)[:, None], channels, axis=1)
     soundfile.write(tmp_path / "a.wav", wave, rate, subtype=subtype)
-    sound = read_audio(tmp_path / "a.wav", max_seconds=10)
-    assert sound.sample_rate == rate
-    assert sound.samples.shape == (len(wave),)
-    assert np.abs(sound.samples - wave[:, 0]).max() < 0.02
+    clip = read_audio(tmp_path / "a.wav", max_seconds=10)
+    assert clip.sample_rate == rate
+    assert clip.samples.shape == (len(wave),)
+    assert np.abs(clip.samples - wave[:, 0]).max() < 0.02
 
 
 @pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.mp3"])
@@ -42,8 +42,8 @@ def test_other_formats_than_wav_are_read(tmp_path: Path, name: str) -> None:
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     pieces = [Audio(tone(rate=OUTPUT_RATE), OUTPUT_RATE).to_pcm16() for _ in range(2)]
     write_wav(tmp_path / "a.wav", pieces)
-    sound = read_audio(tmp_path / "a.wav", max_seconds=10)
-    assert np.array_equal(sound.to_pcm16(), np.concatenate(pieces))
+    clip = read_audio(tmp_path / "a.wav", max_seconds=10)
+    assert np.array_equal(clip.to_pcm16(), np.concatenate(pieces))
 
 
 def make(path: Path, content: bytes | np.ndarray, rate: int = 8_000) -> Path:
@@ -82,11 +82,11 @@ def test_a_header_that_promises_hours_is_refused_before_decoding() -> None:
 @given(st.binary(max_size=400))
 def test_random_bytes_are_audio_or_an_audio_error(content: bytes) -> None:
     try:
-        sound = read_audio(io.BytesIO(content), max_seconds=10)
+        clip = read_audio(io.BytesIO(content), max_seconds=10)
     except AudioError:
         pass
     else:
-        assert np.isfinite(sound.samples).all()
+        assert np.isfinite(clip.samples).all()
 
 
 @given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=50))
@@ -97,9 +97,9 @@ def test_conversion_to_16_bit_clips_and_never_wraps(values: list[float]) -> None
 
 
 def test_resampling_keeps_the_tone_and_the_length() -> None:
-    sound = Audio(tone(1.0, 48_000), 48_000).resampled(16_000)
-    assert sound.samples.shape == (16_000,)
-    assert np.abs(np.fft.rfft(sound.samples)).argmax() == 440
+    clip = Audio(tone(1.0, 48_000), 48_000).resampled(16_000)
+    assert clip.samples.shape == (16_000,)
+    assert np.abs(np.fft.rfft(clip.samples)).argmax() == 440
 
 
 def test_a_target_that_can_not_be_written_is_an_error(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ def packet(number: int) -> Pcm16:
 
 def played(buffer: JitterBuffer, numbers: list[int], step: int = 1) -> list[int]:
     """One more than the packets' numbers, in the order in which they are heard; 0 for silence."""
-    sound = [buffer.put(number, packet(number // step)) for number in numbers]
-    heard = np.concatenate([*sound, buffer.flush()])
+    pcm = [buffer.put(number, packet(number // step)) for number in numbers]
+    heard = np.concatenate([*pcm, buffer.flush()])
     assert len(heard) % SIZE == 0
     packets = heard.reshape(-1, SIZE)
     assert (packets == packets[:, :1]).all()  # never cut or mixed

@@ -61,7 +61,7 @@ def test_a_conversation_needs_nothing_but_the_keyboard(opened: Opened) -> None:
     page.wait_for(".answer.cut")
     page.press("v")
     assert page.find("#say").get_property("value") == "v"  # in a field it is a letter
-    page.will_hear(0.2, QUESTION)
+    page.will_speak(0.2, QUESTION)
     page.find("#talk").send_keys(Keys.SPACE)
     page.wait_phase("hearing")
     page.press(Keys.SPACE)
@@ -73,7 +73,7 @@ def test_a_conversation_needs_nothing_but_the_keyboard(opened: Opened) -> None:
 def test_the_keyboard_and_a_screen_reader_can_hold_the_button(opened: Opened) -> None:
     page = opened(ScriptedEngine([Transcript("what time is it"), "Noon."]))
     page.find("input[value=open]").send_keys(Keys.ARROW_RIGHT)
-    page.will_hear(QUESTION)
+    page.will_speak(QUESTION)
     page.find("#talk").send_keys(Keys.ENTER)  # begins; no pointer can hold it
     page.wait_phase("listening")
     page.wait(lambda: page.heard_s() > 1, "a second of sound")

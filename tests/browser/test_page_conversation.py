@@ -39,7 +39,7 @@ def wait_silent(page: WebPage) -> None:
 
 def test_a_spoken_question_is_transcribed_looked_up_and_answered_in_speech(page: WebPage) -> None:
     page.run(WATCH_CAPTIONS)
-    page.will_hear(0.5, QUESTION)
+    page.will_speak(0.5, QUESTION)
     page.click("#talk")
     page.wait_phase("hearing")
     page.wait_for(".user .text", "what time is it in tokyo")
@@ -65,7 +65,7 @@ def test_speech_over_a_response_stops_it_and_unplayed_words_are_struck(opened: O
     page = opened(engine)
     page.type("Count.")
     page.wait(lambda: speaks(page), "sound")
-    page.will_hear(0.2, QUESTION)
+    page.will_speak(0.2, QUESTION)
     page.click("#talk")
     page.wait_for(".answer.cut .unheard")
     heard, unheard = page.text(".answer.cut .spoken"), page.text(".answer.cut .unheard")
@@ -85,7 +85,7 @@ def test_speech_too_short_to_interrupt_pauses_the_response_and_it_resumes(
     soundfile.write(tmp_path / "hm.wav", samples[int(0.2 * rate) : int(0.45 * rate)], rate)
     page.type("Count.")
     page.wait(lambda: speaks(page), "sound")
-    page.will_hear(0.2, tmp_path / "hm.wav")
+    page.will_speak(0.2, tmp_path / "hm.wav")
     page.click("#talk")
     page.wait_phase("paused")
     before = page.text(".answer .spoken")
@@ -96,7 +96,7 @@ def test_speech_too_short_to_interrupt_pauses_the_response_and_it_resumes(
 
 def test_silence_does_not_stop_an_answer(opened: Opened) -> None:
     page = opened(ScriptedEngine(["This is said to its end."]))
-    page.will_hear(0.5)
+    page.will_speak(0.5)
     page.click("#talk")
     page.type("Speak.")
     page.wait_for(".answer .text", "to its end.")
@@ -141,7 +141,7 @@ def test_after_the_stop_button_the_conversation_continues(opened: Opened) -> Non
 def test_while_the_button_is_held_the_user_talks_and_letting_go_asks(opened: Opened) -> None:
     page = opened(ScriptedEngine([Transcript("what time"), LONG], [SHORT]))
     page.click("input[value=hold]")
-    page.will_hear(QUESTION)
+    page.will_speak(QUESTION)
     page.hold("#talk")
     page.wait_phase("listening")
     page.wait(lambda: page.heard_s() > 1, "a second of sound")
@@ -179,11 +179,11 @@ def test_the_examples_of_the_tools_can_be_asked_with_a_click(page: WebPage) -> N
 
 def test_speech_before_the_microphone_was_switched_off_is_a_turn(opened: Opened) -> None:
     page = opened(ScriptedEngine([Transcript("roll a dice"), SHORT]))
-    page.will_hear(0.2, EXAMPLES / "roll_a_dice.wav")
+    page.will_speak(0.2, EXAMPLES / "roll_a_dice.wav")
     page.click("#talk")
     page.wait(lambda: page.heard_s() > 1.2, "a part of the sentence")
     page.click("#talk")
     page.wait_for(".user .text", "roll a dice")
-    page.will_hear(0.2, QUESTION)
+    page.will_speak(0.2, QUESTION)
     page.click("#talk")
     page.wait_phase("hearing")

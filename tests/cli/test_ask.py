@@ -47,20 +47,20 @@ def test_a_spoken_question_gets_a_spoken_answer_by_a_tool(cli, tmp_path: Path) -
     assert (finished["name"], finished["outcome"]) == ("date_time", "ok")
     (ended,) = run.of_type("turn_ended")
     assert "Tokyo" in ended["text"]
-    sound = read_audio(tmp_path / "answer.wav", max_seconds=60)
-    assert sound.sample_rate == 24_000
-    assert sound.seconds == pytest.approx(ended["audio_seconds"])
-    assert np.sqrt(np.mean(sound.samples**2)) > 0.01
+    pcm = read_audio(tmp_path / "answer.wav", max_seconds=60)
+    assert pcm.sample_rate == 24_000
+    assert pcm.seconds == pytest.approx(ended["audio_seconds"])
+    assert np.sqrt(np.mean(pcm.samples**2)) > 0.01
 
 
 def test_json_lines_are_the_only_output_and_carry_samples_when_asked(cli) -> None:
     run = cli("ask", "What time is it in Oslo?", "--json-audio")
-    sounds = run.of_type("audio")
-    samples = [np.frombuffer(base64.b64decode(s["samples"]), "<i2") for s in sounds]
+    recordings = run.of_type("audio")
+    samples = [np.frombuffer(base64.b64decode(s["samples"]), "<i2") for s in recordings]
     assert sum(map(len, samples)) / 24_000 == pytest.approx(
         run.of_type("turn_ended")[0]["audio_seconds"]
     )
-    assert [s["start"] for s in sounds] == pytest.approx(
+    assert [s["start"] for s in recordings] == pytest.approx(
         [sum(map(len, samples[:n])) / 24_000 for n in range(len(samples))]
     )
     assert set(run.of_type("turn_ended")[0]["latency"]) == {

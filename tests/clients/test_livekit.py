@@ -67,7 +67,7 @@ class Loudspeaker(io.AudioOutput):  # type: ignore[misc]
             capabilities=io.AudioOutputCapabilities(pause=True),
             sample_rate=RATE,
         )
-        self.sound = bytearray()
+        self.pcm = bytearray()
         self._loop = asyncio.get_running_loop()
         self._queued = bytearray()
         self._whole = False
@@ -115,7 +115,7 @@ class Loudspeaker(io.AudioOutput):  # type: ignore[misc]
     def _finish(self, heard_s: float, interrupted: bool) -> None:
         if self._end is not None:
             self._end.cancel()
-        self.sound += self._queued[: 2 * int(heard_s * RATE)]
+        self.pcm += self._queued[: 2 * int(heard_s * RATE)]
         self._queued, self._whole, self._played_s, self._end = bytearray(), False, 0.0, None
         self.on_playback_finished(playback_position=heard_s, interrupted=interrupted)
 
@@ -207,13 +207,13 @@ async def test_two_spoken_turns_with_a_tool_of_the_server_and_one_of_the_client(
     async with calling(server, **chosen) as call:
         call.microphone.speak(TOKYO)
         await call.until_said("Tokyo")
-        check_speech(call.loudspeaker.sound)
+        check_speech(call.loudspeaker.pcm)
         check_tool_ran(server, "date_time")
 
-        call.loudspeaker.sound.clear()
+        call.loudspeaker.pcm.clear()
         call.microphone.speak(DICE)
         answer = await call.until_said("a four")
-        check_speech(call.loudspeaker.sound)
+        check_speech(call.loudspeaker.pcm)
         assert not answer.interrupted
     assert call.heard() == [TOKYO_TEXT, DICE_TEXT]
     (ran,) = call.all("function_tools_executed")

@@ -50,7 +50,7 @@ class Call:
 
     def __init__(self, session: Any) -> None:
         self.session = session
-        self.sound = bytearray()
+        self.pcm = bytearray()
         self.events: list[Any] = []
         self.sent: list[dict[str, Any]] = []
         self._iterator = aiter(session)
@@ -71,7 +71,7 @@ class Call:
     def _see(self, event: Any) -> None:
         assert event.type != "error", event.error
         if event.type == "audio":
-            self.sound += event.audio.data
+            self.pcm += event.audio.data
         elif event.type == "raw_model_event":
             assert event.data.type not in ("error", "exception"), event.data
             if event.data.type == "raw_server_event":
@@ -91,15 +91,15 @@ class Call:
         how much of it was heard, and a question that comes before is an interruption.
         """
         await self.until(lambda event: event.type == "agent_end")
-        sound = self.take_sound()
-        await anyio.sleep(seconds_of(sound))
-        return sound
+        pcm = self.take_audio()
+        await anyio.sleep(seconds_of(pcm))
+        return pcm
 
-    def take_sound(self) -> bytes:
+    def take_audio(self) -> bytes:
         """What has come since."""
-        sound = bytes(self.sound)
-        self.sound.clear()
-        return sound
+        pcm = bytes(self.pcm)
+        self.pcm.clear()
+        return pcm
 
     def history(self) -> list[tuple[str, str]]:
         """Who said what, as the client has it."""
@@ -155,7 +155,7 @@ async def test_an_interrupted_response_is_truncated_to_what_was_played(server: R
     async with calling(server) as call:
         await call.speak(TOKYO)
         await call.until(lambda event: event.type == "audio_end")
-        spoken = call.take_sound()
+        spoken = call.take_audio()
         await call.speak(DICE)
         cut = await call.until_sent("conversation.item.truncated")
         await call.until(lambda event: event.type == "tool_end")
@@ -169,12 +169,12 @@ async def test_an_interrupted_response_is_truncated_to_what_was_played(server: R
 
 async def test_streaming_transcription_transcribes_two_questions(server: Running) -> None:
     client = AsyncOpenAI(base_url=f"http://127.0.0.1:{server.port}/v1", api_key="any")
-    sound = StreamedAudioInput()
+    pcm = StreamedAudioInput()
     model = OpenAISTTModel("gpt-4o-transcribe", client)
-    session = await model.create_session(sound, STTModelSettings(), False, False)
+    session = await model.create_session(pcm, STTModelSettings(), False, False)
     for piece in (*pieces(TOKYO), *pieces(DICE)):
-        await sound.add_audio(np.frombuffer(piece, "<i2"))
-    await sound.add_audio(None)
+        await pcm.add_audio(np.frombuffer(piece, "<i2"))
+    await pcm.add_audio(None)
     with anyio.fail_after(PATIENCE_S):
         assert [turn async for turn in session.transcribe_turns()] == [TOKYO_TEXT, DICE_TEXT]
     await session.close()

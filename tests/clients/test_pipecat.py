@@ -80,20 +80,20 @@ class Loudspeaker(BaseOutputTransport):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__(TransportParams(audio_out_enabled=True))
-        self.sound = bytearray()
+        self.pcm = bytearray()
 
     def take(self) -> bytes:
         """What was heard since."""
-        sound = bytes(self.sound)
-        self.sound.clear()
-        return sound
+        pcm = bytes(self.pcm)
+        self.pcm.clear()
+        return pcm
 
     async def start(self, frame: Any) -> None:
         await super().start(frame)
         await self.set_transport_ready(frame)
 
     async def write_audio_frame(self, frame: Any) -> bool:
-        self.sound += frame.audio
+        self.pcm += frame.audio
         await anyio.sleep(seconds_of(frame.audio))
         return True
 

@@ -38,8 +38,8 @@ class Bands:
         self.most_at_once = max(self.most_at_once, len(items))
         return unit_rows(np.stack([self._bands(item) for item in items]))
 
-    def _bands(self, sound: Audio) -> Float32:
-        spectrum = np.abs(np.fft.rfft(sound.resampled(16_000).samples))
+    def _bands(self, pcm: Audio) -> Float32:
+        spectrum = np.abs(np.fft.rfft(pcm.resampled(16_000).samples))
         parts = np.array_split(spectrum, self.dim)
         return np.array([part.sum() for part in parts], dtype=np.float32)
 

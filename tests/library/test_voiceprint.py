@@ -38,7 +38,7 @@ def test_the_clip_itself_is_a_perfect_match(library: VoiceLibrary, clip: Clip) -
 
 
 def test_vectors_have_length_one_whatever_the_audio(clip: Clip) -> None:
-    sounds = [clip("awb"), Audio(np.zeros(100, dtype=np.float32), 16_000)]
-    lengths = np.linalg.norm(Voiceprint().embed(sounds), axis=1)
+    recordings = [clip("awb"), Audio(np.zeros(100, dtype=np.float32), 16_000)]
+    lengths = np.linalg.norm(Voiceprint().embed(recordings), axis=1)
     assert lengths == pytest.approx(np.ones(2), abs=1e-5)
     assert Voiceprint().embed([]).shape == (0, 256)

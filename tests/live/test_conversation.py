@@ -48,11 +48,11 @@ async def test_the_audio_of_a_turn_begins_before_the_speech_and_ends_after_it(
         await line.speak(1.0)
         await line.silence(1.0)
         (turn,) = line.of(UserTurn)
-        (sound,) = turn.parts
-        assert isinstance(sound, Audio)
+        (pcm,) = turn.parts
+        assert isinstance(pcm, Audio)
         assert 0.6 <= turn.start <= 0.8  # 300 ms before
         assert 2.1 <= turn.end <= 2.4
-        assert sound.seconds == pytest.approx(turn.end - turn.start, abs=0.05)
+        assert pcm.seconds == pytest.approx(turn.end - turn.start, abs=0.05)
 
 
 async def test_minutes_of_silence_start_no_response(call: OpenCall) -> None:

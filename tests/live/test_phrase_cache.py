@@ -105,12 +105,12 @@ class TestWithTheEmbeddedEngine:
 
 
 async def test_many_who_ask_share_one_rendering(settings: Settings) -> None:
-    go_on, sounds = anyio.Event(), []
+    go_on, recordings = anyio.Event(), []
 
     async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
 
         async def ask() -> None:
-            sounds.append(await phrases.audio("One moment.", Voice(), "en"))
+            recordings.append(await phrases.audio("One moment.", Voice(), "en"))
 
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
@@ -118,14 +118,14 @@ async def test_many_who_ask_share_one_rendering(settings: Settings) -> None:
             await until(lambda: bool(engine.requests))
             go_on.set()
         assert len(engine.requests) == 1
-        assert len(sounds) == 20
-        assert all(sound is sounds[0] for sound in sounds)
+        assert len(recordings) == 20
+        assert all(pcm is recordings[0] for pcm in recordings)
         assert engine.requests[0].task == "read"
         assert said(engine.requests[0]) == "One moment."
 
 
 async def test_a_cancelled_waiter_does_not_affect_the_others(settings: Settings) -> None:
-    go_on, sounds = anyio.Event(), []
+    go_on, recordings = anyio.Event(), []
 
     async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
         impatient = anyio.CancelScope()
@@ -135,7 +135,7 @@ async def test_a_cancelled_waiter_does_not_affect_the_others(settings: Settings)
                 await phrases.audio("One moment.", Voice(), "en")
 
         async def wait() -> None:
-            sounds.append(await phrases.audio("One moment.", Voice(), "en"))
+            recordings.append(await phrases.audio("One moment.", Voice(), "en"))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(give_up)  # the one who asked first
@@ -144,7 +144,7 @@ async def test_a_cancelled_waiter_does_not_affect_the_others(settings: Settings)
             impatient.cancel()
             await until(lambda: impatient.cancelled_caught)
             go_on.set()
-        assert len(engine.requests) == len(sounds) == 1
+        assert len(engine.requests) == len(recordings) == 1
 
 
 async def test_a_phrase_being_synthesized_is_cached_even_if_all_waiters_left(

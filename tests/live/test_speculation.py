@@ -51,8 +51,8 @@ async def test_an_answer_to_half_a_question_is_thrown_away(call: OpenCall) -> No
         assert len(line.of(SpeculationDiscarded)) == 1
         history = line.session.history
         assert len(history) == 2
-        (sound,) = line.of(UserTurn)[0].parts
-        assert line.engine.requests[-1].messages[-1].parts == (sound,)  # type: ignore[union-attr]
+        (audio,) = line.of(UserTurn)[0].parts
+        assert line.engine.requests[-1].messages[-1].parts == (audio,)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

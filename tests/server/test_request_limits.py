@@ -146,10 +146,10 @@ async def test_a_file_that_is_not_audio_is_an_error_of_one_line(data: bytes) -> 
 async def test_a_damaged_file_is_decoded_or_refused(data: bytes, at: int) -> None:
     good = wav(0.05)
     try:
-        sound = await decode_audio(good[:at] + data + good[at:], max_seconds=1)
+        pcm = await decode_audio(good[:at] + data + good[at:], max_seconds=1)
     except AudioError:
         return
-    assert np.abs(sound.samples).max() <= 1.0
+    assert np.abs(pcm.samples).max() <= 1.0
 
 
 def test_audio_that_is_too_long_is_a_400_with_the_limit(serve: Serve) -> None:

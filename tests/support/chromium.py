@@ -67,13 +67,13 @@ def chromium(microphone: Path) -> Iterator[WebPage]:
         driver.quit()
 
 
-def write_microphone(file: Path, *sounds: Path | float) -> None:
+def write_microphone(file: Path, *recordings: Path | float) -> None:
     """Recordings (16 kHz mono), and seconds of silence between them."""
     parts = [
-        np.zeros(int(sound * RATE), np.int16)
-        if isinstance(sound, float)
-        else soundfile.read(sound, dtype="int16")[0]
-        for sound in sounds
+        np.zeros(int(audio * RATE), np.int16)
+        if isinstance(audio, float)
+        else soundfile.read(audio, dtype="int16")[0]
+        for audio in recordings
     ]
     soundfile.write(file, np.concatenate(parts), RATE, subtype="PCM_16")
 
@@ -111,9 +111,9 @@ class WebPage:
         wanted = [{"name": n.replace("_", "-"), "value": v} for n, v in features.items()]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
 
-    def will_hear(self, *sounds: Path | float) -> None:
+    def will_speak(self, *recordings: Path | float) -> None:
         """What the microphone hears the next time that it is turned on."""
-        write_microphone(self._microphone, *sounds)
+        write_microphone(self._microphone, *recordings)
 
     def wait(self, condition: Callable[[], T], what: str = "") -> T:
         waiting = WebDriverWait(self.driver, WAIT_S, poll_frequency=0.05)

@@ -96,14 +96,14 @@ def pieces(name: str, seconds: float = 0.1) -> Iterator[bytes]:
     return (data[at : at + step] for at in range(0, len(data), step))
 
 
-def seconds_of(sound: bytes | bytearray) -> float:
-    return len(sound) / 2 / RATE
+def seconds_of(audio: bytes | bytearray) -> float:
+    return len(audio) / 2 / RATE
 
 
-def check_speech(sound: bytes | bytearray) -> None:
+def check_speech(audio: bytes | bytearray) -> None:
     """Fails for sound that nobody could hear."""
-    assert seconds_of(sound) > 0.5
-    samples = np.frombuffer(bytes(sound), "<i2").astype(np.float32)
+    assert seconds_of(audio) > 0.5
+    samples = np.frombuffer(bytes(audio), "<i2").astype(np.float32)
     assert np.sqrt(np.mean(np.square(samples))) > 300
     assert np.abs(samples).max() > 3_000
 

@@ -112,8 +112,8 @@ def test_two_threads_speak_at_the_same_time_without_mixing_their_voices() -> Non
         thread.start()
     for thread in threads:
         thread.join()
-    assert all(median_pitch(sound) < 110 for sound in results[0])
-    assert all(median_pitch(sound) > 240 for sound in results[1])
+    assert all(median_pitch(pcm) < 110 for pcm in results[0])
+    assert all(median_pitch(pcm) > 240 for pcm in results[1])
 
 
 @pytest.mark.parametrize(

@@ -176,10 +176,10 @@ async def test_audio_that_is_too_short_is_an_error_that_says_so(
 
 
 async def test_audio_that_is_not_finite_is_an_error(make_engine: Any, noise: Any) -> None:
-    sound = noise()
-    sound.samples[5] = np.nan
+    pcm = noise()
+    pcm.samples[5] = np.nan
     with pytest.raises(AudioError, match="NaN"):
-        await Chat(make_engine()).say(sound)
+        await Chat(make_engine()).say(pcm)
 
 
 CAPTION = "Please briefly explain the important events involved in this audio clip."
@@ -210,8 +210,8 @@ async def test_each_task_has_its_own_prompt_and_leaves_the_conversation_alone(
     chat = Chat(make_engine(steer=watcher, vocoder=ToneVocoder()))
     await chat.say("Hi")
     kept = list(chat.state.prefix.prefix_ids)
-    sound = noise()
-    await chat.say(sound, task=task, language=language)
+    pcm = noise()
+    await chat.say(pcm, task=task, language=language)
     patches = "<audio_patch>" * watcher.jobs[1].prompt.audio[0][1].patches
     assert tokenizer.decode(watcher.jobs[1].prompt.ids) == (
         f"<|BOT|>system\n{instruction}<|EOT|>"

@@ -73,15 +73,15 @@ async def test_two_recordings_of_the_same_length_are_told_apart(
 async def test_conversations_at_the_same_time_generate_what_each_generates_alone(
     make_engine: Any, noise: Any
 ) -> None:
-    sounds = [noise(0.3 + 0.2 * i) for i in range(5)]
+    recordings = [noise(0.3 + 0.2 * i) for i in range(5)]
     alone, together = Watcher(), Watcher()
-    for index, sound in enumerate(sounds):
+    for index, pcm in enumerate(recordings):
         chat = Chat(make_engine(steer=alone))
-        await chat.say(QUESTIONS[index % 4], sound)
+        await chat.say(QUESTIONS[index % 4], pcm)
     engine = make_engine(steer=together, max_batch=3, conversations=3)
     async with anyio.create_task_group() as group:
-        for index, sound in enumerate(sounds):
-            group.start_soon(Chat(engine).say, QUESTIONS[index % 4], sound)
+        for index, pcm in enumerate(recordings):
+            group.start_soon(Chat(engine).say, QUESTIONS[index % 4], pcm)
     said = {tuple(job.prompt.prefix_ids): job.generated for job in together.jobs}
     assert said == {tuple(job.prompt.prefix_ids): job.generated for job in alone.jobs}
     check(engine, together)

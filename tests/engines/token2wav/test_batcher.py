@@ -50,10 +50,10 @@ def test_a_batch_is_never_larger_than_allowed() -> None:
 
 
 def test_an_error_reaches_whoever_asked_and_the_next_job_is_done() -> None:
-    turnstile = Batcher(Worker())
+    batch = Batcher(Worker())
     with pytest.raises(ValueError, match="negative"):
-        turnstile.run_all([Double(1), Double(-1)])
-    assert turnstile.run(Double(4)) == 8
+        batch.run_all([Double(1), Double(-1)])
+    assert batch.run(Double(4)) == 8
 
 
 def test_a_job_that_waits_while_another_is_at_work_is_done_after_it() -> None:
@@ -64,10 +64,10 @@ def test_a_job_that_waits_while_another_is_at_work_is_done_after_it() -> None:
         assert go_on.wait(30)
         return [2 * job.value for job in jobs]
 
-    turnstile = Batcher(work)
+    batch = Batcher(work)
 
     def ask(value: int) -> None:
-        results[value] = turnstile.run(Double(value))
+        results[value] = batch.run(Double(value))
 
     threads = [threading.Thread(target=ask, args=(value,)) for value in range(4)]
     threads[0].start()

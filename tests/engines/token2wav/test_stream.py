@@ -66,8 +66,8 @@ def test_the_first_audio_comes_with_the_first_small_chunk_and_its_look_ahead(
     stream = Token2WavStream(token2wav, voice)
     first = token2wav.settings.first_chunks[0]
     assert stream.push(speech(first + 2)) == []
-    (sound,) = stream.push(speech(1))
-    assert len(sound) == first * SAMPLES_A_TOKEN - FADE * 480
+    (pcm,) = stream.push(speech(1))
+    assert len(pcm) == first * SAMPLES_A_TOKEN - FADE * 480
 
 
 def test_a_streamed_utterance_nearly_equals_the_one_synthesized_at_once(
@@ -128,8 +128,8 @@ def test_streams_of_different_voices_in_one_pass_are_each_as_if_alone(
     jobs: list[list[ChunkJob]] = [[], []]
     for run in jobs:
         for seed, each in enumerate((voice, other_voice, voice)):
-            flow, sound = token2wav.begin(each), token2wav.begin_vocoder()
-            run.append(ChunkJob(speech(28, seed), flow, sound, last=False))
+            flow, pcm = token2wav.begin(each), token2wav.begin_vocoder()
+            run.append(ChunkJob(speech(28, seed), flow, pcm, last=False))
     alone = [token2wav.batcher.run(job) for job in jobs[0]]
     together = token2wav.batcher.run_all(jobs[1])
     for one, other in zip(alone, together, strict=True):
@@ -151,20 +151,20 @@ def test_threads_that_push_at_once_each_get_their_own_audio(
         thread.start()
     for thread in threads:
         thread.join()
-    for index, sound in enumerate(expected):
-        assert np.abs(results[index].astype(int) - sound.astype(int)).max() <= 2
+    for index, pcm in enumerate(expected):
+        assert np.abs(results[index].astype(int) - pcm.astype(int)).max() <= 2
 
 
 def test_a_long_answer_holds_no_more_memory_than_a_short_one(
     token2wav: Token2Wav, voice: Any
 ) -> None:
-    flow, sound = token2wav.begin(voice), token2wav.begin_vocoder()
+    flow, pcm = token2wav.begin(voice), token2wav.begin_vocoder()
     held = []
     for seed in range(30):
-        token2wav.batcher.run(ChunkJob(speech(28, seed), flow, sound, last=False))
+        token2wav.batcher.run(ChunkJob(speech(28, seed), flow, pcm, last=False))
         held.append(flow.nbytes)
     assert len(set(held[8:])) == 1
-    assert sound.mel.shape[1] == CONTEXT
+    assert pcm.mel.shape[1] == CONTEXT
 
 
 def test_audio_older_than_the_history_does_not_change_new_audio(
@@ -180,12 +180,12 @@ def test_audio_older_than_the_history_does_not_change_new_audio(
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_precision_is_nearly_equal(folder: Path, prompt: Any, precision: Any) -> None:
-    sounds = []
+    recordings = []
     for each in ("float32", precision):
         settings = Token2WavSettings(device="cpu", precision=each)
         model = Token2Wav.load(folder, settings)
-        sounds.append(model.speak(speech(60), model.prepare(prompt)))
-    assert relative(sounds[1], sounds[0]) < 0.1
+        recordings.append(model.speak(speech(60), model.prepare(prompt)))
+    assert relative(recordings[1], recordings[0]) < 0.1
 
 
 def test_fewer_euler_steps_return_other_audio_of_the_same_length(
@@ -193,8 +193,8 @@ def test_fewer_euler_steps_return_other_audio_of_the_same_length(
 ) -> None:
     settings = Token2WavSettings(device="cpu", precision="float32", euler_steps=4)
     model = Token2Wav.load(folder, settings)
-    sound = model.speak(speech(60), model.prepare(prompt))
-    assert relative(sound, token2wav.speak(speech(60), voice)) > 0
+    pcm = model.speak(speech(60), model.prepare(prompt))
+    assert relative(pcm, token2wav.speak(speech(60), voice)) > 0
 
 
 @pytest.mark.parametrize(
@@ -211,6 +211,6 @@ def test_any_history_and_chunk_sizes_return_audio_of_the_right_length(
 ) -> None:
     settings = Token2WavSettings(device="cpu", precision="float32", **chosen)
     model = Token2Wav.load(folder, settings)
-    sound = spoken(Token2WavStream(model, model.prepare(prompt)), speech(150))
-    assert len(sound) == 150 * SAMPLES_A_TOKEN
-    assert sound.any()
+    pcm = spoken(Token2WavStream(model, model.prepare(prompt)), speech(150))
+    assert len(pcm) == 150 * SAMPLES_A_TOKEN
+    assert pcm.any()

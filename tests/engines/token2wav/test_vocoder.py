@@ -56,6 +56,6 @@ def test_nan_frames_become_silence(token2wav: Token2Wav) -> None:
     state = token2wav.begin_vocoder()
     mel = torch.full((1, 30, 80), float("nan"))
     with torch.inference_mode():
-        (sound,) = vocode(token2wav.hift, mel, [state], last=True)
-    assert len(sound) == 30 * 480
-    assert not sound.any()
+        (pcm,) = vocode(token2wav.hift, mel, [state], last=True)
+    assert len(pcm) == 30 * 480
+    assert not pcm.any()

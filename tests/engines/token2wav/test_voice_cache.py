@@ -26,8 +26,8 @@ from assistant.errors import AudioError, EngineError
 @pytest.fixture
 def clip(tmp_path: Path, voice_clip: Callable[..., Audio]) -> Path:
     path = tmp_path / "clip.wav"
-    sound = voice_clip()
-    soundfile.write(path, sound.samples, sound.sample_rate)
+    pcm = voice_clip()
+    soundfile.write(path, pcm.samples, pcm.sample_rate)
     return path
 
 
@@ -98,8 +98,8 @@ def test_files_of_any_depth_and_channels_become_voices(
     channels: int,
 ) -> None:
     path = tmp_path / "clip.wav"
-    sound = voice_clip(1.0, rate=96_000)
-    soundfile.write(path, np.stack([sound.samples] * channels, 1), 96_000, subtype=subtype)
+    pcm = voice_clip(1.0, rate=96_000)
+    soundfile.write(path, np.stack([pcm.samples] * channels, 1), 96_000, subtype=subtype)
     voice = VoiceCache(token2wav, encoder, None).get(path)
     assert voice.tokens == 25
 

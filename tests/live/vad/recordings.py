@@ -40,8 +40,8 @@ def recording(name: str, sample_rate: int = 16_000) -> Signal:
     """Skips the test where the recording is not there."""
     for folder in (REPOSITORY / "examples", BESIDE):
         if (folder / f"{name}.wav").is_file():
-            sound = read_audio(folder / f"{name}.wav", max_seconds=60.0).resampled(sample_rate)
-            return sound.samples.astype(np.float64)
+            clip = read_audio(folder / f"{name}.wav", max_seconds=60.0).resampled(sample_rate)
+            return clip.samples.astype(np.float64)
     pytest.skip(f"{name}.wav is not in {BESIDE}")
 
 
@@ -125,13 +125,13 @@ def babble(seconds: float, seed: int = 0) -> Signal:
 
 
 def heard(
-    samples: Pcm16, rate: int = 16_000, ears: VoiceActivityDetector | None = None
+    samples: Pcm16, rate: int = 16_000, detector: VoiceActivityDetector | None = None
 ) -> list[Frame]:
     """In packets of 20 ms, as a microphone or a telephone gives them."""
-    ears = ears or VoiceActivityDetector(DEFAULTS, rate)
+    detector = detector or VoiceActivityDetector(DEFAULTS, rate)
     size = rate // 50
     packets = (samples[at : at + size] for at in range(0, len(samples), size))
-    return [frame for packet in packets for frame in ears.push(packet)]
+    return [frame for packet in packets for frame in detector.push(packet)]
 
 
 def runs(frames: Sequence[Frame]) -> list[tuple[bool, float, float]]:

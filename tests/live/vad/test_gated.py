@@ -94,7 +94,7 @@ def test_the_network_is_hardly_asked_about_noise_that_stays_the_same(
     network = CountingSilero()
     heard(
         pcm(noise(60.0) * 0.01),
-        ears=VoiceActivityDetector(DEFAULTS, 16_000, GatedDetector(network)),
+        detector=VoiceActivityDetector(DEFAULTS, 16_000, GatedDetector(network)),
     )
     assert network.asked <= 0.06 * 60.0 / FRAME_S
 
@@ -106,7 +106,7 @@ def test_the_noise_floor_costs_no_speech(name: str, ratio_db: float) -> None:
     samples = pcm(noisy(pink, ratio_db)(padded) * 0.3)
     network = Silero()
     alone = list(
-        frames_after(heard(samples, ears=VoiceActivityDetector(DEFAULTS, 16_000, network)), 3.2)
+        frames_after(heard(samples, detector=VoiceActivityDetector(DEFAULTS, 16_000, network)), 3.2)
     )
     gated = list(frames_after(heard(samples), 3.2))
     assert turns(gated)[0][0] <= turns(alone)[0][0] + FRAME_S

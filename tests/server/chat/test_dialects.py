@@ -93,8 +93,8 @@ def test_vllm_omni_sends_a_recording_as_a_data_url(serve: Serve) -> None:
     message = message_of(serve(engine), messages=[{"role": "user", "content": parts}])
     assert message["content"] == "You said hello."
     assert message.get("audio") is None
-    sound, question = engine.requests[0].messages[-1].parts
-    assert (sound.seconds, question) == (0.5, "What did I say?")
+    audio, question = engine.requests[0].messages[-1].parts
+    assert (audio.seconds, question) == (0.5, "What did I say?")
 
 
 @pytest.mark.parametrize(
@@ -110,11 +110,11 @@ def test_a_recording_that_can_not_be_fetched_is_refused(serve: Serve, url: str) 
 def test_stepfun_reads_its_speech_from_tts_content(serve: Serve) -> None:
     engine = ScriptedEngine([*spoken("Good day.", 12, 7), *spoken(" Sir.", 6560)])
     piece = {"data": base64.b64encode(wav(0.5)).decode(), "format": "wav"}
-    sound = {"type": "input_audio", "input_audio": piece}
+    audio = {"type": "input_audio", "input_audio": piece}
     body = {
         "messages": [
             {"role": "system", "content": "Be kind."},
-            {"role": "human", "content": [sound, sound]},
+            {"role": "human", "content": [audio, audio]},
             {**OPENING, "eot": False},
         ],
         **SPEAK,

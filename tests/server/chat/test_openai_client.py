@@ -172,11 +172,11 @@ def test_the_users_audio_reaches_the_engine(serve: Serve, connect: Connect) -> N
     assert answer.model_extra["assistant_events"] == [
         {"type": "transcript", "text": "what time is it"}
     ]
-    text, *sounds = engine.requests[0].messages[-1].parts
+    text, *recordings = engine.requests[0].messages[-1].parts
     assert text == "Listen:"
-    heard = [(round(sound.seconds, 2), sound.sample_rate) for sound in sounds]
+    heard = [(round(clip.seconds, 2), clip.sample_rate) for clip in recordings]
     assert heard == [(0.5, 16_000), (0.1, 24_000), (0.25, 16_000)]
-    assert sounds[1].samples == pytest.approx(0.25)
+    assert recordings[1].samples == pytest.approx(0.25)
 
 
 def encoded(data: bytes) -> str:
@@ -491,9 +491,9 @@ def test_a_transcription_in_every_format(serve: Serve, connect: Connect) -> None
     assert srt.startswith("1\n00:00:00,000 --> 00:00:00,500\nwhat time is it\n")
     assert create(model="m", file=file, response_format="vtt").startswith("WEBVTT\n\n00:00:00.000")
     assert {request.task for request in engine.requests} == {"transcribe"}
-    (sound,) = engine.requests[0].messages[-1].parts
-    assert isinstance(sound, Audio)
-    assert (sound.seconds, sound.sample_rate) == (0.5, 16_000)
+    (clip,) = engine.requests[0].messages[-1].parts
+    assert isinstance(clip, Audio)
+    assert (clip.seconds, clip.sample_rate) == (0.5, 16_000)
 
 
 def test_a_streamed_transcription(serve: Serve, connect: Connect) -> None:

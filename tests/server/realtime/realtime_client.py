@@ -137,7 +137,7 @@ class Caller:
     def all(self, kind: str) -> list[Event]:
         return [event for event in self.seen if event["type"] == kind]
 
-    def sound(self, response_id: str | None = None) -> bytes:
+    def pcm(self, response_id: str | None = None) -> bytes:
         deltas = self.all("response.output_audio.delta")
         return b"".join(
             base64.b64decode(event["delta"])

@@ -25,7 +25,7 @@ class Monkey:
     def __init__(self, caller: Caller, seed: int) -> None:
         self._caller = caller
         self._random = random.Random(seed)
-        self._sound = speech()
+        self._audio = speech()
         self._at = 0
 
     def some_id(self) -> Any:
@@ -38,13 +38,23 @@ class Monkey:
 
     def act(self) -> None:
         pick = self._random.choice
-        act = pick([self.hear, self.hear, self.hear, self.item, self.respond, self.edit, self.set])
+        act = pick(
+            [
+                self.push_audio,
+                self.push_audio,
+                self.push_audio,
+                self.item,
+                self.respond,
+                self.edit,
+                self.set,
+            ]
+        )
         act()
 
-    def hear(self) -> None:
+    def push_audio(self) -> None:
         size = self._random.randrange(1, 60_000)
-        piece = self._sound[self._at : self._at + size]
-        self._at = (self._at + size) % len(self._sound)
+        piece = self._audio[self._at : self._at + size]
+        self._at = (self._at + size) % len(self._audio)
         if self._at % 2:
             self._at -= 1
         self._caller.send("input_audio_buffer.append", audio=base64.b64encode(piece).decode())

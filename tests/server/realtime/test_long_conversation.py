@@ -32,15 +32,15 @@ def talked() -> tuple[Items, History]:
     return items, messages
 
 
-def sounds(messages: Iterable[Message]) -> int:
+def recordings(messages: Iterable[Message]) -> int:
     users = [message for message in messages if isinstance(message, UserMessage)]
     return sum(isinstance(part, Audio) for user in users for part in user.parts)
 
 
 def test_only_the_last_recordings_stay() -> None:
     items, messages = talked()
-    assert sounds(messages) == 4
-    assert sounds([m for item in items for m in item.messages]) <= RECENT
+    assert recordings(messages) == 4
+    assert recordings([m for item in items for m in item.messages]) <= RECENT
     assert not items.full
 
 

@@ -65,7 +65,7 @@ async def test_two_spoken_turns_with_a_tool_of_the_server_and_one_of_the_client(
         first = await until(connection, "response.done")
         assert "Tokyo" in said(first)
         assert heard(first) == "what time is it in tokyo"
-        assert len(sound(first)) > 24_000
+        assert len(pcm(first)) > 24_000
 
         await speak(connection, DICE)
         second = await until(connection, "response.done")
@@ -77,7 +77,7 @@ async def test_two_spoken_turns_with_a_tool_of_the_server_and_one_of_the_client(
         await connection.response.create()
         third = await until(connection, "response.done")
         assert "four" in said(third)
-        assert len(sound(third)) > 24_000
+        assert len(pcm(third)) > 24_000
     types = [event.type for event in second]
     assert types.index("input_audio_buffer.committed") < types.index("response.created")
 
@@ -91,6 +91,6 @@ def heard(events: list[Any]) -> str:
     return "".join(e.transcript for e in events if e.type == kind)
 
 
-def sound(events: list[Any]) -> bytes:
+def pcm(events: list[Any]) -> bytes:
     deltas = [e.delta for e in events if e.type == "response.output_audio.delta"]
     return b"".join(base64.b64decode(delta) for delta in deltas)

@@ -56,7 +56,7 @@ def test_a_spoken_turn_comes_in_the_order_that_clients_rely_on(serve: Serve) -> 
     assert question["content"] == [{"type": "input_audio", "transcript": None}]
     assert caller.all("conversation.item.added")[1]["previous_item_id"] == question["id"]
     assert (done["status"], caller.text_of(done)) == ("completed", "It is noon.")
-    assert caller.sound() == speech_of("It is noon.").samples.tobytes()
+    assert caller.pcm() == speech_of("It is noon.").samples.tobytes()
     assert done["usage"]["total_tokens"] == 0
 
 
@@ -82,7 +82,7 @@ def test_g711_audio_goes_in_and_out(serve: Serve, name: str, codec: object) -> N
     heard = engine.requests[0].messages[-1].parts[0]
     assert heard.sample_rate == 16_000
     assert heard.seconds == pytest.approx(len(speech(form=name)) / 8_000 - 1.5, abs=1.0)
-    spoken = codec.decode(caller.sound())  # type: ignore[attr-defined]
+    spoken = codec.decode(caller.pcm())  # type: ignore[attr-defined]
     whole = speech_of("It is noon.").samples
     assert len(spoken) == pytest.approx(len(whole) / 3, abs=80)
     tone = np.abs(np.fft.rfft(spoken[:4_000]))
@@ -94,7 +94,7 @@ def test_input_and_output_formats_may_differ(serve: Serve) -> None:
         caller.update(audio={"output": {"format": {"type": "audio/pcmu"}}})
         caller.speak()
         caller.until("response.done")
-    assert len(caller.sound()) == pytest.approx(len(speech_of("It is noon.").samples) / 3, abs=80)
+    assert len(caller.pcm()) == pytest.approx(len(speech_of("It is noon.").samples) / 3, abs=80)
 
 
 def test_audio_may_be_split_anywhere(serve: Serve) -> None:
@@ -229,7 +229,7 @@ def test_a_phrase_is_said_while_a_slow_tool_runs(serve: Serve, hold: Hold) -> No
     said = caller.text_of(done)
     assert said.endswith(" It is noon.")
     assert len(said) > len(" It is noon.")
-    assert len(caller.sound()) > len(speech_of("It is noon.").samples.tobytes())
+    assert len(caller.pcm()) > len(speech_of("It is noon.").samples.tobytes())
 
 
 def test_a_voice_that_a_tool_switches_to_is_in_session_updated(serve: Serve) -> None:

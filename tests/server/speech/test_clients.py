@@ -123,8 +123,8 @@ def test_a_question_with_a_recording_is_answered(serve: Serve, tmp_path: Path) -
     assert len(read_wav(answer.content)) == 8_400
     assert len(read_wav(generated(server, audio_path="a.wav").content)) == 8_400
     for request in engine.requests:
-        question, sound = request.messages[-1].parts
-        assert (question, sound.seconds, request.task) == ("What is it?", 0.5, "answer")
+        question, audio = request.messages[-1].parts
+        assert (question, audio.seconds, request.task) == ("What is it?", 0.5, "answer")
     assert server.metric("assistant_audio_in_seconds_total") == pytest.approx(1.0)
 
 

@@ -140,9 +140,9 @@ class Caller:
         self._changed = anyio.Event()
 
 
-def loudness(sound: bytes) -> float:
+def loudness(pcm: bytes) -> float:
     """RMS of mu-law sound, of full scale."""
-    samples = MU_LAW.decode(sound).astype(np.float64)
+    samples = MU_LAW.decode(pcm).astype(np.float64)
     return float(np.sqrt(np.mean(np.square(samples)))) / 32_768
 
 

@@ -57,7 +57,7 @@ class Line:
     def give(self, event: str, **values: Any) -> None:
         self._in.send_nowait(json.dumps({"event": event, "streamSid": STREAM, **values}))
 
-    def give_sound(self, data: bytes = FRAME) -> None:
+    def push_audio(self, data: bytes = FRAME) -> None:
         self.give("media", media={"payload": base64.b64encode(data).decode()})
 
     @property
@@ -110,13 +110,13 @@ class Stage:
         """Time passes, and the line sends silence in it, as Twilio does."""
         for _ in range(round(seconds / 0.5)):
             for _ in range(25):
-                self.line.give_sound()
+                self.line.push_audio()
             await self.advance(0.5)
 
     async def ask(self) -> None:
         data = MU_LAW.encode(question("roll_a_dice")) + FRAME * 50
         for at in range(0, len(data), 160):
-            self.line.give_sound(data[at : at + 160])
+            self.line.push_audio(data[at : at + 160])
         await self.advance(0)
 
 
@@ -224,7 +224,7 @@ async def test_a_call_that_returns_no_marks_is_ended_after_a_while(
 async def test_audio_generated_faster_than_real_time_is_paced(stage: Stage) -> None:
     await stage.start()
     for _ in range(30 * 50):
-        stage.line.give_sound()
+        stage.line.push_audio()
     await stage.advance(0)
     assert stage.line.waiting == pytest.approx(10 * 50, abs=2)
     await stage.advance(5.5)
@@ -237,7 +237,7 @@ async def test_marks_say_what_the_caller_has_heard(stage: Stage) -> None:
     await stage.ask()
     echoed = 0
     for step in range(20):
-        stage.line.give_sound(FRAME * 4)
+        stage.line.push_audio(FRAME * 4)
         await stage.advance(0.08)
         marks = [one["mark"] for one in stage.line.sent if one["event"] == "mark"]
         due = [mark for number, mark in enumerate(marks) if (number + 1) * 0.5 + 0.3 <= step * 0.08]
