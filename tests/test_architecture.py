@@ -214,7 +214,7 @@ def test_no_session_is_written_from_outside() -> None:
                 assert name != "session", f"{path}:{node.lineno}: pass it as an option of the turn"
 
 
-def test_every_exception_is_drawn_in_the_tree_of_errors() -> None:
+def test_every_exception_is_in_the_tree_of_errors() -> None:
     tree = errors.__doc__ or ""
     for info in pkgutil.walk_packages(assistant.__path__, "assistant."):
         if info.name.endswith("__main__") or ".token2wav" in info.name or "step_audio" in info.name:

@@ -76,7 +76,7 @@ def values(*arguments: str) -> Any:
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_the_command_line_lists_them_with_what_was_measured(checkpoint: Path) -> None:
+def test_the_command_line_lists_checkpoint_voices_with_their_measures(checkpoint: Path) -> None:
     rows = {row["id"]: row for row in values("voices", "list")}
     assert rows.keys() >= {*DEFAULTS, "awb"}
     male = rows["default_male"]
@@ -86,18 +86,18 @@ def test_the_command_line_lists_them_with_what_was_measured(checkpoint: Path) ->
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_the_command_line_finds_them_by_words() -> None:
+def test_the_command_line_finds_checkpoint_voices_by_words() -> None:
     assert values("voices", "search", "the model's own male voice")[0]["id"] == ("default_male")
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_they_are_there_whatever_the_folder_of_the_user(tmp_path: Path) -> None:
+def test_checkpoint_voices_are_there_with_any_user_folder(tmp_path: Path) -> None:
     rows = values("voices", "list", "--library", str(tmp_path / "other"))
     assert {row["id"] for row in rows} >= {*DEFAULTS, "awb"}
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_the_command_line_does_not_remove_them(checkpoint: Path) -> None:
+def test_the_command_line_does_not_remove_checkpoint_voices(checkpoint: Path) -> None:
     error = run("voices", "remove", "default_male").exception
     assert isinstance(error, AssistantError)
     assert "not one of your clips" in str(error)
@@ -105,13 +105,13 @@ def test_the_command_line_does_not_remove_them(checkpoint: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_audio_search_finds_them() -> None:
+def test_audio_search_finds_checkpoint_voices() -> None:
     outcome = values("tools", "run", "audio_search", "description=the default male one")
     assert outcome["voice"] == "default_male"
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_the_doctor_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_counts_checkpoint_voices(monkeypatch: pytest.MonkeyPatch) -> None:
     def count() -> int:
         findings = {finding["part"]: finding for finding in values("doctor")}
         return int(findings["voices"]["detail"].split()[0])
@@ -122,7 +122,7 @@ def test_the_doctor_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_with_another_engine_they_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_engine_has_no_checkpoint_voices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASSISTANT_ENGINE", "embedded")
     assert not {row["id"] for row in values("voices", "list")} & set(DEFAULTS)
 
@@ -134,7 +134,7 @@ def server(with_checkpoint: Settings) -> Iterator[Running]:
         yield server
 
 
-def test_a_server_lists_and_searches_them(server: Running) -> None:
+def test_a_server_lists_and_searches_checkpoint_voices(server: Running) -> None:
     voices = server.client.get("/v1/voices").json()["data"]
     assert [voice["id"] for voice in voices] == DEFAULTS
     found = server.client.get("/v1/voices", params={"query": "a man"}).json()["data"]
@@ -148,7 +148,7 @@ def test_a_server_finds_a_similar_voice(server: Running) -> None:
     assert [voice["id"] for voice in answer.json()["data"]] == ["default_male"]
 
 
-def test_a_server_opens_a_session_in_one_of_them(server: Running) -> None:
+def test_a_server_opens_a_session_in_a_checkpoint_voice(server: Running) -> None:
     answer = server.client.post("/v1/sessions", json={"voice": "default_male"})
     assert answer.status_code == 201, answer.text
     assert answer.json()["voice"] == "default_male"
@@ -156,7 +156,9 @@ def test_a_server_opens_a_session_in_one_of_them(server: Running) -> None:
     assert server.client.post("/v1/sessions", json={"voice": "default_x"}).status_code == 400
 
 
-def test_a_server_neither_deletes_nor_replaces_them(server: Running, checkpoint: Path) -> None:
+def test_a_server_neither_deletes_nor_replaces_checkpoint_voices(
+    server: Running, checkpoint: Path
+) -> None:
     path = checkpoint / "assets" / "default_male.wav"
     content = path.read_bytes()
     assert server.client.delete("/v1/voices/default_male").status_code == 400
@@ -175,7 +177,7 @@ def test_audio_without_a_voice_is_no_failure(server: Running) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_session_speaks_in_one_and_a_tool_changes_to_the_other(
+async def test_a_session_speaks_in_one_checkpoint_voice_and_a_tool_changes_to_the_other(
     with_checkpoint: Settings, checkpoint: Path
 ) -> None:
     engine = ScriptedEngine([call("audio_search", description="a man")], ["Like this?"])
@@ -193,7 +195,7 @@ async def test_a_session_speaks_in_one_and_a_tool_changes_to_the_other(
 
 
 @pytest.mark.anyio
-async def test_an_empty_library_that_is_given_is_not_replaced(
+async def test_an_empty_library_that_is_passed_in_is_not_replaced(
     settings: Settings, tmp_path: Path
 ) -> None:
     empty = VoiceLibrary(tmp_path / "none")
@@ -230,7 +232,7 @@ def test_a_checkpoint_that_comes_later_adds_its_voices_then(tmp_path: Path) -> N
     assert sorted(voice.id for voice in library) == DEFAULTS
 
 
-def test_a_checkpoint_of_the_hub_is_found_where_it_was_downloaded_to(
+def test_a_checkpoint_of_the_hub_is_found_at_its_download_location(
     tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     constants = pytest.importorskip("huggingface_hub.constants")

@@ -35,11 +35,11 @@ def test_packets_in_order_come_out_at_once() -> None:
     assert buffer.counts.lost == buffer.counts.dropped == buffer.counts.restarts == 0
 
 
-def test_packets_that_overtook_one_another_come_out_in_order() -> None:
+def test_reordered_packets_come_out_in_order() -> None:
     assert played(JitterBuffer(SIZE), [0, 2, 1, 3, 5, 6, 4, 7]) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
-def test_a_lost_packet_is_waited_for_and_then_is_silence() -> None:
+def test_a_lost_packet_is_waited_for_and_then_replaced_by_silence() -> None:
     buffer = JitterBuffer(SIZE)
     lengths = [len(buffer.put(number, packet(number))) // SIZE for number in (0, 1, 3, 4, 5, 6)]
     assert lengths == [1, 1, 0, 0, 4, 1]  # three newer ones, 60 ms: the gap and all three
@@ -66,7 +66,7 @@ def test_the_end_of_the_stream_returns_the_packets_that_waited() -> None:
     assert len(buffer.flush()) == 0
 
 
-def test_timestamps_count_as_numbers_also_when_they_are_a_little_off() -> None:
+def test_timestamps_serve_as_packet_numbers_even_if_they_are_slightly_off() -> None:
     buffer = JitterBuffer(SIZE, step=20)
     assert played(buffer, [20, 40, 61, 79, 120, 100, 160, 180, 201], step=20) == [
         2,
@@ -82,7 +82,7 @@ def test_timestamps_count_as_numbers_also_when_they_are_a_little_off() -> None:
     ]
 
 
-def test_timestamps_that_drift_from_the_step_lose_nothing() -> None:
+def test_timestamps_that_drift_from_the_step_lose_no_packet() -> None:
     buffer = JitterBuffer(SIZE, step=20)
     played(buffer, [round(number * 21.4) for number in range(2_000)], step=20)
     assert (buffer.counts.lost, buffer.counts.dropped, buffer.counts.restarts) == (0, 0, 0)
@@ -121,7 +121,7 @@ NUMBERS = st.one_of(st.integers(0, 60), st.integers(-(10**6), 10**6), st.integer
 
 
 @given(st.lists(NUMBERS, max_size=80), st.sampled_from([1, 20, 160]))
-def test_whatever_comes_the_memory_is_bounded_and_every_packet_is_accounted_for(
+def test_memory_is_bounded_and_every_packet_is_accounted_for_under_any_input(
     numbers: list[int], step: int
 ) -> None:
     buffer = JitterBuffer(SIZE, step=step)

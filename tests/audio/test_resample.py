@@ -47,7 +47,7 @@ def test_frequencies_above_half_the_lower_rate_are_removed(rate: int, target: in
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_no_more_than_four_milliseconds_are_held_back(rate: int) -> None:
+def test_the_resampler_holds_back_at_most_four_milliseconds(rate: int) -> None:
     stream = Resampler(rate, 16_000)
     received = ready = 0
     for _ in range(200):
@@ -74,7 +74,7 @@ def test_a_stream_returns_the_same_samples_however_it_is_split(
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_full_scale_is_clipped_and_never_wraps_around(rate: int) -> None:
+def test_full_scale_samples_are_clipped_and_never_wrap_around(rate: int) -> None:
     square = np.where(np.arange(rate // 2) // 40 % 2, 32_767, -32_768).astype(np.int16)
     heard = resampled(square, rate, 16_000)
     assert heard.max() == 32_767

@@ -137,7 +137,7 @@ def test_the_end_of_a_response_is_played_however_short_it_is(page: WebPage) -> N
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
-def test_a_tone_keeps_pitch_and_strength_at_another_rate(page: WebPage, rate: int) -> None:
+def test_a_tone_keeps_pitch_and_level_at_another_rate(page: WebPage, rate: int) -> None:
     error_db = page.run(
         """
         const {Resampler} = await load('resampler');
@@ -164,7 +164,7 @@ def test_a_tone_keeps_pitch_and_strength_at_another_rate(page: WebPage, rate: in
 
 
 @pytest.mark.parametrize("rate", [24_000, 48_000])
-def test_the_microphone_is_sent_at_24_khz_whatever_its_rate(page: WebPage, rate: int) -> None:
+def test_the_microphone_is_sent_at_24_khz_from_any_rate(page: WebPage, rate: int) -> None:
     pieces = page.run(
         f"""
         {WORKLET}

@@ -94,7 +94,7 @@ def test_speech_too_short_to_interrupt_pauses_the_response_and_it_resumes(
     assert not page.all(".cut, .user ~ .user")
 
 
-def test_silence_does_not_stop_an_answer(opened: Opened) -> None:
+def test_silence_does_not_stop_a_response(opened: Opened) -> None:
     page = opened(ScriptedEngine(["This is said to its end."]))
     page.will_speak(0.5)
     page.click("#talk")
@@ -138,7 +138,7 @@ def test_after_the_stop_button_the_conversation_continues(opened: Opened) -> Non
     page.wait_for(".answer:last-child .text", SHORT)
 
 
-def test_while_the_button_is_held_the_user_talks_and_letting_go_asks(opened: Opened) -> None:
+def test_holding_the_button_records_a_turn_and_releasing_it_sends_the_turn(opened: Opened) -> None:
     page = opened(ScriptedEngine([Transcript("what time"), LONG], [SHORT]))
     page.click("input[value=hold]")
     page.will_speak(QUESTION)
@@ -169,7 +169,7 @@ def test_a_voice_is_found_previewed_picked_and_spoken_in(page: WebPage) -> None:
     page.wait(lambda: page.text("#voice-now") not in ("", "robot"), "the voice of the tool")
 
 
-def test_the_examples_of_the_tools_can_be_asked_with_a_click(page: WebPage) -> None:
+def test_an_example_of_a_tool_can_be_asked_with_a_click(page: WebPage) -> None:
     page.wait_for("#suggestions .example")
     button = next(b for b in page.all("#suggestions .example") if "time" in b.text)
     button.click()

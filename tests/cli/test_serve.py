@@ -44,7 +44,7 @@ def test_a_reason_not_to_start_is_one_line_and_status_2(
     assert "Traceback" not in made.stderr
 
 
-def test_a_port_in_use_is_one_line_and_status_2(tmp_path: Path) -> None:
+def test_a_port_in_use_is_one_line_and_exit_status_2(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         made = run("serve", "--port", taken.getsockname()[1], folder=tmp_path)
     assert made.returncode == 2

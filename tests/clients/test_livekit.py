@@ -201,7 +201,7 @@ async def calling(server: Running, **chosen: Any) -> AsyncIterator[Call]:
 
 
 @pytest.mark.parametrize("chosen", [{}, SERVER_VAD], ids=["as it is", "server_vad"])
-async def test_two_spoken_turns_with_a_tool_of_the_server_and_one_of_the_client(
+async def test_two_spoken_turns_use_a_server_tool_and_a_client_tool(
     server: Running, chosen: dict[str, Any]
 ) -> None:
     async with calling(server, **chosen) as call:

@@ -187,7 +187,7 @@ async def _roll_dice(params: Any) -> None:
     [events.SemanticTurnDetection(), events.TurnDetection(), None],
     ids=["semantic_vad", "server_vad", "as it is"],
 )
-async def test_two_spoken_turns_with_a_tool_of_the_server_and_one_of_the_client(
+async def test_two_spoken_turns_use_a_server_tool_and_a_client_tool(
     server: Running, detection: Any
 ) -> None:
     conversation = Conversation(server, detection)

@@ -127,7 +127,7 @@ async def test_a_reader_that_waits_for_a_thread_can_be_cancelled() -> None:
         group.cancel_scope.cancel()
 
 
-async def test_a_slow_reader_holds_no_thread() -> None:
+async def test_a_slow_reader_occupies_no_thread() -> None:
     threads = WorkerThreads(1)
     slow = threads.stream(Work())
     await anext(slow)

@@ -187,7 +187,9 @@ def test_ids_differ_by_more_than_case(library: VoiceLibrary, clip: Clip, write: 
 
 
 @pytest.mark.parametrize("voice_id", ["awb", "default"])
-def test_what_is_not_ones_own_can_not_be_removed(library: VoiceLibrary, voice_id: str) -> None:
+def test_a_clip_that_is_not_the_users_own_cannot_be_removed(
+    library: VoiceLibrary, voice_id: str
+) -> None:
     with pytest.raises(LibraryError, match="not one of your clips"):
         library.remove(voice_id)
     with pytest.raises(LibraryError, match="no voice has the id"):
@@ -196,7 +198,7 @@ def test_what_is_not_ones_own_can_not_be_removed(library: VoiceLibrary, voice_id
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_can_not_be_written_to_is_an_error_of_one_line(
+def test_an_unwritable_folder_is_an_error_of_one_line(
     tmp_path: Path, clip: Clip, write: Write
 ) -> None:
     tmp_path.joinpath("locked").mkdir(mode=0o500)

@@ -28,7 +28,7 @@ def test_another_sentence_finds_the_clip_of_its_voice(
     assert library.search_like(heard, limit=1)[0].voice.id == name
 
 
-def test_there_is_a_sentence_for_each_bundled_voice(library: VoiceLibrary) -> None:
+def test_each_bundled_voice_has_a_second_sentence(library: VoiceLibrary) -> None:
     assert sorted(voice.id for voice in library) == VOICES
 
 

@@ -30,7 +30,7 @@ ONE_TURN = [
 ]
 
 
-async def test_a_spoken_turn_is_answered_once_it_is_over(call: OpenCall) -> None:
+async def test_a_spoken_turn_gets_a_response_after_its_end(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         await line.silence(1.0)
         await line.speak(1.0)
@@ -62,7 +62,7 @@ async def test_minutes_of_silence_start_no_response(call: OpenCall) -> None:
         assert line.engine.requests == []
 
 
-async def test_clicks_are_no_turn(call: OpenCall) -> None:
+async def test_clicks_start_no_turn(call: OpenCall) -> None:
     async with call(["Hello."], live=LiveSettings(min_speech_ms=250)) as line:
         for _ in range(20):
             await line.speak(0.1)
@@ -90,7 +90,7 @@ async def test_endless_speech_is_ended_at_the_limit_and_answered(call: OpenCall)
         assert len(line.of(TurnEnded)) == 2
 
 
-async def test_two_people_at_once_are_one_turn(call: OpenCall) -> None:
+async def test_two_people_who_speak_at_once_are_one_turn(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         for seconds in (0.7, 0.4, 1.1, 0.3):  # they fall into each other's words
             await line.speak(seconds)
@@ -99,7 +99,7 @@ async def test_two_people_at_once_are_one_turn(call: OpenCall) -> None:
         assert len(line.of(UserTurn)) == 1
 
 
-async def test_a_line_that_goes_dead_in_a_turn_ends_it(call: OpenCall) -> None:
+async def test_a_turn_ends_if_no_more_audio_arrives(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         await line.speak(1.0)
         await line.clock.advance(3.0)  # no packets at all
@@ -119,7 +119,7 @@ async def test_late_packets_in_a_burst_are_detected_as_if_they_were_in_time(
         assert turn.end - turn.start == pytest.approx(1.3, abs=0.1)
 
 
-async def test_the_end_of_a_turn_can_be_set_by_the_caller(call: OpenCall) -> None:
+async def test_the_caller_can_end_a_turn(call: OpenCall) -> None:
     async with call(["Hello."], manual=True) as line:
         assert not line.live.commit()
         await line.speak(0.4)
@@ -150,7 +150,7 @@ async def test_a_turn_may_be_recorded_without_a_response(call: OpenCall) -> None
         assert line.engine.requests == []
 
 
-async def test_the_answers_wait_is_counted_from_the_end_of_speech(call: OpenCall) -> None:
+async def test_the_response_delay_is_counted_from_the_end_of_speech(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         await line.speak(0.8)
         await line.silence(1.5)
@@ -158,7 +158,7 @@ async def test_the_answers_wait_is_counted_from_the_end_of_speech(call: OpenCall
         assert started.waited == pytest.approx(0.6, abs=0.1)  # no transcript: half-way
 
 
-async def test_typed_text_is_answered_at_once(call: OpenCall) -> None:
+async def test_typed_text_gets_a_response_at_once(call: OpenCall) -> None:
     async with call(["Hello."], ["And again."]) as line:
         line.live.say("Hi")
         await line.settle()
@@ -166,7 +166,7 @@ async def test_typed_text_is_answered_at_once(call: OpenCall) -> None:
         assert line.of(UserTurn)[0].parts == ("Hi",)
 
 
-async def test_the_settings_may_change_in_mid_conversation(call: OpenCall) -> None:
+async def test_the_settings_can_change_during_a_conversation(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         line.live.configure(LiveSettings(silence_ms=2_000, long_silence_ms=2_000))
         await line.speak(0.8)
@@ -176,7 +176,9 @@ async def test_the_settings_may_change_in_mid_conversation(call: OpenCall) -> No
         assert len(line.of(SpeechStopped)) == 1
 
 
-async def test_an_answers_messages_are_its_own_whatever_was_open_before(call: OpenCall) -> None:
+async def test_a_response_has_only_its_own_messages_if_a_call_was_open_before(
+    call: OpenCall,
+) -> None:
     at_client = ToolSchema("light", "Switches it.", {"type": "object", "properties": {}})
     calls = "<tool_call>function\nlight\n{}</tool_call>"
     async with call([calls], ["It is on."], client_tools=[at_client]) as line:

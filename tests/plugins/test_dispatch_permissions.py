@@ -34,7 +34,7 @@ async def test_a_malformed_call_is_answered_with_its_problem(run: Run) -> None:
     assert recording.values == []
 
 
-async def test_an_unknown_name_is_answered_with_the_names_that_are_allowed(run: Run) -> None:
+async def test_an_unknown_name_is_answered_with_the_allowed_names(run: Run) -> None:
     tools = [RecordingTool(name).tool for name in ("weather", "search", "secret")]
     dispatcher = Dispatcher(Registry(tools), PluginSettings(deny=("secret",)))
     outcome = await run(dispatcher, call("wether"), Caller("s", "t", deny=["search"]))
@@ -112,7 +112,7 @@ async def test_only_an_approval_lets_a_guarded_tool_run(
     assert len(questions) == 1
 
 
-async def test_without_anybody_to_ask_a_guarded_tool_is_denied(outcome_of: OutcomeOf) -> None:
+async def test_a_guarded_tool_is_denied_without_an_approver(outcome_of: OutcomeOf) -> None:
     assert (await outcome_of(guarded())).outcome == "denied"
 
 

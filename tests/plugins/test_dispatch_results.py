@@ -83,7 +83,7 @@ circle.append(circle)
     "value",
     [object(), circle, {"f": len}, b"\xff", iter([1]), (x for x in "ab"), ToolResult(5)],  # type: ignore[arg-type]
 )
-async def test_what_can_not_be_put_into_words_is_an_error(
+async def test_a_result_that_has_no_text_is_an_error(
     value: Any, caplog: pytest.LogCaptureFixture, outcome_of: OutcomeOf
 ) -> None:
     outcome = await outcome_of(answering(value))

@@ -110,7 +110,7 @@ threading_lock = type("Lock", (), {})
         (lambda: "", "the name must be"),
     ],
 )
-def test_a_function_that_can_not_be_described_is_refused(function: Any, match: str) -> None:
+def test_a_function_that_cannot_be_described_is_refused(function: Any, match: str) -> None:
     refused(lambda: tool(function), match)
 
 

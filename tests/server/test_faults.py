@@ -95,7 +95,7 @@ def test_a_full_disk_is_reported_and_nothing_is_lost_while_the_server_runs(serve
     assert "not stored" in answer.text
 
 
-def test_a_session_that_can_not_be_stored_is_a_507(serve: Serve) -> None:
+def test_a_session_that_cannot_be_stored_is_a_507(serve: Serve) -> None:
     server = serve(server={"sessions": {"max_bytes": 160_000}})
     prompt = {"system_prompt": "x" * 40_000}
     codes = {server.client.post("/v1/sessions", json=prompt).status_code for _ in range(4)}
@@ -206,7 +206,7 @@ def test_a_running_turn_is_completed_when_the_server_stops(
         assert [message["text"] for message in data] == ["wait", "One two."]
 
 
-def test_after_a_kill_the_sessions_are_there_without_half_a_turn(tmp_path: Path) -> None:
+def test_a_killed_server_keeps_its_sessions_without_partial_turns(tmp_path: Path) -> None:
     with process(tmp_path) as (running, client):
         session = client.post("/v1/sessions", json={"metadata": {"customer": "7"}}).json()["id"]
         path = f"/v1/sessions/{session}/turns"

@@ -23,7 +23,7 @@ from tests.support.serving import Serve, new_session, wav
 JSON = {"Content-Type": "application/json"}
 
 
-def test_a_body_that_is_too_large_is_a_413_declared_or_not(serve: Serve) -> None:
+def test_a_body_that_is_too_large_is_a_413_whether_declared_or_not(serve: Serve) -> None:
     server = serve(server={"limits": {"max_body_bytes": 2_000}})
     path = f"/v1/sessions/{new_session(server)}/turns"
 
@@ -83,9 +83,7 @@ def depth_of(value: object) -> int:
 
 @given(value=VALUES, ascii_only=st.booleans())
 @bounded(max_examples=200, deadline=None)
-def test_the_depth_that_is_checked_is_the_depth_of_the_json(
-    value: object, ascii_only: bool
-) -> None:
+def test_the_checked_depth_is_the_depth_of_the_json(value: object, ascii_only: bool) -> None:
     depth = depth_of(value)
     body = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "replace")
     check_json(body, depth)
@@ -121,7 +119,7 @@ def flac_bomb() -> bytes:
 
 
 @pytest.mark.anyio
-async def test_a_decode_bomb_is_refused_by_what_it_would_become() -> None:
+async def test_a_decompression_bomb_is_refused_by_its_decoded_size() -> None:
     data = flac_bomb()  # 20 seconds
     assert len(data) < 300_000
     with pytest.raises(AudioError, match="limit is 30 seconds"):

@@ -32,7 +32,7 @@ WORDS = st.text("ab <>|_1", max_size=6) | st.sampled_from(["a < b", "<b>", "x<1>
 
 @given(pieces=st.lists(SPECIAL | WORDS, max_size=8), cuts=st.lists(st.integers(0, 60)))
 @bounded(max_examples=300, deadline=None)
-def test_a_stream_is_cleaned_as_the_whole_text_is(pieces: list[str], cuts: list[int]) -> None:
+def test_a_stream_is_cleaned_like_the_whole_text(pieces: list[str], cuts: list[int]) -> None:
     text = "".join(pieces)
     places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     clean = SpecialTokenFilter()

@@ -29,7 +29,7 @@ E = TypeVar("E")
 
 
 def loud(samples: Pcm16) -> float:
-    """Speech is what is loud: the recognized speech of tests/live/vad/test_frames.py is silero's."""
+    """Judges loud frames as speech; tests/live/vad/test_frames.py tests real speech."""
     return 1.0 if np.abs(samples.astype(np.int32)).mean() > 500 else 0.0
 
 

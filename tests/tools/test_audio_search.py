@@ -75,13 +75,15 @@ def test_a_description_changes_the_voice_to_one_that_fits(
         "变回你自己的声音吧",
     ],
 )
-def test_the_normal_voice_comes_back(tool: Tool, context: ToolContext, description: str) -> None:
+def test_a_request_for_the_usual_voice_restores_the_default_voice(
+    tool: Tool, context: ToolContext, description: str
+) -> None:
     without_library = dataclasses.replace(context, voices=None)
     assert search(tool, without_library, description).voice == "default"
 
 
 @pytest.mark.parametrize("description", ["a normal man", "go back to the female voice"])
-def test_a_description_with_such_a_word_in_it_is_still_searched(
+def test_a_description_that_contains_such_a_word_is_still_searched(
     tool: Tool, context: ToolContext, description: str
 ) -> None:
     assert search(tool, context, description).voice not in ("default", None)
@@ -106,7 +108,7 @@ def test_an_impossible_request_is_an_error_in_plain_words(
         tool(description, context, language)
 
 
-def test_without_a_library_the_voice_can_not_be_changed(tool: Tool, context: ToolContext) -> None:
+def test_the_voice_cannot_be_changed_without_a_library(tool: Tool, context: ToolContext) -> None:
     with pytest.raises(ToolError, match="no voice library"):
         tool("a man", dataclasses.replace(context, voices=None))
 
@@ -124,7 +126,7 @@ def test_a_broken_library_is_an_error_in_plain_words(tool: Tool, context: ToolCo
         tool("a man", dataclasses.replace(context, voices=Broken()))
 
 
-def test_the_settings_say_how_well_a_voice_must_fit(tool: Tool, context: ToolContext) -> None:
+def test_the_settings_set_the_minimum_score_of_a_voice(tool: Tool, context: ToolContext) -> None:
     strict = tool.configured({"min_score": 0.99, "candidates": 1}).settings
     with pytest.raises(ToolError, match="The nearest would be"):
         tool("deep male voice", dataclasses.replace(context, settings=strict))

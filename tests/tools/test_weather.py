@@ -134,7 +134,7 @@ def test_the_answer_has_now_and_the_rest_of_the_day_in_sentences(desk: Desk) -> 
         ("三天后", ["Sunday:"]),
     ],
 )
-def test_the_day_is_understood_as_people_say_it(desk: Desk, day: str, told: list[str]) -> None:
+def test_the_day_is_understood_in_everyday_words(desk: Desk, day: str, told: list[str]) -> None:
     outcome = desk(location="berlin", day=day)
     assert outcome.outcome == "ok", outcome.text
     sentences = outcome.text.removeprefix("The weather in Berlin, Germany. ").split(". ")
@@ -239,12 +239,12 @@ def test_an_unknown_place_is_reported(desk: Desk, meteo: Loopback) -> None:
 
 
 @pytest.mark.parametrize("name", ["", " ?", "\x00", "x" * 101])
-def test_without_a_name_it_asks_for_one(desk: Desk, meteo: Loopback, name: str) -> None:
+def test_a_missing_name_is_asked_for(desk: Desk, meteo: Loopback, name: str) -> None:
     assert desk(location=name).text.startswith("I need the name of a place")
     assert not meteo.asked
 
 
-def test_an_answer_is_used_again_for_some_minutes(desk: Desk, meteo: Loopback) -> None:
+def test_a_forecast_is_cached_for_some_minutes(desk: Desk, meteo: Loopback) -> None:
     desk(location="berlin")
     desk(location="berlin", day="tomorrow")
     assert [path for path, _ in meteo.asked] == ["/search", "/forecast"]
@@ -252,14 +252,14 @@ def test_an_answer_is_used_again_for_some_minutes(desk: Desk, meteo: Loopback) -
     assert [path for path, _ in meteo.asked] == ["/search", "/forecast", "/forecast"]
 
 
-def test_without_caching_every_call_asks(desk_at: Any, meteo: Loopback) -> None:
+def test_every_call_sends_a_request_without_caching(desk_at: Any, meteo: Loopback) -> None:
     desk = desk_at(meteo.url, cache_s=0)
     desk(location="berlin")
     desk(location="berlin")
     assert len(meteo.asked) == 4
 
 
-def test_an_old_answer_is_asked_for_again(
+def test_an_expired_forecast_is_requested_again(
     desk: Desk, meteo: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk(location="berlin")
@@ -276,7 +276,7 @@ def test_failures_are_not_cached(desk: Desk, meteo: Loopback) -> None:
     assert desk(location="berlin").outcome == "ok"
 
 
-def test_many_calls_at_once_all_get_their_own_place(desk: Desk, meteo: Loopback) -> None:
+def test_concurrent_calls_each_get_their_own_place(desk: Desk, meteo: Loopback) -> None:
     meteo.routes["/search"] = lambda query: places(place(query["name"], 5, "Nowhere"))
     names = [f"town {n}" for n in range(40)]
     outcomes = desk.together([{"location": name} for name in names])
@@ -334,7 +334,7 @@ def test_a_redirect_is_followed(desk: Desk, meteo: Loopback) -> None:
     assert desk(location="berlin").outcome == "ok"
 
 
-def test_without_a_network_it_says_so_at_once(desk_at: Any, closed_port: str) -> None:
+def test_a_missing_network_is_reported_at_once(desk_at: Any, closed_port: str) -> None:
     outcome = desk_at(closed_port)(location="berlin")
     assert outcome.outcome == "error"
     assert outcome.text.startswith("I could not reach the weather service.")
@@ -374,7 +374,7 @@ def test_unknown_codes_and_missing_values_are_left_out(desk: Desk, meteo: Loopba
     assert outcome.text.endswith("Now it is minus 1 degree Celsius. Today: no forecast.")
 
 
-def test_names_from_the_service_can_not_break_the_line(desk: Desk, meteo: Loopback) -> None:
+def test_names_from_the_service_cannot_break_the_line(desk: Desk, meteo: Loopback) -> None:
     meteo.routes["/search"] = places(place("Ber\nlin\u202e\x00", 5, "<|EOT|>"))
     assert desk(location="berlin").text.startswith("The weather in Ber lin, <|EOT|>. Now")
 
@@ -394,7 +394,7 @@ changes = st.dictionaries(st.sampled_from([*BERLIN, *forecast(), "results"]), va
 
 @settings(max_examples=60, deadline=None)
 @given(search=changes, found=changes, told=changes, raw=st.none() | st.binary(max_size=30))
-def test_whatever_the_service_answers_the_call_ends_in_words(
+def test_any_response_of_the_service_ends_in_words(
     garbled: tuple[Desk, Loopback],
     search: dict[str, Any],
     found: dict[str, Any],

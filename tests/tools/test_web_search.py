@@ -99,7 +99,7 @@ def test_a_search_engine_that_never_answers_times_out(web: Desk, loopback: Loopb
     assert outcome.attempts == 1
 
 
-def test_without_a_network_it_says_that_it_could_not_reach_the_web(
+def test_a_missing_network_is_reported_as_an_unreachable_web(
     desk_for: Any, closed_port: str
 ) -> None:
     desk = desk_for("web_search", proxy=closed_port)
@@ -190,7 +190,9 @@ def test_equal_results_are_spoken_once(desk: Desk, found: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(("wanted", "given"), [(1, 1), (3, 3), (0, 1), (-5, 1), (1000, 20)])
-def test_no_more_results_than_wanted(desk: Desk, found: list[Any], wanted: int, given: int) -> None:
+def test_no_more_results_come_than_requested(
+    desk: Desk, found: list[Any], wanted: int, given: int
+) -> None:
     found.extend(row(f"t{i}", f"https://a.example/{i}", f"Fact {i}.") for i in range(30))
     assert len(desk(query="x", max_results=wanted).data["results"]) == given
 
@@ -207,7 +209,7 @@ def test_long_snippets_end_with_a_sentence_or_a_word(desk: Desk, found: list[Any
 
 
 @pytest.mark.parametrize("query", ["", "  ", "?!", "\x00", "<b></b>"])
-def test_nothing_to_search_for_is_asked_back(desk: Desk, query: str) -> None:
+def test_an_empty_query_asks_back(desk: Desk, query: str) -> None:
     outcome = desk(query=query)
     assert outcome.outcome == "error"
     assert "Say it in a few words" in outcome.text

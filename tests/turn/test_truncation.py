@@ -58,7 +58,7 @@ def test_only_whole_words_count(share: float, heard: str) -> None:
     assert first_words("One two three four", share) == heard
 
 
-def test_in_chinese_every_character_is_a_word() -> None:
+def test_every_chinese_character_is_a_word() -> None:
     assert first_words("今天天气很好", 0.5) == "今天天"
 
 

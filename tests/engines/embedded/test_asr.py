@@ -47,7 +47,7 @@ def test_other_threads_run_while_audio_is_transcribed(question: Audio) -> None:
     assert during > 1_000  # a thread that has to wait for the lock comes to ten or so
 
 
-def test_a_process_that_was_killed_is_one_clear_line_and_another_takes_its_place(
+def test_a_killed_process_is_one_clear_error_and_is_replaced(
     question: Audio,
 ) -> None:
     recognizer = SpeechRecognizer(1)

@@ -59,7 +59,7 @@ async def test_the_spoken_examples_are_transcribed_and_call_their_tools(
 
 
 @pytest.mark.skipif(not FOUND, reason=f"no {GREAT_WALL} beside this checkout")
-async def test_a_person_asking_for_the_great_wall_gets_a_web_search(engine: Engine) -> None:
+async def test_a_question_about_the_great_wall_calls_the_web_search(engine: Engine) -> None:
     outputs = await Conversation(engine).ask(read_audio(FOUND[0], max_seconds=60))
     assert outputs[0] == Transcript("give me a brief introduction to the great wall")
     ((name, arguments),) = called(outputs)
@@ -99,7 +99,7 @@ async def test_a_text_only_response_has_no_audio(engine: Engine) -> None:
     assert "Speech" not in shape(await talk.step(speak=False))
 
 
-async def test_reading_aloud_says_the_text_as_it_stands(engine: Engine) -> None:
+async def test_reading_aloud_speaks_the_text_unchanged(engine: Engine) -> None:
     talk = Conversation(engine)
     talk.messages.append(UserMessage(("What time is it? 现在几点？",)))
     outputs = await talk.step(task="read")

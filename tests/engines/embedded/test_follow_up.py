@@ -42,7 +42,7 @@ LAMP = ToolSchema(
         ("北京今天天气怎么样", "那上海呢", {"location": "上海", "day": "今天"}),
     ],
 )
-async def test_one_thing_is_changed_and_the_rest_stays(
+async def test_a_follow_up_changes_one_argument_and_keeps_the_others(
     engine: Engine, first: str, then: str, arguments: dict[str, Any]
 ) -> None:
     conversation = Conversation(engine, (WEATHER, LAMP))

@@ -113,7 +113,7 @@ async def test_the_second_step_has_the_first_in_its_prompt_and_prefills_only_wha
     )
 
 
-async def test_results_can_go_back_in_the_other_documented_role(
+async def test_results_can_be_sent_in_the_other_documented_role(
     make_engine: Any, tokenizer: Any
 ) -> None:
     watcher = Watcher()
@@ -128,7 +128,7 @@ async def test_results_can_go_back_in_the_other_documented_role(
     )
 
 
-async def test_an_answer_without_tools_keeps_the_cache_and_can_call_none(
+async def test_a_response_without_tools_reuses_the_cache_and_cannot_call_any(
     make_engine: Any, tokenizer: Any
 ) -> None:
     watcher = Watcher(call_text(tokenizer, "weather", "{}"), end=tokenizer.special.eot)
@@ -141,7 +141,7 @@ async def test_an_answer_without_tools_keeps_the_cache_and_can_call_none(
     assert second.sampler.banned == [tokenizer.id_of(Mark("<tool_call>"))]
 
 
-async def test_without_a_vocoder_the_answer_is_text_and_the_log_says_so(
+async def test_a_response_without_a_vocoder_is_text_and_the_log_says_so(
     make_engine: Any, tokenizer: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     watcher = Watcher(tokenizer.encode("Yes"), end=tokenizer.special.eot)
@@ -197,7 +197,7 @@ TASKS = [
 
 
 @pytest.mark.parametrize(("task", "language", "instruction", "speaks"), TASKS)
-async def test_each_task_has_its_own_prompt_and_leaves_the_conversation_alone(
+async def test_each_task_has_its_own_prompt_and_leaves_the_conversation_unchanged(
     make_engine: Any,
     tokenizer: Any,
     noise: Any,
@@ -221,7 +221,7 @@ async def test_each_task_has_its_own_prompt_and_leaves_the_conversation_alone(
     assert chat.state.prefix.prefix_ids == kept
 
 
-async def test_reading_aloud_is_given_the_text_and_its_own_penalty(
+async def test_reading_aloud_uses_the_text_and_a_penalty_of_its_own(
     make_engine: Any, tokenizer: Any
 ) -> None:
     watcher = Watcher()
@@ -281,7 +281,7 @@ async def test_a_thinking_models_thoughts_are_not_spoken(
     )
 
 
-async def test_a_thought_without_end_leaves_room_for_the_answer(
+async def test_an_endless_thought_leaves_room_for_the_answer(
     make_engine: Any, tokenizer: Any, tmp_path: Any
 ) -> None:
     folder = tiny_checkpoint(tmp_path / "tiny", think=True)
@@ -303,14 +303,14 @@ async def test_generation_ends_at_a_stop_string_that_is_not_output(
     assert outputs[-1].reason == "stop"
 
 
-async def test_an_answer_is_no_longer_than_its_budget(make_engine: Any, tokenizer: Any) -> None:
+async def test_a_response_is_no_longer_than_its_budget(make_engine: Any, tokenizer: Any) -> None:
     watcher = Watcher(tokenizer.encode("abc " * 50), end=tokenizer.special.eot)
     outputs = await Chat(make_engine(steer=watcher), Sampling(max_tokens=9)).say("Hi")
     assert outputs[-1].reason == "length"
     assert len(outputs[-1].tokens) == 9
 
 
-async def test_the_same_seed_says_the_same_and_another_does_not(make_engine: Any) -> None:
+async def test_the_same_seed_gives_the_same_response_and_another_does_not(make_engine: Any) -> None:
     engine = make_engine()
     said = [
         (await Chat(engine, Sampling(seed=seed, max_tokens=20)).say("Hi"))[-1].tokens
@@ -399,7 +399,7 @@ async def test_closing_the_engine_ends_its_responses(make_engine: Any, tokenizer
             pass
 
 
-async def test_a_voice_that_fails_ends_the_answer_and_the_model_with_it(
+async def test_a_failing_voice_ends_the_response_and_the_generation(
     make_engine: Any, tokenizer: Any
 ) -> None:
     class Broken(ToneVocoder):

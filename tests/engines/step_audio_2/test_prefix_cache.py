@@ -136,7 +136,7 @@ async def test_a_conversation_that_lost_its_slot_is_prefilled_again_and_generate
     check(engine, watcher)
 
 
-async def test_more_conversations_than_slots_all_get_their_answers(make_engine: Any) -> None:
+async def test_more_conversations_than_slots_all_get_their_responses(make_engine: Any) -> None:
     watcher = Watcher()
     engine = make_engine(steer=watcher, conversations=2, max_batch=2)
     chats = [Chat(engine) for _ in range(9)]
@@ -147,7 +147,7 @@ async def test_more_conversations_than_slots_all_get_their_answers(make_engine: 
     assert len(watcher.jobs) == 9
 
 
-async def test_a_failure_of_one_answer_leaves_the_others_alone(make_engine: Any) -> None:
+async def test_a_failure_of_one_response_leaves_the_others_unchanged(make_engine: Any) -> None:
     from assistant.errors import EngineError
 
     inner = Watcher()
@@ -227,7 +227,7 @@ async def test_old_audio_becomes_its_transcript_and_old_speech_its_text(
     assert len(keys) == len(set(keys)), "each sound is transcribed once"
 
 
-async def test_a_known_transcript_is_used_instead_of_asking(
+async def test_a_known_transcript_is_used_instead_of_a_new_one(
     make_engine: Any, noise: Any, tokenizer: Any
 ) -> None:
     watcher = Watcher()

@@ -65,7 +65,7 @@ async def test_words_are_spread_over_the_audio_after_the_text_has_ended(
         assert set(heard.text.split()) <= {"word"}
 
 
-async def test_characters_of_several_tokens_are_whole(make_engine: Any, tokenizer: Any) -> None:
+async def test_characters_of_several_tokens_stay_whole(make_engine: Any, tokenizer: Any) -> None:
     text = "今天天气很好，你呢？"
     message = AssistantMessage(text, tokens=interleaved(tokenizer, text, 400))
     engine = make_engine()
@@ -132,7 +132,7 @@ async def test_the_calls_of_an_unplayed_lead_in_stay(make_engine: Any, tokenizer
     assert heard == AssistantMessage("", (call,))
 
 
-async def test_calls_that_are_not_in_the_tokens_are_written_anew(
+async def test_calls_that_are_not_in_the_tokens_are_encoded_again(
     make_engine: Any, tokenizer: Any
 ) -> None:
     call = ToolCall("1", "look", "{}")
@@ -141,7 +141,7 @@ async def test_calls_that_are_not_in_the_tokens_are_written_anew(
     assert (heard.calls, heard.tokens) == ((call,), ())
 
 
-async def test_without_speech_the_tokens_tell_nothing(make_engine: Any, tokenizer: Any) -> None:
+async def test_tokens_without_speech_give_no_truncation(make_engine: Any, tokenizer: Any) -> None:
     engine = make_engine()
     assert engine.truncate(AssistantMessage("hello"), 1.0) is None
     written = AssistantMessage("hello", tokens=tuple(tokenizer.encode("hello")))

@@ -68,7 +68,7 @@ def test_a_clip_is_compared_by_the_encoder_of_the_checkpoint(
     assert embedder.startswith("campplus-")
 
 
-def test_indices_of_both_embedders_lie_side_by_side(
+def test_indexes_of_both_embedders_lie_side_by_side(
     with_checkpoint: Settings, checkpoint: Path
 ) -> None:
     pcm = clip_of(checkpoint, "default_male")
@@ -110,7 +110,7 @@ def test_without_a_speaker_encoder_the_voiceprint_is_used_and_the_log_says_so_on
     assert len(indices(with_checkpoint)) == 2
 
 
-def test_a_checkpoint_that_does_not_speak_has_no_encoder(
+def test_a_checkpoint_without_speech_has_no_encoder(
     with_checkpoint: Settings, checkpoint: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shutil.rmtree(checkpoint / "token2wav")

@@ -43,7 +43,7 @@ def relative(ours: npt.NDArray[np.int16], theirs: npt.NDArray[np.int16]) -> floa
 
 @settings(max_examples=15, deadline=None)
 @given(count=st.integers(1, 120))
-def test_an_utterance_is_40_ms_a_token_however_long(
+def test_an_utterance_of_any_length_has_40_ms_per_token(
     token2wav: Token2Wav, voice: Any, count: int
 ) -> None:
     assert len(spoken(Token2WavStream(token2wav, voice), speech(count))) == count * SAMPLES_A_TOKEN
@@ -51,7 +51,7 @@ def test_an_utterance_is_40_ms_a_token_however_long(
 
 @settings(max_examples=10, deadline=None)
 @given(cuts=st.lists(st.integers(0, 90), max_size=6))
-def test_how_tokens_are_split_over_pushes_does_not_change_a_sample(
+def test_the_split_of_tokens_over_pushes_changes_no_sample(
     token2wav: Token2Wav, voice: Any, cuts: list[int]
 ) -> None:
     tokens = speech(90)
@@ -78,7 +78,7 @@ def test_a_streamed_utterance_nearly_equals_the_one_synthesized_at_once(
     assert relative(streamed, token2wav.speak(tokens, voice)) < 0.01
 
 
-def test_there_is_no_click_where_chunks_join(token2wav: Token2Wav, voice: Any) -> None:
+def test_chunks_join_without_a_click(token2wav: Token2Wav, voice: Any) -> None:
     tokens = speech(100)
     streamed = spoken(Token2WavStream(token2wav, voice), tokens).astype(int)
     whole = token2wav.speak(tokens, voice).astype(int)
@@ -104,13 +104,13 @@ def test_no_tokens_have_no_audio(token2wav: Token2Wav, voice: Any) -> None:
     assert len(token2wav.speak([], voice)) == 0
 
 
-def test_after_a_flush_the_next_utterance_begins_anew(token2wav: Token2Wav, voice: Any) -> None:
+def test_the_next_utterance_starts_fresh_after_a_flush(token2wav: Token2Wav, voice: Any) -> None:
     stream = Token2WavStream(token2wav, voice)
     first = spoken(stream, speech(40))
     assert np.array_equal(spoken(stream, speech(40)), first)
 
 
-def test_a_closed_stream_says_so(token2wav: Token2Wav, voice: Any) -> None:
+def test_a_closed_stream_is_an_error_that_says_so(token2wav: Token2Wav, voice: Any) -> None:
     stream = Token2WavStream(token2wav, voice)
     stream.push(speech(20))
     stream.close()
@@ -121,7 +121,7 @@ def test_a_closed_stream_says_so(token2wav: Token2Wav, voice: Any) -> None:
         stream.flush()
 
 
-def test_streams_of_different_voices_in_one_pass_are_each_as_if_alone(
+def test_streams_of_different_voices_in_one_pass_equal_each_stream_alone(
     token2wav: Token2Wav, voice: Any, other_voice: Any
 ) -> None:
     alone, together = [], []
@@ -155,7 +155,7 @@ def test_threads_that_push_at_once_each_get_their_own_audio(
         assert np.abs(results[index].astype(int) - pcm.astype(int)).max() <= 2
 
 
-def test_a_long_answer_holds_no_more_memory_than_a_short_one(
+def test_a_long_utterance_uses_no_more_memory_than_a_short_one(
     token2wav: Token2Wav, voice: Any
 ) -> None:
     flow, pcm = token2wav.begin(voice), token2wav.begin_vocoder()

@@ -1,4 +1,4 @@
-"""Who speaks when: real recordings in, frames out. How late is in benchmarks/speech_detection.py."""
+"""Real recordings in, frames of speech out; benchmarks/speech_detection.py measures how late."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ VARIANTS: dict[str, tuple[int, Callable[[Signal], Signal], Callable[[Pcm16], Pcm
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_speech_is_found_with_its_first_syllable_and_to_its_end(name: str, variant: str) -> None:
+def test_speech_is_detected_from_its_first_syllable_to_its_end(name: str, variant: str) -> None:
     rate, change, code = VARIANTS[variant]
     speech = recording(name, rate)
     begin, end = speech_edges(speech, rate)
@@ -88,7 +88,7 @@ def test_speech_is_found_with_its_first_syllable_and_to_its_end(name: str, varia
 
 @pytest.mark.parametrize("into", [0.0, 0.3])
 @pytest.mark.parametrize("name", NAMES)
-def test_speech_from_the_very_first_sample_is_found(name: str, into: float) -> None:
+def test_speech_from_the_very_first_sample_is_detected(name: str, into: float) -> None:
     speech = recording(name)
     begin, end = speech_edges(speech)
     begin += into
@@ -126,7 +126,7 @@ def test_the_frames_are_the_same_however_the_audio_is_split(rate: int, sizes: li
 
 @settings(deadline=None)
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=200), st.floats(0.01, 0.99))
-def test_no_single_frame_of_speech_or_pause_comes_between(
+def test_no_single_frame_of_speech_or_pause_stands_alone(
     probabilities: list[float], threshold: float
 ) -> None:
     detector = VoiceActivityDetector(
@@ -147,7 +147,7 @@ def test_speech_begins_at_the_threshold_and_continues_a_little_below_it() -> Non
     assert labels([0.4, 0.49, 0.5, 0.4, 0.36, 0.34, 0.4, 0.49, 0.6]) == "..xxx...x"
 
 
-def test_a_threshold_may_be_set_while_someone_speaks() -> None:
+def test_the_threshold_can_be_set_during_speech() -> None:
     detector = VoiceActivityDetector(DEFAULTS, 16_000, scripted([0.7] * 8))
     first = detector.push(np.zeros(512 * 4, np.int16))
     detector.settings = LiveSettings(threshold=0.9)

@@ -58,9 +58,7 @@ def message_of(server: Running, **body: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("form", ["in the user's text", "as an opened answer"])
-def test_vllm_omni_asks_for_speech_by_the_token_it_would_start_with(
-    serve: Serve, form: str
-) -> None:
+def test_vllm_omni_requests_speech_by_its_start_token(serve: Serve, form: str) -> None:
     engine = ScriptedEngine(["<tts_start>It is ", "noon.<audio_12>"])
     question = "What time is it?" + ("<tts_start>" if form == "in the user's text" else "")
     messages = [
@@ -100,7 +98,7 @@ def test_vllm_omni_sends_a_recording_as_a_data_url(serve: Serve) -> None:
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1/a.wav", "file:///etc/passwd", "data:audio/wav;base64,!", "x"]
 )
-def test_a_recording_that_can_not_be_fetched_is_refused(serve: Serve, url: str) -> None:
+def test_a_recording_that_cannot_be_fetched_is_refused(serve: Serve, url: str) -> None:
     parts = [{"type": "audio_url", "audio_url": {"url": url}}]
     answer = serve().client.post(URL, json={"messages": [{"role": "user", "content": parts}]})
     assert answer.status_code == 400
@@ -137,7 +135,7 @@ def test_stepfun_reads_its_speech_from_tts_content(serve: Serve) -> None:
     assert "\n" not in answer.text
 
 
-def test_stepfun_gets_text_when_it_opens_no_speech(serve: Serve) -> None:
+def test_stepfun_gets_text_if_it_opens_no_speech(serve: Serve) -> None:
     engine = ScriptedEngine(["Good day."])
     message = message_of(
         serve(engine),

@@ -95,7 +95,7 @@ def test_a_thousand_malformed_bodies_are_refused_and_nothing_of_them_stays(
     assert client.post("/v1/chat/completions", json=TEXT).status_code == 200
 
 
-def test_memory_is_flat_over_refused_bodies(client: httpx.Client) -> None:
+def test_memory_stays_flat_over_refused_bodies(client: httpx.Client) -> None:
     body = json.dumps({"messages": [{"role": "user", "content": [{"type": "x" * 100_000}]}]})
 
     def send(count: int) -> None:

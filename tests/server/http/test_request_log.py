@@ -30,7 +30,9 @@ def log(*, log_content: bool = False) -> Iterator[io.StringIO]:
         root.setLevel(level)
 
 
-def test_every_answer_has_a_request_id_and_keeps_a_good_one_of_the_client(serve: Serve) -> None:
+def test_every_response_has_a_request_id_and_a_valid_one_of_the_client_is_used(
+    serve: Serve,
+) -> None:
     client = serve().client
     for path in ("/health", "/v1/tools", "/nowhere", "/v1/sessions/none"):
         answer = client.get(path, headers={"X-Request-Id": "abc-1.2:3"})
@@ -92,7 +94,7 @@ def test_no_content_is_in_the_log_unless_asked(serve: Serve, asked: bool) -> Non
         assert (word in text) is asked, word
 
 
-def test_the_query_of_a_websocket_is_not_in_the_log(serve: Serve) -> None:
+def test_the_query_of_a_websocket_is_not_logged(serve: Serve) -> None:
     with log() as written:
         server = serve()
         with connect(f"ws://127.0.0.1:{server.port}/v1/realtime?session_id=Secretword") as socket:

@@ -97,7 +97,7 @@ def test_an_idle_client_is_disconnected(serve: Serve) -> None:
         assert caller.closed() == (1001, "idle")
 
 
-def test_a_session_has_an_end(serve: Serve) -> None:
+def test_a_session_ends_at_its_time_limit(serve: Serve) -> None:
     with calling(serve(server={"sockets": {"session_s": 0.3}})) as caller:
         code, reason = caller.closed()
     assert code == 1001
@@ -183,7 +183,7 @@ def test_the_size_of_an_item_is_counted_once() -> None:
     assert reads == [str(index) for index in range(100)]
 
 
-def test_the_oldest_items_are_forgotten(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_items_are_dropped(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(items, "MAX_ITEMS", 3)
     engine = ScriptedEngine(["Yes."])
     with calling(serve(engine)) as caller:
@@ -286,7 +286,7 @@ def test_a_page_of_another_origin_gets_no_socket(serve: Serve) -> None:
         assert "session.created" in str(socket.recv())
 
 
-def test_a_browser_shows_its_key_as_a_subprotocol(serve: Serve, file: Path) -> None:
+def test_a_browser_sends_its_key_as_a_subprotocol(serve: Serve, file: Path) -> None:
     key = add_key(file)
     server = serve(server={"keys": file})
     protocols = ["realtime", f"openai-insecure-api-key.{key}"]
@@ -308,7 +308,7 @@ def test_connections_are_counted_by_key(serve: Serve, file: Path) -> None:
             pass
 
 
-def test_a_key_holds_with_its_tools_and_voices(serve: Serve, file: Path) -> None:
+def test_a_key_limits_tools_and_voices(serve: Serve, file: Path) -> None:
     engine = ScriptedEngine(["Yes."])
     key = add_key(file, tools=["weather"], voices=["slt"])
     server = serve(engine, server={"keys": file})
@@ -321,7 +321,7 @@ def test_a_key_holds_with_its_tools_and_voices(serve: Serve, file: Path) -> None
         assert {schema.name for schema in request.tools} == {"weather"}
 
 
-def test_a_turn_that_the_queue_has_no_place_for_fails_and_says_why(
+def test_a_turn_that_finds_no_place_in_the_queue_fails_and_says_why(
     serve: Serve, hold: Hold
 ) -> None:
     engine = ScriptedEngine([hold, "Yes."])

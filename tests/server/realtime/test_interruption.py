@@ -16,7 +16,7 @@ def texts(engine: ScriptedEngine) -> list[str]:
     return [message.text for message in engine.requests[-1].messages[1:]]
 
 
-def test_speech_over_an_answer_stops_it_and_is_answered(serve: Serve, hold: Hold) -> None:
+def test_speech_over_a_response_stops_it_and_gets_a_response(serve: Serve, hold: Hold) -> None:
     engine = ScriptedEngine([STORY, hold, "The end."], ["All right."])
     with calling(serve(engine)) as caller:
         caller.say("Tell me a story.")
@@ -72,7 +72,7 @@ def test_the_client_says_how_much_was_played(serve: Serve) -> None:
     assert shown["content"][0]["transcript"] == heard
 
 
-def test_more_than_was_sent_is_all_of_it_and_less_than_nothing_is_nothing(serve: Serve) -> None:
+def test_a_reported_position_is_limited_to_the_audio_that_was_sent(serve: Serve) -> None:
     engine = ScriptedEngine([STORY], ["Yes?"])
     with calling(serve(engine)) as caller:
         item_id = caller.respond()["output"][0]["id"]
@@ -129,7 +129,7 @@ def test_a_response_can_be_deleted_after_it_was_truncated(serve: Serve) -> None:
     assert texts(engine) == ["Tell me a story.", "Well?"]
 
 
-def test_a_client_may_want_its_answers_not_to_be_interrupted(serve: Serve, hold: Hold) -> None:
+def test_a_client_can_turn_interruption_off(serve: Serve, hold: Hold) -> None:
     engine = ScriptedEngine([STORY, hold, "The end."], ["Yes?"])
     with calling(serve(engine)) as caller:
         caller.listen(turn_detection={"type": "server_vad", "interrupt_response": False})

@@ -44,7 +44,7 @@ def test_the_history_can_be_created_by_items(serve: Serve) -> None:
     ]
 
 
-def test_a_recording_may_be_an_item(serve: Serve) -> None:
+def test_a_recording_can_be_an_item(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(serve(engine)) as caller:
         audio = base64.b64encode(speech(silence_s=0.0)).decode()
@@ -68,7 +68,7 @@ def test_ids_of_clients_are_used_and_may_not_repeat(serve: Serve) -> None:
         assert got["content"] == [{"type": "input_text", "text": "One."}]
 
 
-def test_items_go_where_they_are_put(serve: Serve) -> None:
+def test_items_are_inserted_at_the_requested_position(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(serve(engine)) as caller:
         caller.create(message("user", "2", id="two"))
@@ -104,7 +104,7 @@ def test_deleted_items_leave_the_history_and_the_rest_stays(serve: Serve) -> Non
     assert history(engine) == ["Two?", "Second.", "Three?"]
 
 
-def test_a_spoken_question_can_be_deleted_and_something_put_in_its_place(serve: Serve) -> None:
+def test_a_spoken_question_can_be_deleted_and_replaced(serve: Serve) -> None:
     engine = ScriptedEngine(["First."], ["Second."])
     with calling(serve(engine)) as caller:
         caller.speak()
@@ -124,7 +124,7 @@ def calls_light(caller: Caller) -> tuple[str, str]:
     return called["id"], called["call_id"]
 
 
-def test_a_result_that_comes_too_late_still_counts(serve: Serve) -> None:
+def test_a_late_result_still_counts(serve: Serve) -> None:
     engine = ScriptedEngine([call("light")], ["Hm."], ["It is on."])
     with calling(serve(engine)) as caller:
         _, call_id = calls_light(caller)

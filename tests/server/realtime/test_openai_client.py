@@ -49,7 +49,7 @@ async def until(connection: Any, kind: str) -> list[Any]:
     raise AssertionError(f"the connection ended before {kind}")
 
 
-async def test_two_spoken_turns_with_a_tool_of_the_server_and_one_of_the_client(
+async def test_two_spoken_turns_use_a_server_tool_and_a_client_tool(
     serve: Serve,
 ) -> None:
     server = serve(create_engine(Settings()))

@@ -78,7 +78,7 @@ def test_a_response_cut_off_by_a_lost_connection_is_truncated_to_what_was_played
     assert len("".join(heard[1:])) < len(STORY)
 
 
-def test_what_was_only_guessed_at_is_not_remembered(serve: Serve, hold: Hold) -> None:
+def test_a_speculative_response_is_not_stored(serve: Serve, hold: Hold) -> None:
     engine = ScriptedEngine(lambda r: [hold] if len(r.messages) == 2 else ["Yes."])
     server = serve(
         engine,
@@ -163,7 +163,7 @@ def test_disconnected_conversations_are_bounded_by_number_and_time(serve: Serve)
         assert caller.seen[0]["session"]["id"] != ids[-1]
 
 
-def test_a_server_that_is_about_to_stop_lets_an_answer_end(tmp_path: Path) -> None:
+def test_a_server_that_is_about_to_stop_lets_a_response_end(tmp_path: Path) -> None:
     with process(tmp_path) as (running, client):
         server = client.base_url.copy_with(scheme="ws", path="/v1/realtime")
         with connect(str(server)) as talking, connect(str(server)) as silent:

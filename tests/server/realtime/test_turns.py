@@ -43,7 +43,7 @@ def asked(engine: ScriptedEngine) -> list[str]:
     return [type(message).__name__ for message in engine.requests[-1].messages[1:]]
 
 
-def test_a_spoken_turn_comes_in_the_order_that_clients_rely_on(serve: Serve) -> None:
+def test_a_spoken_turn_has_the_order_of_events_that_clients_rely_on(serve: Serve) -> None:
     server = serve(ScriptedEngine(["It is noon."]))
     with calling(server) as caller:
         caller.speak()
@@ -127,7 +127,7 @@ LIGHT = {
 }
 
 
-def test_a_call_of_the_clients_tool_and_its_result_are_one_conversation(serve: Serve) -> None:
+def test_a_client_tool_call_and_its_result_are_one_conversation(serve: Serve) -> None:
     engine = ScriptedEngine(["One moment. ", call("light", on=True)], ["It is on."])
     with calling(serve(engine)) as caller:
         caller.update(tools=[LIGHT])
@@ -192,7 +192,7 @@ def test_a_result_that_comes_before_the_response_is_done_is_not_lost(
     assert kinds[at + 1 : at + 3] == ["ToolMessage", "ToolMessage"]
 
 
-def test_tools_of_the_server_run_unseen(serve: Serve) -> None:
+def test_server_tools_run_without_events(serve: Serve) -> None:
     @tool
     def clock() -> str:
         """The time."""
@@ -208,7 +208,7 @@ def test_tools_of_the_server_run_unseen(serve: Serve) -> None:
     assert not [kind for kind in caller.types() if "function" in kind or "assistant" in kind]
 
 
-def test_a_phrase_is_said_while_a_slow_tool_runs(serve: Serve, hold: Hold) -> None:
+def test_a_phrase_is_spoken_while_a_slow_tool_runs(serve: Serve, hold: Hold) -> None:
     @tool
     async def slow() -> str:
         """Takes a while."""
@@ -296,7 +296,7 @@ def test_the_engines_transcript_is_the_items_transcript(serve: Serve) -> None:
     assert len(engine.requests) == 1
 
 
-def test_an_engine_without_transcripts_writes_the_question_down_after_it_answers(
+def test_an_engine_without_transcripts_transcribes_the_question_after_the_response(
     serve: Serve,
 ) -> None:
     engine = ScriptedEngine(lambda r: ["What time?" if r.task == "transcribe" else "It is noon."])
@@ -305,7 +305,7 @@ def test_an_engine_without_transcripts_writes_the_question_down_after_it_answers
     assert [request.task for request in engine.requests] == ["answer", "transcribe"]
 
 
-def test_a_transcript_that_fails_says_so_and_harms_nothing(serve: Serve) -> None:
+def test_a_failed_transcript_is_reported_and_affects_nothing_else(serve: Serve) -> None:
     def step(request: object) -> list[object]:
         failed = getattr(request, "task", "") == "transcribe"
         return [RuntimeError("no ears") if failed else "It is noon."]

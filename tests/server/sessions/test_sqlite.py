@@ -143,7 +143,7 @@ def test_a_full_store_says_so_loses_nothing_and_continues_once_there_is_room(
     store.close()
 
 
-def test_a_turn_for_a_session_that_is_gone_is_an_error(tmp_path: Path) -> None:
+def test_a_turn_for_a_deleted_session_is_an_error(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     with pytest.raises(StoreError, match="was deleted"):
         store.append(RECORD, 0, [HELLO])
@@ -158,7 +158,7 @@ def test_a_file_belongs_to_one_server_at_a_time(tmp_path: Path) -> None:
     open_store(tmp_path).close()
 
 
-def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     store.create(RECORD)
     for path in tmp_path.glob("s.sqlite3*"):
@@ -197,7 +197,7 @@ with store._transaction() as db:
 """
 
 
-def test_a_process_that_is_killed_leaves_whole_turns_only(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_only_whole_turns(tmp_path: Path) -> None:
     file = tmp_path / "s.sqlite3"
     run = subprocess.run([sys.executable, "-c", KILLED, str(file)], check=False)
     assert run.returncode == -9

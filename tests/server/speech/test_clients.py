@@ -128,7 +128,7 @@ def test_a_question_with_a_recording_is_answered(serve: Serve, tmp_path: Path) -
     assert server.metric("assistant_audio_in_seconds_total") == pytest.approx(1.0)
 
 
-def test_no_path_leads_out_of_the_folder_of_recordings(serve: Serve, tmp_path: Path) -> None:
+def test_no_path_leads_out_of_the_recordings_folder(serve: Serve, tmp_path: Path) -> None:
     folder = tmp_path / "recordings"
     folder.mkdir()
     (tmp_path / "secret.wav").write_bytes(wav())
@@ -145,7 +145,7 @@ def test_no_path_leads_out_of_the_folder_of_recordings(serve: Serve, tmp_path: P
     assert str(tmp_path) not in broken.text
 
 
-def test_without_a_folder_no_path_is_opened(serve: Serve, tmp_path: Path) -> None:
+def test_no_path_is_opened_if_no_folder_is_set(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(wav())
     assert generated(serve(), audio_path=str(tmp_path / "a.wav")).status_code == 400
 
@@ -163,9 +163,7 @@ def test_a_request_without_text_has_status_422_and_a_detail(
 
 
 @pytest.mark.parametrize("how", ["json", "data"])
-def test_a_streamed_answer_begins_with_a_header_of_its_own(
-    serve: Serve, hold: Hold, how: str
-) -> None:
+def test_a_streamed_answer_begins_with_its_own_header(serve: Serve, hold: Hold, how: str) -> None:
     engine = ScriptedEngine(["Hel", hold, "lo."])
     body = {"text": "Hello.", "streaming": True if how == "json" else "1"}
     with serve(engine).client.stream("POST", "/generate", **{how: body}) as answer:
@@ -179,7 +177,7 @@ def test_a_streamed_answer_begins_with_a_header_of_its_own(
     assert len(soundfile.read(io.BytesIO(data))[0]) == 7_200
 
 
-def test_text_that_comes_word_by_word_is_spoken_sentence_by_sentence(serve: Serve) -> None:
+def test_text_that_arrives_word_by_word_is_spoken_sentence_by_sentence(serve: Serve) -> None:
     engine = ScriptedEngine(lambda request: [request.messages[-1].text])
     server = serve(engine)
     client = server.client

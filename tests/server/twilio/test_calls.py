@@ -119,7 +119,7 @@ async def test_a_cough_pauses_the_response_and_it_resumes_where_it_stopped(serve
     assert 4.0 <= caller.heard_s() < 4.6
 
 
-async def test_keys_are_a_message_once_the_caller_presses_the_hash(serve: Serve) -> None:
+async def test_pressed_keys_are_a_message_after_the_hash_key(serve: Serve) -> None:
     engine = answering(["Thank you."])
     server = serve(engine, server=MUTE)
     async with calling(server) as caller:
@@ -142,7 +142,7 @@ async def test_keys_stop_the_response_that_plays(serve: Serve) -> None:
     assert caller.heard_s() < 3.0
 
 
-async def test_a_slow_tool_is_bridged_by_a_phrase(serve: Serve) -> None:
+async def test_a_phrase_is_played_during_a_slow_tool(serve: Serve) -> None:
     slow = SlowTool("wait", blocking=True)
     engine = answering([call("wait")], ["Done."])
     server = serve(engine, slow.tool, server=MUTE)

@@ -101,7 +101,7 @@ async def test_goodbye_is_played_to_the_end_and_not_interrupted_by_the_caller(se
     assert server.metric("assistant_calls_total", ended_by="assistant") == 1
 
 
-async def test_a_goodbye_that_was_said_with_the_call_is_not_said_twice(serve: Serve) -> None:
+async def test_a_goodbye_spoken_with_the_call_is_not_repeated(serve: Serve) -> None:
     engine = answering([GOODBYE, HANG_UP])
     server = serve(engine, server=MUTE)
     async with calling(server) as caller:
@@ -141,7 +141,7 @@ def closing(server: Running) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
-async def test_twilio_is_told_with_the_credentials_of_the_account(
+async def test_twilio_gets_the_credentials_of_the_account(
     serve: Serve, twilio: Twilio, status: int
 ) -> None:
     twilio.status = status

@@ -139,7 +139,7 @@ async def stage(assistant: tuple[Assistant, ScriptedEngine]) -> AsyncIterator[St
     made.line.finish()
 
 
-async def test_keys_are_a_message_after_a_pause(stage: Stage) -> None:
+async def test_pressed_keys_are_a_message_after_a_pause(stage: Stage) -> None:
     await stage.start()
     for key in "427":
         stage.line.give("dtmf", dtmf={"digit": key})
@@ -191,7 +191,7 @@ async def test_a_call_at_its_limit_gets_a_whole_farewell(
     assert stage.metrics.registry.get_sample_value("assistant_calls_total", {"ended_by": "limit"})
 
 
-async def test_a_server_that_stops_lets_the_answer_end_and_says_farewell(stage: Stage) -> None:
+async def test_a_server_that_stops_lets_the_response_end_and_plays_a_farewell(stage: Stage) -> None:
     await stage.start()
     await stage.ask()
     stage.draining.set()

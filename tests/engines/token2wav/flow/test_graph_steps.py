@@ -70,7 +70,7 @@ def test_replayed_chunks_equal_those_that_are_not_recorded(
     assert recorder.replays > 10 * len(plain.flow.steps)
 
 
-def test_several_streams_in_other_voices_share_a_pass(
+def test_several_streams_with_other_voices_share_a_pass(
     load: Callable[..., Token2Wav],
     prompt: Any,
     other_voice: Any,
@@ -199,7 +199,7 @@ def test_half_precision_is_recorded_too(
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-def test_on_a_gpu_graphs_give_what_is_given_without(
+def test_graphs_on_a_gpu_give_the_audio_of_a_run_without_graphs(
     folder: Path, prompt: Any, precision: Any
 ) -> None:
     pcm_parts = []
@@ -221,7 +221,7 @@ def test_on_a_gpu_graphs_give_what_is_given_without(
     capacity=st.integers(7, 20),
     prompt_frames=st.integers(0, 3),
 )
-def test_what_a_chunk_sees_at_once_is_what_it_sees_layer_by_layer(
+def test_a_chunk_attends_to_the_same_frames_at_once_and_layer_by_layer(
     chunks: list[int], capacity: int, prompt_frames: int
 ) -> None:
     shape = FlowShape(depth=2, hidden=4, estimator_heads=1, head_width=2)
