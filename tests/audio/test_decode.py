@@ -60,7 +60,7 @@ def test_a_file_that_is_not_audio_is_refused_in_one_line(tmp_path: Path) -> None
         "is a folder": tmp_path,
         "not audio": make(tmp_path / "text.wav", b"these are words, no samples"),
         "not audio that": make(tmp_path / "empty-file.wav", b""),
-        "holds no sound": make(tmp_path / "empty.wav", np.zeros(0, "float32")),
+        "the file is empty": make(tmp_path / "empty.wav", np.zeros(0, "float32")),
         "no numbers": make(tmp_path / "nan.wav", np.full(800, np.nan, "float32")),
         "20 seconds long; the limit is 10": make(tmp_path / "long.wav", tone(20, 8_000)),
     }

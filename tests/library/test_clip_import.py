@@ -64,7 +64,7 @@ def test_each_unfit_clip_is_refused_with_its_reason_and_the_rest_is_added(
         write("long.wav", np.tile(voice, 20)): "the limit is 60 seconds",
         write("silent.wav", np.zeros(32_000)): "silent",
         write("nan.wav", np.full(32_000, np.nan)): "no numbers",
-        write("empty.wav", np.zeros(0)): "holds no sound",
+        write("empty.wav", np.zeros(0)): "the file is empty",
         text: "not audio",
         tmp_path / "nowhere.wav": "no such file",
         Path("with\0nul.wav"): "no such file",
@@ -100,7 +100,7 @@ def test_a_folder_without_audio_files_is_refused(
     empty_library: VoiceLibrary, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
-    assert "no sound files" in refusals(empty_library, tmp_path / "empty")[0]
+    assert "no audio files" in refusals(empty_library, tmp_path / "empty")[0]
 
 
 ROWS = [

@@ -100,7 +100,7 @@ class TestWithTheEmbeddedEngine:
         assert all(phrases.ready(text, DEEP, "en") is not None for text in texts)
 
     async def test_a_text_without_words_is_refused(self, phrases: PhraseCache) -> None:
-        with pytest.raises(AssistantError, match="the engine gave no sound"):
+        with pytest.raises(AssistantError, match="the engine returned no audio"):
             await phrases.audio("...", Voice(), "en")
 
 

@@ -62,7 +62,7 @@ class _ResponseTokens:
     speech: list[int]  # places of speech tokens
     words: list[int]  # places of text that is spoken: nothing after the end of speech
     calls: Sequence[int]  # ids, from the first call on
-    is_padded: bool  # the text ran out before the sound
+    is_padded: bool  # the text ran out before the audio
 
     @classmethod
     def read(cls, tokens: Sequence[int], tokenizer: Tokenizer) -> _ResponseTokens:

@@ -81,7 +81,7 @@ def _too_long(max_seconds: float) -> AudioError:
 
 def _checked(audio: Audio) -> Audio:
     if not len(audio.samples):
-        raise AudioError("the audio holds no sound")
+        raise AudioError("the audio is empty")
     if not np.isfinite(audio.samples).all():
         raise AudioError("the audio holds samples that are no numbers")
     return Audio(np.clip(audio.samples, -1.0, 1.0), audio.sample_rate)

@@ -163,7 +163,7 @@ class _Fetch:
         if not addresses or not all(map(self._is_public, addresses)):
             raise AudioError(
                 "the audio URL's host is not on the public internet",
-                hint="send the sound itself, as input_audio or a data: URL",
+                hint="send the audio itself, as input_audio or a data: URL",
             )
         return addresses[0]
 

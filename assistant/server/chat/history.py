@@ -154,7 +154,7 @@ async def _parts(message: ChatMessage, reader: AudioReader) -> tuple[str | Audio
     parts = [await _part(part, reader) for part in message.parts]
     kept = [part for part in parts if not isinstance(part, str) or part.strip()]
     if not kept:
-        raise ApiError("an empty message: give a text or a sound")
+        raise ApiError("an empty message: give a text or audio")
     return tuple(kept)
 
 

@@ -27,7 +27,7 @@ from assistant.server.turns import admitted, open_session
 logger = logging.getLogger(__name__)
 
 MAX_WAITING_S = 600.0
-"""Audio that waits to be written down; a further recording fails."""
+"""Recordings that wait for transcription; a further one fails."""
 GRACE_S = 0.25
 """How long to wait for a client that commits and then asks for the response, in seconds."""
 

@@ -95,7 +95,7 @@ class TurnRequest(BaseModel):
     text: str | None = None
     audio: AudioInput | None = None
     audio_url: str | None = Field(
-        default=None, description="data:, http: or https: URL of a sound file"
+        default=None, description="data:, http: or https: URL of an audio file"
     )
     stream: bool = True
     """False for one response at the end instead of events."""

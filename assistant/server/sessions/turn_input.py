@@ -22,7 +22,7 @@ _FORM = {
     "type": "object",
     "properties": {
         "text": {"type": "string"},
-        "audio": {"type": "string", "format": "binary", "description": "A sound file."},
+        "audio": {"type": "string", "format": "binary", "description": "An audio file."},
         "stream": {"type": "boolean", "default": True},
         "interrupt": {"type": "boolean", "default": False},
     },

@@ -124,7 +124,7 @@ class Telephone:
         if self.settings.account_sid not in ("", details.account_sid):
             return "the call is of another account"
         if not details.media_format.known:
-            return "sound is mu-law, 8 kHz, mono"
+            return "audio must be mu-law, 8 kHz, mono"
         return "no more calls are taken" if self.full else ""
 
     @contextmanager
@@ -169,7 +169,7 @@ class Telephone:
                 left_at = now
             if now - listening.last_media_at > NO_MEDIA_S or now - left_at > LEAVE_S:
                 call.ended_by = "lost"
-                line.close(GOING_AWAY, "nothing is heard of the call")
+                line.close(GOING_AWAY, "no audio arrives from the call")
                 return
             if now - began > self.settings.max_call_s:
                 call.end("limit")

@@ -86,7 +86,7 @@ async def test_audio_in_another_format_is_refused(serve: Serve, changed: dict[st
     token = announce(server)
     async with connected(server) as caller:
         await caller.start(token, mediaFormat=form)
-        assert await caller.until_closed() == (1008, "sound is mu-law, 8 kHz, mono")
+        assert await caller.until_closed() == (1008, "audio must be mu-law, 8 kHz, mono")
 
 
 @pytest.mark.parametrize("size", [70_000, 5_000_000])

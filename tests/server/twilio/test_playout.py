@@ -168,7 +168,7 @@ async def test_a_call_without_audio_is_ended(stage: Stage) -> None:
     await stage.advance(14.0)
     assert stage.line.closed is None
     await stage.advance(2.0)
-    assert stage.line.closed == (1001, "nothing is heard of the call")
+    assert stage.line.closed == (1001, "no audio arrives from the call")
     assert stage.metrics.registry.get_sample_value("assistant_calls_total", {"ended_by": "lost"})
 
 
