@@ -98,7 +98,7 @@ class EmbeddedEngine:
         if not recognition.clear:
             raise AudioError(
                 "the speech could not be understood",
-                hint="the embedded engine recognizes only clear English; step-audio-2 understands more",
+                hint="the embedded engine recognizes clear English only; step-audio-2 knows more",
             )
         if recognition.text:
             yield TextDelta(recognition.text)
