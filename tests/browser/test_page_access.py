@@ -63,7 +63,7 @@ def test_a_conversation_can_be_held_with_the_keyboard_alone(opened: Opened) -> N
     assert page.find("#say").get_property("value") == "v"  # in a field it is a letter
     page.will_speak(0.2, QUESTION)
     page.find("#talk").send_keys(Keys.SPACE)
-    page.wait_phase("hearing")
+    page.wait_phase("user-speaking")
     page.press(Keys.SPACE)
     page.wait(lambda: page.find("#talk").get_attribute("aria-pressed") == "false")
     page.press("v")

@@ -1,7 +1,7 @@
 /**
  * The page of the assistant: puts its parts together.
  *
- *     microphone -> talk -> connection -> /v1/realtime -> hearing, answers -> turns
+ *     microphone -> talk -> connection -> /v1/realtime -> user-turns, answers -> turns
  *                                                            answers -> speaker
  */
 
@@ -9,7 +9,7 @@ import { Announcer } from "./announcer.js";
 import { Answers } from "./answers.js";
 import { Connection } from "./connection.js";
 import { byId } from "./dom.js";
-import { Hearing } from "./hearing.js";
+import { UserTurns } from "./user-turns.js";
 import { KeyDialog } from "./key-dialog.js";
 import { Meter } from "./meter.js";
 import { Microphone } from "./microphone.js";
@@ -38,7 +38,7 @@ const announcer = new Announcer();
 const problems = new Problems();
 const report = (error) => problems.show(error);
 const answers = new Answers({ connection, speaker, turns, waits, announcer });
-const hearing = new Hearing({ connection, turns, waits, announcer });
+const userTurns = new UserTurns({ connection, turns, waits, announcer });
 const talk = new Talk({ microphone, connection, waits, answers });
 const voices = new Voices({ speaker, report });
 const tools = new ToolList();
@@ -47,7 +47,7 @@ const panel = new Panel();
 const meter = new Meter(byId("meter"), [() => (talk.on ? microphone.analyser : null), () => speaker.analyser]);
 const keyDialog = new KeyDialog(begin);
 
-new Status({ connection, talk, hearing, answers });
+new Status({ connection, talk, userTurns, answers });
 installTheme(() => meter.draw());
 
 /** Everything that needs the server. */

@@ -14,10 +14,10 @@ export class Status {
   #parts;
   #countdown = 0;
 
-  /** `parts`: connection, talk, hearing, answers. */
+  /** `parts`: connection, talk, userTurns, answers. */
   constructor(parts) {
     this.#parts = parts;
-    for (const part of [parts.talk, parts.hearing, parts.answers]) {
+    for (const part of [parts.talk, parts.userTurns, parts.answers]) {
       part.addEventListener("change", () => this.#showPhase());
     }
     parts.connection.addEventListener("state", ({ detail }) => this.#showConnection(detail));
@@ -51,10 +51,10 @@ export class Status {
   }
 
   #phase() {
-    const { connection, talk, hearing, answers } = this.#parts;
+    const { connection, talk, userTurns, answers } = this.#parts;
     if (!connection.isOpen && !answers.running) return ["off", WITHOUT[connection.state]];
     if (answers.paused) return ["paused", "Paused: I'm listening"];
-    if (hearing.hears) return ["hearing", "I hear you"];
+    if (userTurns.speaking) return ["user-speaking", "I hear you"];
     if (answers.sounding) return ["speaking", "Speaking"];
     if (answers.running) return ["thinking", "Thinking"];
     if (talk.on) return ["listening", "Listening"];

@@ -1,11 +1,11 @@
-/** The user's side: speech as the server hears it, and what it makes of it. */
+/** User turns: speech as the server detects it, and its transcripts. */
 
 import { UserEntry } from "./user-entry.js";
 
 const MOST_KEPT = 50;
 
-export class Hearing extends EventTarget {
-  hears = false;
+export class UserTurns extends EventTarget {
+  speaking = false;
   #turns;
   #waits;
   #announcer;
@@ -87,8 +87,8 @@ export class Hearing extends EventTarget {
     return kept;
   }
 
-  #setHears(hears) {
-    this.hears = hears;
+  #setHears(speaking) {
+    this.speaking = speaking;
     this.dispatchEvent(new Event("change"));
   }
 }
