@@ -23,6 +23,8 @@ from assistant.engines.base import Engine
 from assistant.engines.checkpoints import default_clips, local_checkpoint
 from assistant.errors import AssistantError, EngineError, PluginError
 from assistant.library import ClipInfo, Embedder, Source, VoiceLibrary, Voiceprint
+from assistant.library.clip_similarity import MakeEmbedder
+from assistant.library.external_clips import no_clips
 from assistant.library.files import OnProgress, no_progress
 from assistant.plugins import Dispatcher, Registry, Tool, load_tools
 from assistant.session import Session, SessionContext
@@ -35,10 +37,11 @@ class Assistant:
     """Used as `async with Assistant() as assistant:`; its turns run inside that block.
 
     `engine`: an engine that exists already, instead of the one that the settings name. `tools`:
-    tools of the program itself, besides those that the settings find. `strict_folders`: folders in
-    which a tool file that can't be loaded is an error; elsewhere it is in `problems` and the rest
-    is loaded. Entering loads everything and raises AssistantError if the engine can't start, or a
-    setting, the voice library or a tool file of `strict_folders` is wrong.
+    tools of the program itself, besides those that the settings find. `library`: instead of
+    `open_library(settings)`. `strict_folders`: folders in which a tool file that can't be loaded is
+    an error; elsewhere it is in `problems` and the rest is loaded. Entering loads everything and
+    raises AssistantError if the engine can't start, or a setting, the voice library or a tool file
+    of `strict_folders` is wrong.
     """
 
     def __init__(
@@ -141,20 +144,30 @@ def _refuse(problem: PluginError, folders: Collection[Path]) -> None:
         raise problem
 
 
-def open_library(settings: Settings, on_progress: OnProgress = no_progress) -> VoiceLibrary:
+def open_library(
+    settings: Settings,
+    on_progress: OnProgress = no_progress,
+    *,
+    text_embedder: Embedder[str] | None = None,
+    audio_embedder: MakeEmbedder | None = None,
+) -> VoiceLibrary:
     """Returns the user's and the bundled voice clips, and what the engine's checkpoint adds.
 
     That is its default voices, and a speaker encoder that tells voices apart better than the
     library's own; both are used only while the engine is the one with that checkpoint. The engine
-    is not loaded, and its packages are imported by the first search by a clip. Raises LibraryError.
+    is not loaded, and its packages are imported by the first search by a clip.
+
+    `text_embedder`, `audio_embedder`: used instead of the library's or the checkpoint's own; the
+    latter is called by the first search by a clip. Raises LibraryError.
     """
-    if settings.engine != "step-audio-2":
-        return VoiceLibrary(settings.library, on_progress=on_progress)
+    has_checkpoint = settings.engine == "step-audio-2"
     model = settings.step_audio_2.model
+    default_embedder = partial(_audio_embedder, model) if has_checkpoint else Voiceprint
     return VoiceLibrary(
         settings.library,
-        clip_provider=partial(_default_voices, model),
-        audio_embedder=partial(_audio_embedder, model),
+        text_embedder=text_embedder,
+        audio_embedder=audio_embedder or default_embedder,
+        clip_provider=partial(_default_voices, model) if has_checkpoint else no_clips,
         on_progress=on_progress,
     )
 

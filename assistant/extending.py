@@ -1,48 +1,93 @@
-"""Every extension point of the framework, in one place: what to implement, and where it goes in.
+"""Every extension point: what to implement, and how it is registered.
 
-| to add | implement | hand it in |
-|---|---|---|
-| a tool | a typed function with a docstring, marked `@tool` | a file in a folder of `plugins.folders`, an entry point of the group `assistant.tools`, or `Assistant(tools=...)` |
-| an engine | `Engine`, and its `EngineState` | an entry point of the group `assistant.engines`, named by the setting `engine`; or `Assistant(engine=...)` |
-| an embedder for the voice search | `Embedder[str]` for words, `Embedder[Audio]` for clips | `VoiceLibrary(text_embedder=..., audio_embedder=...)`, then `Assistant(library=...)` |
-| a speech detector (VAD) | `SpeechDetector` | `LiveConversation(detector=...)`; on a server `create_app(speech_detector=...)` |
-| a session store | `SessionStore` | `create_app(session_store=...)` |
+tool              a typed function with a docstring, marked `@tool`
+                  - a Python file in a folder that `plugins.folders` or `--tools` names
+                  - a package: an entry point of the group `assistant.tools`
+                  - a program: `Assistant(tools=[roll_dice])`
 
-`examples/extensions/` has one file for each. The contracts are the docstrings of the protocols.
-"""  # noqa: E501 - a table
+engine            an `Engine` and its `EngineState`, returned by an `EngineFactory`
+                  - a package: an entry point of the group `assistant.engines`, whose name is then a
+                    value of the setting `engine`
+                  - a program: `Assistant(engine=MyEngine())`
 
+embedder          an `Embedder[str]` for search by words, an `Embedder[Audio]` for search by a clip
+                  - a program: `Assistant(settings, library=open_library(settings,
+                    text_embedder=MyEmbedder(), audio_embedder=MySpeakerEmbedder))`
+
+speech detector   a `SpeechDetector` (VAD)
+                  - a program: `LiveConversation(session, detector=MyDetector())`
+                  - a server: `create_app(settings, speech_detector=MyDetector)`
+
+session store     a `SessionStore`
+                  - a server: `create_app(settings, session_store=MyStore())`
+
+The contracts are the docstrings of the protocols. `examples/extensions/` has a template for each,
+which imports from here alone. `create_app` is in `assistant.server`, `LiveConversation` in
+`assistant.live.conversation`. Importing this module loads no engine, no model and no web framework.
+"""
+
+from assistant.assistant import Assistant, open_library
+from assistant.audio.samples import Audio, Float32, Pcm16
+from assistant.audio.voice import Voice
+from assistant.config import Settings
 from assistant.engines.base import (
     Engine,
+    EngineFactory,
     EngineOutput,
     EngineRequest,
     EngineState,
     Finish,
     Speech,
 )
+from assistant.errors import EngineError, ToolError
 from assistant.events import TextDelta, Transcript
 from assistant.library.embedding import Embedder
 from assistant.live.vad.frames import SpeechDetector
-from assistant.messages import ToolCall
+from assistant.messages import (
+    AssistantMessage,
+    Message,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+    ToolSchema,
+    UserMessage,
+)
 from assistant.plugins import ToolContext, ToolResult, tool
 from assistant.server.sessions.store import SessionRecord, SessionStore, StoredMessage, StoreError
 
 __all__ = [
+    "Assistant",
+    "AssistantMessage",
+    "Audio",
     "Embedder",
     "Engine",
+    "EngineError",
+    "EngineFactory",
     "EngineOutput",
     "EngineRequest",
     "EngineState",
     "Finish",
+    "Float32",
+    "Message",
+    "Pcm16",
     "SessionRecord",
     "SessionStore",
+    "Settings",
     "Speech",
     "SpeechDetector",
     "StoreError",
     "StoredMessage",
+    "SystemMessage",
     "TextDelta",
     "ToolCall",
     "ToolContext",
+    "ToolError",
+    "ToolMessage",
     "ToolResult",
+    "ToolSchema",
     "Transcript",
+    "UserMessage",
+    "Voice",
+    "open_library",
     "tool",
 ]

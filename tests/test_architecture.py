@@ -48,8 +48,8 @@ MAY_IMPORT = {
     "extending": CORE | {"live", "server"},
     "__main__": {"cli"},
 }
-MAY_IMPORT["cli"] = set(MAY_IMPORT)
-MAY_IMPORT["__init__"] = set(MAY_IMPORT)
+MAY_IMPORT["cli"] = set(MAY_IMPORT) - {"extending"}  # that is for extensions alone
+MAY_IMPORT["__init__"] = set(MAY_IMPORT) - {"extending"}
 
 # Inside these packages, parts (sub-packages and modules) that may import no part but the named.
 SLICES = ("chat", "realtime", "sessions", "speech", "generate", "twilio")

@@ -1,7 +1,7 @@
 """The engines by name: the built-in ones, and those of installed packages.
 
 Each is imported only when it is asked for. A package adds an engine by an entry point of the group
-`assistant.engines`; its value is a function from Settings to the engine:
+`assistant.engines`; its value is an EngineFactory:
 
     [project.entry-points."assistant.engines"]
     parrot = "parrot_engine:create"
@@ -9,13 +9,12 @@ Each is imported only when it is asked for. A package adds an engine by an entry
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from assistant.config import Settings
-from assistant.engines.base import Engine
+from assistant.engines.base import Engine, EngineFactory
 from assistant.errors import AssistantError, EngineError, did_you_mean
 
 ENTRY_POINTS = "assistant.engines"
@@ -36,12 +35,15 @@ def engine_names() -> tuple[str, ...]:
 def create_engine(settings: Settings) -> Engine:
     """Returns the engine that the settings name; a built-in name can't be taken by a package.
 
-    Raises EngineError if there is none of that name, or if it can't start.
+    Raises EngineError if no engine or more than one has that name, or if it can't start.
     """
     name = settings.engine
     if name in BUILT_IN:
         return cast(Engine, import_module(BUILT_IN[name]).create(settings))
     installed = tuple(entry_points(group=ENTRY_POINTS, name=name))
+    if len(installed) > 1:
+        packages = " and ".join(sorted(_package_of(entry) for entry in installed))
+        raise EngineError(f"several engines are called {name!r}", hint=f"they are in {packages}")
     if installed:
         return _from_package(installed[0], settings)
     hint = did_you_mean(name, engine_names()) or f"known: {', '.join(engine_names())}"
@@ -50,13 +52,16 @@ def create_engine(settings: Settings) -> Engine:
 
 def _from_package(entry: EntryPoint, settings: Settings) -> Engine:
     """Returns the engine of an installed package. Raises EngineError, which names the package."""
-    package = entry.dist.name if entry.dist else "an installed package"
     try:
-        create: Callable[[Settings], Engine] = entry.load()
+        create: EngineFactory = entry.load()
         return create(settings)
     except AssistantError:
         raise
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        message = f"the engine {entry.name!r} of {package} can't start: {reason}"
+    except (Exception, SystemExit) as error:  # it runs a stranger's code
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        message = f"the engine {entry.name!r} of {_package_of(entry)} can't start: {reason}"
         raise EngineError(message, hint=f"its entry point is {entry.value}") from error
+
+
+def _package_of(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else "an installed package"

@@ -3,13 +3,13 @@
 An engine is read-only and shared by all conversations. What belongs to one conversation (caches,
 what the engine remembers) is in the state that `new_state` returns and that is passed in again at
 every call; the session owns it. A package adds an engine by an entry point of the group
-`assistant.engines`, whose value is a function from Settings to the engine; or a program passes one:
+`assistant.engines`, whose value is an EngineFactory; or a program passes one:
 `Assistant(engine=...)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -17,7 +17,7 @@ from typing_extensions import Self
 
 from assistant.audio.samples import Pcm16
 from assistant.audio.voice import Voice
-from assistant.config import Sampling
+from assistant.config import Sampling, Settings
 from assistant.events import TextDelta, Transcript
 from assistant.messages import AssistantMessage, Message, ToolCall, ToolSchema
 
@@ -83,12 +83,10 @@ class EngineState(Protocol):
 
 
 class Engine(Protocol):
-    """Understands audio and text, calls tools and speaks.
-
-    Further engines are packages with the entry point group `assistant.engines`.
-    """
+    """Understands audio and text, calls tools and speaks."""
 
     name: str
+    """The name that the log and the list of models show."""
 
     def new_state(self) -> EngineState:
         """Returns the state of a new conversation. Cheap: thousands may be open at once."""
@@ -121,3 +119,11 @@ class Engine(Protocol):
     async def aclose(self) -> None:
         """Frees what the engine holds; no call may follow."""
         ...
+
+
+EngineFactory = Callable[[Settings], Engine]
+"""Returns the engine for these settings; called once, in a worker thread.
+
+Raises EngineError if the engine can't start: one line for people. Another exception is reported as
+one, too, with its type. Models may be loaded here or in `Engine.warm_up`.
+"""

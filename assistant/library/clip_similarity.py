@@ -17,6 +17,7 @@ from assistant.library.files import OnProgress, no_progress
 from assistant.library.snapshot import Item
 
 MakeEmbedder = Callable[[], Embedder[Audio]]
+"""Returns the embedder; it may take time, to load a model."""
 BATCH = 16
 """Clips that are in memory at the same time; each may be a minute long."""
 

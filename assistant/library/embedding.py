@@ -19,16 +19,22 @@ T_contra = TypeVar("T_contra", contravariant=True)
 class Embedder(Protocol[T_contra]):
     """Turns texts (`Embedder[str]`) or audio (`Embedder[Audio]`) into vectors: an extension point.
 
-    `VoiceLibrary(text_embedder=..., audio_embedder=...)` takes them. An index belongs to one
-    `name`, in files of that name; another `version` builds it again.
+    `open_library(settings, text_embedder=..., audio_embedder=...)` takes them.
     """
 
     name: str
+    """Names the files of the index, so that each embedder has its own: letters, digits, hyphens."""
     version: int
+    """Another version builds the index again; to be raised if the same item gets another vector."""
     dim: int
+    """The number of values in a vector."""
 
     def embed(self, items: Sequence[T_contra]) -> Float32:
-        """Shape (len(items), dim), each row of length 1, or 0 for what says nothing."""
+        """Returns the vectors, shape (len(items), dim).
+
+        Each row has length 1, or is all zeros if the item says nothing. Blocks; it may be called
+        from several threads at once.
+        """
         ...
 
 

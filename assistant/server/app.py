@@ -11,8 +11,8 @@ from starlette.middleware.cors import CORSMiddleware
 
 from assistant.assistant import Assistant
 from assistant.config import Settings
-from assistant.live.vad import silero
 from assistant.live.vad.frames import SpeechDetector
+from assistant.live.vad.gated import GatedDetector
 from assistant.server import health, models, page, tools, voices
 from assistant.server.auth.middleware import AuthMiddleware, check_address
 from assistant.server.chat import routes as chat
@@ -55,15 +55,16 @@ def create_app(
     *,
     assistant: Assistant | None = None,
     session_store: SessionStore | None = None,
-    speech_detector: Callable[[], SpeechDetector] | None = None,
+    speech_detector: Callable[[], SpeechDetector] = GatedDetector,
 ) -> FastAPI:
     """Returns the server as an ASGI app.
 
     `assistant`: one that exists and is not open yet, instead of one for `settings`, which are by
     default those that load_settings finds. It is loaded, warmed up and closed with the app.
-    `session_store`: where conversations are stored, instead of SQLite. `speech_detector`: makes the
-    detector of each live conversation, instead of Silero VAD. Raises SettingsError if the key file
-    is wrong, or if other machines could reach the server without a key.
+    `session_store`: where conversations are stored, instead of SQLite. `speech_detector`: returns a
+    new detector for each live conversation, instead of Silero VAD; also called once at start-up, in
+    a worker thread, so that it loads its model. Raises SettingsError if the key file is wrong, or
+    if other machines could reach the server without a key.
     """
     assistant = assistant or Assistant(settings)
     settings = settings or assistant.settings
@@ -98,7 +99,7 @@ def _add_protocols(state: ServerState, store: SessionStore) -> None:
 async def _running(state: ServerState) -> AsyncIterator[None]:
     """Surrounds the time in which the server takes requests."""
     await state.assistant.warm_up()
-    await anyio.to_thread.run_sync(silero.load)  # or the first caller would wait for it
+    await anyio.to_thread.run_sync(state.new_speech_detector)  # loads the model, if it has one
     async with state.get(SessionManager), state.get(ResumableSessions):
         state.get(Telephone).start(state.assistant, state.lead_ins.phrases)
         state.ready = True

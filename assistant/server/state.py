@@ -33,7 +33,7 @@ class ServerState:
     """
 
     def __init__(
-        self, assistant: Assistant, speech_detector: Callable[[], SpeechDetector] | None = None
+        self, assistant: Assistant, new_speech_detector: Callable[[], SpeechDetector]
     ) -> None:
         self.assistant = assistant
         self.settings = settings = assistant.settings.server
@@ -47,7 +47,7 @@ class ServerState:
         self.lead_ins = LeadIns(PhraseCache(assistant))
         limits = FetchLimits(settings.limits.max_body_bytes, settings.limits.fetch_timeout_s)
         self.fetch: Fetch = partial(fetch_audio, limits=limits)
-        self._speech_detector = speech_detector
+        self.new_speech_detector = new_speech_detector
         self.ready = False
         """True while the engine is loaded and the server does not stop: the answer of /ready."""
         self._parts: dict[type, object] = {}
@@ -59,10 +59,6 @@ class ServerState:
         gauge("turns_waiting", "Turns that wait in the queue.", lambda: queue.waiting)
         gauge("sockets_open", "Open WebSockets.", lambda: self.sockets.open)
         gauge("conversations_open", "Live conversations.", lambda: self.live_metrics.open)
-
-    def new_speech_detector(self) -> SpeechDetector | None:
-        """Returns the detector of a new live conversation; None for Silero VAD."""
-        return self._speech_detector() if self._speech_detector else None
 
     def add(self, part: object) -> None:
         """Adds the object of a protocol; there is one of each class."""

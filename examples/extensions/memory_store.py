@@ -1,12 +1,12 @@
 """A session store: conversations in memory, for a server that must write nothing to disk.
 
-app = create_app(settings, session_store=MemoryStore())
+A server: `create_app(settings, session_store=MemoryStore())`.
 """
 
 from collections.abc import Sequence
 from threading import Lock
 
-from assistant.extending import SessionRecord, StoredMessage
+from assistant.extending import SessionRecord, StoredMessage, StoreError
 
 
 class MemoryStore:
@@ -25,11 +25,12 @@ class MemoryStore:
 
     def read(self, session_id: str) -> tuple[SessionRecord, list[StoredMessage]] | None:
         with self._lock:
-            found = self._sessions.get(session_id)
-            return found and (found[0], list(found[1]))
+            return self._sessions.get(session_id)
 
     def append(self, record: SessionRecord, first: int, messages: Sequence[StoredMessage]) -> None:
         with self._lock:
+            if record.id not in self._sessions:
+                raise StoreError("the session was deleted")
             stored = self._sessions[record.id][1]
             self._sessions[record.id] = (record, [*stored[:first], *messages])
 

@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from assistant.config import Settings
-from assistant.extending import EngineOutput, EngineRequest, Finish, Speech, TextDelta
-from assistant.messages import AssistantMessage, UserMessage
+import assistant.extending as ext
 
 
 @dataclass
@@ -35,25 +33,26 @@ class ParrotEngine:
         return ParrotState()
 
     async def stream(
-        self, request: EngineRequest, state: ParrotState
-    ) -> AsyncGenerator[EngineOutput, None]:
-        users = [message for message in request.messages if isinstance(message, UserMessage)]
+        self, request: ext.EngineRequest, state: ParrotState
+    ) -> AsyncGenerator[ext.EngineOutput, None]:
+        users = [message for message in request.messages if isinstance(message, ext.UserMessage)]
         state.turns += 1
-        yield TextDelta(users[-1].text if users else "Hello.")
+        yield ext.TextDelta(users[-1].text if users else "Hello.")
         if request.speak:
             time = np.arange(2_400) / 24_000
-            yield Speech((8_000 * np.sin(2 * np.pi * 440 * time)).astype(np.int16))
-        yield Finish()
+            yield ext.Speech((8_000 * np.sin(2 * np.pi * 440 * time)).astype(np.int16))
+        yield ext.Finish()
 
     def warm_up(self) -> None:
         """There is nothing to load."""
 
-    def truncate(self, message: AssistantMessage, seconds: float) -> AssistantMessage | None:
-        return None
+    def truncate(self, message: ext.AssistantMessage, seconds: float) -> None:
+        """Returns None: without tokens, what was played is estimated by time."""
 
     async def aclose(self) -> None:
         """There is nothing to free."""
 
 
-def create(settings: Settings) -> ParrotEngine:
+def create(settings: ext.Settings) -> ext.Engine:
+    """The entry point: called once, with the settings of the assistant."""
     return ParrotEngine()

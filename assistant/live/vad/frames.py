@@ -23,11 +23,16 @@ from assistant.live.vad.silero import FRAME_SAMPLES, RATE
 class SpeechDetector(Protocol):
     """Judges one stream of audio frame by frame: the extension point for other VAD models.
 
-    `LiveConversation(detector=...)` takes one, in place of Silero VAD behind a noise gate.
+    `LiveConversation(detector=...)` takes one, in place of Silero VAD behind a noise gate, and
+    `create_app(speech_detector=...)` a function that returns a new one for each conversation.
     """
 
     def __call__(self, samples: Pcm16) -> float:
-        """Returns the probability of speech in the next frame: (512,) int16 at 16 kHz."""
+        """Returns the probability of speech, 0 to 1, in the next frame: (512,) int16 at 16 kHz.
+
+        Called in the event loop's thread, about 31 times per second of audio, so it must return
+        within a few milliseconds. `samples` may be kept, and must not be written to.
+        """
         ...
 
     def reset(self) -> None:

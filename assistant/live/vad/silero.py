@@ -16,8 +16,8 @@ RATE = 16_000
 class Silero:
     """Returns the probability of speech in each frame of one stream, given the frames before it.
 
-    All streams share the network, which is loaded by the first of them (0.25 s, see `load`); each
-    has a state of its own. May be called from any thread, by one at a time.
+    All streams share the network, which is loaded by the first of them (0.25 s); each has a state
+    of its own. May be called from any thread, by one at a time.
     """
 
     def __init__(self) -> None:
@@ -30,11 +30,6 @@ class Silero:
     def reset(self) -> None:
         """Forgets the stream. The library's own reset would retain its last 4 ms."""
         self._network = _fresh()
-
-
-def load() -> None:
-    """Loads the network now, so that the first conversation doesn't wait for it."""
-    _loaded()
 
 
 def _fresh() -> Any:

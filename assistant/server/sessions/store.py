@@ -1,7 +1,4 @@
-"""The protocol of a session store, an extension point.
-
-Its calls block, and come from several threads.
-"""
+"""The protocol of a session store, an extension point."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ class SessionRecord:
     """All of a session but its messages. Times are seconds since the epoch."""
 
     id: str
-    owner: str  # id of the key that made it, empty where there are no keys
+    owner: str  # id of the key that made it, empty if there are no keys
     created_at: float
     expires_at: float
     system_prompt: str
@@ -47,13 +44,18 @@ class StoreError(RefusedError):
 
 
 class SessionStore(Protocol):
-    """Every call is done wholly or not at all, also when the process is killed in the middle.
+    """Stores the conversations of /v1/sessions; `create_app(session_store=...)` takes one.
 
-    All of them may raise StoreError.
+    Its calls block, and come from several threads at once. Each is done wholly or not at all, also
+    if the process is killed in the middle. All of them may raise StoreError: clients get the status
+    507 if it is `full`, else 503.
     """
 
     def open(self) -> None:
-        """Connects to what lies behind; called once, before anything else."""
+        """Connects to what lies behind; called before anything else, and again after `close`.
+
+        Raises AssistantError if the store can't be used; the server then doesn't start.
+        """
         ...
 
     def create(self, record: SessionRecord) -> None:
@@ -65,7 +67,10 @@ class SessionStore(Protocol):
         ...
 
     def append(self, record: SessionRecord, first: int, messages: Sequence[StoredMessage]) -> None:
-        """Adds messages, the first of which has the number `first`, and replaces the record."""
+        """Adds messages, the first of which has the number `first`, and replaces the record.
+
+        Raises StoreError if the session was deleted meanwhile.
+        """
         ...
 
     def of_owner(self, owner: str, limit: int) -> list[SessionRecord]:
