@@ -64,6 +64,8 @@ def test_an_unknown_engine_names_the_nearest_one(install: Install) -> None:
         (PARROT, "parrot_engine:make", "AttributeError"),
         ("def create(settings): raise ValueError('no license')", "parrot_engine:create", "license"),
         ("create = 5", "parrot_engine:create", "TypeError"),
+        ("raise SystemExit('no license')", "parrot_engine:create", "SystemExit: no license"),
+        ("raise ImportError('one line\\nand another')", "parrot_engine:create", "one line"),
     ],
 )
 def test_an_engine_that_cannot_start_is_one_line_with_its_package(
@@ -74,6 +76,7 @@ def test_an_engine_that_cannot_start_is_one_line_with_its_package(
         create_engine(Settings(engine="parrot"))
     assert reason in str(error.value)
     assert "parrot-engine" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_package_cannot_replace_a_built_in_engine(install: Install, tmp_path: Path) -> None:
@@ -81,3 +84,16 @@ def test_a_package_cannot_replace_a_built_in_engine(install: Install, tmp_path: 
     entry = tmp_path / "parrot_engine-1.0.dist-info" / "entry_points.txt"
     entry.write_text("[assistant.engines]\nembedded = parrot_engine:create\n")
     assert create_engine(Settings()).name == "embedded"
+
+
+def test_two_packages_with_an_engine_of_the_same_name_are_an_error(
+    install: Install, tmp_path: Path
+) -> None:
+    install(PARROT, "parrot_engine:create")
+    other = tmp_path / "cockatoo-1.0.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Name: cockatoo\nVersion: 1.0\n")
+    (other / "entry_points.txt").write_text("[assistant.engines]\nparrot = cockatoo:create\n")
+    with pytest.raises(EngineError, match="several engines are called 'parrot'") as error:
+        create_engine(Settings(engine="parrot"))
+    assert error.value.hint == "they are in cockatoo and parrot-engine"

@@ -1,4 +1,4 @@
-"""The store of sessions, and the messages in it."""
+"""The store with SQLite, and the messages in it; test_stores.py has what every store does."""
 
 from __future__ import annotations
 
@@ -116,16 +116,6 @@ def test_a_session_is_deleted_with_its_audio(tmp_path: Path) -> None:
     assert b"SECRETSOUND" not in left
 
 
-def test_expired_sessions_are_deleted_but_not_those_in_use(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    for number in range(4):
-        store.create(replace(RECORD, id=f"s{number}", expires_at=float(number)))
-    assert store.delete_expired(3.0, but=["s1"]) == ["s0", "s2"]
-    assert store.count("key") == 2
-    assert {record.id for record in store.of_owner("key", 9)} == {"s1", "s3"}
-    store.close()
-
-
 def test_a_full_store_says_so_loses_nothing_and_continues_once_there_is_room(
     tmp_path: Path,
 ) -> None:
@@ -140,13 +130,6 @@ def test_a_full_store_says_so_loses_nothing_and_continues_once_there_is_room(
     assert found is not None
     assert found[1] == [HELLO]  # nothing of the turn that did not fit
     store.append(RECORD, 1, [HELLO])
-    store.close()
-
-
-def test_a_turn_for_a_deleted_session_is_an_error(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    with pytest.raises(StoreError, match="was deleted"):
-        store.append(RECORD, 0, [HELLO])
     store.close()
 
 
