@@ -14,6 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -29,6 +30,7 @@ from assistant.config import Settings
 from assistant.plugins import load_tools
 
 ROOT = Path(__file__).parent.parent
+EXTENSIONS = ROOT / "examples" / "extensions"
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -104,12 +106,17 @@ def _helps(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
         yield from _helps(below, f"{path} {name}")
 
 
+def example(file: Path) -> str:
+    return f"```python\n{file.read_text('utf-8')}```\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "tools": tools,
     "events": lambda: table(("`type`", "fields", "meaning"), event_rows()),
     "settings": lambda: table(("key", "default", "meaning", "variable"), settings_rows(Settings)),
     "help": helps,
 }
+PARTS |= {file.stem: partial(example, file) for file in EXTENSIONS.glob("*.py")}
 
 
 def render(text: str) -> str:

@@ -28,9 +28,14 @@ STEP_S = 0.02
 E = TypeVar("E")
 
 
-def loud(samples: Pcm16) -> float:
+class LevelDetector:
     """Judges loud frames as speech; tests/live/vad/test_frames.py tests real speech."""
-    return 1.0 if np.abs(samples.astype(np.int32)).mean() > 500 else 0.0
+
+    def __call__(self, samples: Pcm16) -> float:
+        return 1.0 if np.abs(samples.astype(np.int32)).mean() > 500 else 0.0
+
+    def reset(self) -> None:
+        """Has no state."""
 
 
 @dataclass
@@ -118,7 +123,7 @@ async def open_call(
             input_rate=RATE,
             clock=clock,
             lead_ins=LeadIns(PhraseCache(assistant)) if lead_ins else None,
-            detector=loud,
+            detector=LevelDetector(),
             **options,
         )
         async with conversation, anyio.create_task_group() as tasks:

@@ -18,7 +18,7 @@ from assistant.audio.decode import read_audio
 from assistant.audio.samples import Audio
 from assistant.cli import app
 from assistant.config import LibrarySettings, StepAudio2Settings, bundled
-from assistant.library import ClipInfo, VoiceLibrary
+from assistant.library import ClipInfo, VoiceLibrary, Voiceprint
 from assistant.testing import tiny_checkpoint
 
 
@@ -82,6 +82,15 @@ def test_indexes_of_both_embedders_lie_side_by_side(
     for settings in (with_checkpoint, embedded):
         open_library(settings).search_like(pcm)
     assert contents(with_checkpoint) == both
+
+
+def test_an_embedder_that_is_handed_in_compares_the_voices_of_the_checkpoint(
+    with_checkpoint: Settings, checkpoint: Path
+) -> None:
+    library = open_library(with_checkpoint, audio_embedder=Voiceprint)
+    found = library.search_like(clip_of(checkpoint, "default_male"))
+    assert found[0].voice.id == "default_male"
+    assert indices(with_checkpoint) == ["voiceprint"]
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "other"])
