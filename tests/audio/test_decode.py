@@ -34,12 +34,12 @@ def test_files_of_any_rate_and_channel_count_are_read_as_mono(
 
 
 @pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.mp3"])
-def test_other_formats_than_wav_are_read(tmp_path: Path, name: str) -> None:
+def test_formats_other_than_wav_are_read(tmp_path: Path, name: str) -> None:
     soundfile.write(tmp_path / name, tone(rate=44_100), 44_100)
     assert read_audio(tmp_path / name, max_seconds=10).seconds == pytest.approx(0.5, abs=0.1)
 
 
-def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+def test_written_audio_is_read_back_unchanged(tmp_path: Path) -> None:
     pieces = [Audio(tone(rate=OUTPUT_RATE), OUTPUT_RATE).to_pcm16() for _ in range(2)]
     write_wav(tmp_path / "a.wav", pieces)
     sound = read_audio(tmp_path / "a.wav", max_seconds=10)
@@ -54,7 +54,7 @@ def make(path: Path, content: bytes | np.ndarray, rate: int = 8_000) -> Path:
     return path
 
 
-def test_what_is_no_sound_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_data_that_is_not_audio_is_refused_in_one_line(tmp_path: Path) -> None:
     cases = {
         "no such file": tmp_path / "none.wav",
         "is a folder": tmp_path,
@@ -80,7 +80,7 @@ def test_a_header_that_promises_hours_is_refused_before_decoding() -> None:
 
 
 @given(st.binary(max_size=400))
-def test_random_bytes_are_sound_or_an_audio_error(content: bytes) -> None:
+def test_random_bytes_are_decoded_or_raise_an_audio_error(content: bytes) -> None:
     try:
         sound = read_audio(io.BytesIO(content), max_seconds=10)
     except AudioError:
@@ -96,12 +96,12 @@ def test_conversion_to_16_bit_clips_and_never_wraps(values: list[float]) -> None
     assert np.abs(Audio.from_pcm16(pcm, 8_000).samples).max() <= 1.0
 
 
-def test_resampling_keeps_the_tone_and_the_length() -> None:
+def test_resampling_keeps_pitch_and_duration() -> None:
     sound = Audio(tone(1.0, 48_000), 48_000).resampled(16_000)
     assert sound.samples.shape == (16_000,)
     assert np.abs(np.fft.rfft(sound.samples)).argmax() == 440
 
 
-def test_a_target_that_can_not_be_written_is_an_error(tmp_path: Path) -> None:
+def test_an_unwritable_target_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="can't be written"):
         write_wav(tmp_path / "no" / "such.wav", [np.zeros(4, "int16")])

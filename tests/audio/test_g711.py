@@ -79,9 +79,7 @@ def test_both_laws_agree_with_audioop() -> None:
 
 
 @LAWS
-def test_what_was_decoded_is_encoded_to_the_same_code(
-    codec: Codec, subtype: str, step: int
-) -> None:
+def test_a_decoded_code_is_encoded_to_the_same_code(codec: Codec, subtype: str, step: int) -> None:
     again = codes(codec.encode(codec.decode(ALL_CODES)))
     wanted = codes(ALL_CODES).copy()
     if codec is MU_LAW:
@@ -96,7 +94,9 @@ def test_silence_is_the_code_that_telephones_send(codec: Codec, subtype: str, st
 
 
 @LAWS
-def test_the_error_is_a_small_part_of_the_sample(codec: Codec, subtype: str, step: int) -> None:
+def test_the_quantization_error_is_a_small_fraction_of_the_sample(
+    codec: Codec, subtype: str, step: int
+) -> None:
     decoded = codec.decode(codec.encode(ALL_SAMPLES)).astype(np.float64)
     samples = ALL_SAMPLES.astype(np.float64)
     inside = np.abs(samples) <= 32_124  # where mu-law ends
@@ -104,7 +104,7 @@ def test_the_error_is_a_small_part_of_the_sample(codec: Codec, subtype: str, ste
     assert np.all(np.abs(decoded - samples)[inside] <= allowed[inside])
 
 
-def test_samples_in_any_layout_and_number_are_encoded() -> None:
+def test_samples_of_any_layout_and_count_are_encoded() -> None:
     assert MU_LAW.encode(np.zeros(0, np.int16)) == b""
     assert len(A_LAW.decode(b"")) == 0
     assert MU_LAW.encode(ALL_SAMPLES[::2]) == MU_LAW.encode(ALL_SAMPLES[::2].copy())

@@ -35,30 +35,30 @@ def test_packets_in_order_come_out_at_once() -> None:
     assert buffer.counts.lost == buffer.counts.dropped == buffer.counts.restarts == 0
 
 
-def test_packets_that_overtook_one_another_come_out_in_order() -> None:
+def test_reordered_packets_come_out_in_order() -> None:
     assert played(JitterBuffer(SIZE), [0, 2, 1, 3, 5, 6, 4, 7]) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
-def test_a_lost_packet_is_waited_for_and_then_is_silence() -> None:
+def test_a_lost_packet_is_waited_for_and_then_replaced_by_silence() -> None:
     buffer = JitterBuffer(SIZE)
     lengths = [len(buffer.put(number, packet(number))) // SIZE for number in (0, 1, 3, 4, 5, 6)]
     assert lengths == [1, 1, 0, 0, 4, 1]  # three newer ones, 60 ms: the gap and all three
     assert buffer.counts.lost == 1
 
 
-def test_a_packet_whose_place_has_gone_by_is_dropped() -> None:
+def test_a_packet_that_comes_too_late_is_dropped() -> None:
     buffer = JitterBuffer(SIZE)
     assert played(buffer, [0, 2, 3, 4, 1, 5]) == [1, 0, 3, 4, 5, 6]
     assert (buffer.counts.lost, buffer.counts.dropped) == (1, 1)
 
 
-def test_a_packet_that_comes_twice_is_heard_once() -> None:
+def test_a_duplicate_packet_comes_out_once() -> None:
     buffer = JitterBuffer(SIZE)
     assert played(buffer, [0, 0, 1, 3, 3, 1, 2, 4]) == [1, 2, 3, 4, 5]
     assert buffer.counts.dropped == 3
 
 
-def test_the_end_of_the_stream_gives_what_was_waiting() -> None:
+def test_the_end_of_the_stream_flushes_the_waiting_packets() -> None:
     buffer = JitterBuffer(SIZE)
     buffer.put(0, packet(0))
     assert len(buffer.put(2, packet(2))) == 0
@@ -66,7 +66,7 @@ def test_the_end_of_the_stream_gives_what_was_waiting() -> None:
     assert len(buffer.flush()) == 0
 
 
-def test_timestamps_count_as_numbers_also_when_they_are_a_little_off() -> None:
+def test_timestamps_serve_as_packet_numbers_even_if_they_are_slightly_off() -> None:
     buffer = JitterBuffer(SIZE, step=20)
     assert played(buffer, [20, 40, 61, 79, 120, 100, 160, 180, 201], step=20) == [
         2,
@@ -82,35 +82,35 @@ def test_timestamps_count_as_numbers_also_when_they_are_a_little_off() -> None:
     ]
 
 
-def test_timestamps_that_drift_from_the_step_lose_nothing() -> None:
+def test_timestamps_that_drift_from_the_step_lose_no_packet() -> None:
     buffer = JitterBuffer(SIZE, step=20)
     played(buffer, [round(number * 21.4) for number in range(2_000)], step=20)
     assert (buffer.counts.lost, buffer.counts.dropped, buffer.counts.restarts) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("last", [2**16 - 1, 2**32 - 1])
-def test_numbers_that_wrap_around_lose_no_sound(last: int) -> None:
+def test_packet_numbers_that_wrap_around_lose_no_audio(last: int) -> None:
     numbers = [last - 2, last - 1, last, 0, 1, 2]
     buffer = JitterBuffer(SIZE)
     assert played(buffer, numbers) == [number % 30_000 + 1 for number in numbers]
     assert buffer.counts.lost == 0
 
 
-def test_a_sender_that_counts_from_the_beginning_again_is_heard_again() -> None:
+def test_a_sender_that_restarts_its_numbers_is_accepted_again() -> None:
     buffer = JitterBuffer(SIZE)
     heard = played(buffer, [*range(30), *range(100)])
     assert heard[-80:] == list(range(21, 101))
     assert buffer.counts.restarts == 1
 
 
-def test_one_number_that_is_nonsense_costs_no_sound() -> None:
+def test_one_wrong_packet_number_loses_no_audio() -> None:
     buffer = JitterBuffer(SIZE)
     assert played(buffer, [0, 1, 10**30, 2, 3, -(10**30), 4]) == [
         1, 2, 10**30 % 30_000 + 1, 3, 4, -(10**30) % 30_000 + 1, 5,
     ]  # fmt: skip
 
 
-def test_a_gap_as_long_as_the_hostile_like_makes_a_second_of_silence_at_most() -> None:
+def test_a_gap_of_any_length_gives_at_most_one_second_of_silence() -> None:
     buffer = JitterBuffer(SIZE)
     buffer.put(0, packet(0))
     for number in (10**18, 2 * 10**18, 51, 102, 10**300):
@@ -121,7 +121,7 @@ NUMBERS = st.one_of(st.integers(0, 60), st.integers(-(10**6), 10**6), st.integer
 
 
 @given(st.lists(NUMBERS, max_size=80), st.sampled_from([1, 20, 160]))
-def test_whatever_comes_the_memory_is_bounded_and_every_packet_is_accounted_for(
+def test_memory_is_bounded_and_every_packet_is_accounted_for_under_any_input(
     numbers: list[int], step: int
 ) -> None:
     buffer = JitterBuffer(SIZE, step=step)
@@ -137,7 +137,7 @@ def test_whatever_comes_the_memory_is_bounded_and_every_packet_is_accounted_for(
 
 
 @given(st.permutations(range(12)), st.sets(st.integers(1, 11)))
-def test_sound_is_never_out_of_order_while_numbers_are_near(
+def test_audio_is_never_out_of_order_if_packet_numbers_are_near(
     order: list[int], lost: set[int]
 ) -> None:
     buffer = JitterBuffer(SIZE)

@@ -28,7 +28,7 @@ def resampled(samples: Pcm16, rate: int, target: int, chunk: int = 777) -> Pcm16
 
 @pytest.mark.parametrize("target", [8_000, 16_000, 24_000])
 @pytest.mark.parametrize("rate", RATES)
-def test_a_tone_keeps_its_height_phase_and_loudness(rate: int, target: int) -> None:
+def test_a_tone_keeps_its_pitch_phase_and_loudness(rate: int, target: int) -> None:
     hz = 3_000.0
     heard = resampled(tone(hz, rate), rate, target).astype(np.float64)
     wanted = 30_000 * np.sin(2 * np.pi * hz * np.arange(len(heard)) / target)
@@ -40,14 +40,14 @@ def test_a_tone_keeps_its_height_phase_and_loudness(rate: int, target: int) -> N
 
 
 @pytest.mark.parametrize(("rate", "target"), [(48_000, 16_000), (24_000, 8_000), (44_100, 16_000)])
-def test_what_the_lower_rate_cannot_hold_is_gone(rate: int, target: int) -> None:
+def test_frequencies_above_the_lower_band_are_removed(rate: int, target: int) -> None:
     for hz in (0.55 * target, 0.75 * target, 0.49 * rate):
         heard = resampled(tone(hz, rate), rate, target)[target // 10 : -target // 10]
         assert np.abs(heard).max() <= 30_000 * 10 ** (-75 / 20)
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_no_more_than_four_milliseconds_are_held_back(rate: int) -> None:
+def test_the_resampler_holds_back_at_most_four_milliseconds(rate: int) -> None:
     stream = Resampler(rate, 16_000)
     received = ready = 0
     for _ in range(200):
@@ -62,7 +62,7 @@ def test_no_more_than_four_milliseconds_are_held_back(rate: int) -> None:
     st.lists(st.sampled_from([0, 1, 2, 7, 160, 1_000, 4_096, 5_000]), min_size=1, max_size=30),
     st.integers(0, 1_000),
 )
-def test_a_stream_gives_the_same_samples_however_it_is_cut(
+def test_a_stream_gives_the_same_samples_for_any_chunk_sizes(
     rate: int, sizes: list[int], seed: int
 ) -> None:
     samples = np.random.default_rng(seed).integers(-32_768, 32_768, sum(sizes)).astype(np.int16)
@@ -74,7 +74,7 @@ def test_a_stream_gives_the_same_samples_however_it_is_cut(
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_full_scale_is_clipped_and_never_wraps_around(rate: int) -> None:
+def test_full_scale_samples_are_clipped_and_never_wrap_around(rate: int) -> None:
     square = np.where(np.arange(rate // 2) // 40 % 2, 32_767, -32_768).astype(np.int16)
     heard = resampled(square, rate, 16_000)
     assert heard.max() == 32_767
@@ -83,7 +83,7 @@ def test_full_scale_is_clipped_and_never_wraps_around(rate: int) -> None:
     assert (steady[1_000:-1_000] == -32_768).all()
 
 
-def test_a_rate_that_is_none_is_refused_in_words() -> None:
+def test_an_invalid_sample_rate_is_refused_in_words() -> None:
     for rate in (0, -8_000, 10, 10**9):
         with pytest.raises(AudioError, match="a sample rate of"):
             Resampler(rate, 16_000)
