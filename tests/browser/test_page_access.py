@@ -33,7 +33,7 @@ def focused(page: WebPage) -> str:
     return str(page.driver.switch_to.active_element.get_attribute("id"))
 
 
-def test_every_control_has_a_name_that_says_what_it_is_for(opened: Opened) -> None:
+def test_every_control_has_an_accessible_name(opened: Opened) -> None:
     page = opened(with_a_tool(), add)
     page.wait_for(".voice")
     page.wait_for("#tool-list code")
@@ -50,7 +50,7 @@ def test_every_control_has_a_name_that_says_what_it_is_for(opened: Opened) -> No
     assert set(page.run(labeled + owners)) <= set(ids)
 
 
-def test_a_conversation_needs_nothing_but_the_keyboard(opened: Opened) -> None:
+def test_a_conversation_can_be_held_with_the_keyboard_alone(opened: Opened) -> None:
     said = " ".join(f"Sentence number {number}." for number in range(9))
     page = opened(ScriptedEngine([said], ["Noon."]))
     page.press(Keys.TAB)
@@ -70,7 +70,7 @@ def test_a_conversation_needs_nothing_but_the_keyboard(opened: Opened) -> None:
     assert focused(page) == "voice-search"
 
 
-def test_the_keyboard_and_a_screen_reader_can_hold_the_button(opened: Opened) -> None:
+def test_the_keyboard_and_a_screen_reader_can_hold_the_talk_button(opened: Opened) -> None:
     page = opened(ScriptedEngine([Transcript("what time is it"), "Noon."]))
     page.find("input[value=open]").send_keys(Keys.ARROW_RIGHT)
     page.will_hear(QUESTION)
@@ -81,7 +81,7 @@ def test_the_keyboard_and_a_screen_reader_can_hold_the_button(opened: Opened) ->
     page.wait_for(".answer .text", "Noon.")
 
 
-def test_shortcuts_of_one_letter_can_be_turned_off(page: WebPage) -> None:
+def test_single_letter_shortcuts_can_be_turned_off(page: WebPage) -> None:
     page.click("#shortcuts-on")
     page.press("v")
     assert focused(page) == "shortcuts-on"
@@ -89,7 +89,7 @@ def test_shortcuts_of_one_letter_can_be_turned_off(page: WebPage) -> None:
     assert focused(page) == "voice-search"
 
 
-def test_where_the_focus_is_can_be_seen_everywhere(page: WebPage) -> None:
+def test_the_focus_is_visible_on_every_control(page: WebPage) -> None:
     page.wait_for(".voice")
     for _ in range(12):
         page.press(Keys.TAB)
@@ -101,7 +101,7 @@ def test_where_the_focus_is_can_be_seen_everywhere(page: WebPage) -> None:
         assert style == "solid", page.driver.switch_to.active_element.get_attribute("outerHTML")
 
 
-def test_screen_readers_hear_sentences_and_not_every_word(opened: Opened) -> None:
+def test_screen_readers_get_sentences_and_not_every_word(opened: Opened) -> None:
     page = opened(with_a_tool(), add)
     page.run("""
         globalThis.told = [];
@@ -116,7 +116,7 @@ def test_screen_readers_hear_sentences_and_not_every_word(opened: Opened) -> Non
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out_from_its_ground(opened: Opened, scheme: str) -> None:
+def test_every_text_contrasts_with_its_background(opened: Opened, scheme: str) -> None:
     page = opened(with_a_tool(), add)
     page.prefer(prefers_color_scheme=scheme)
     page.type("Add.")
@@ -128,7 +128,7 @@ def test_every_text_stands_out_from_its_ground(opened: Opened, scheme: str) -> N
         assert contrast(color, ground) >= 4.5, (text, color, ground)
 
 
-def test_the_switch_goes_from_the_systems_colors_to_light_and_dark(page: WebPage) -> None:
+def test_the_color_switch_goes_from_the_systems_colors_to_light_and_dark(page: WebPage) -> None:
     page.prefer(prefers_color_scheme="dark")
     ground = "return getComputedStyle(document.body).backgroundColor"
     dark = page.run(ground)
@@ -143,7 +143,7 @@ def test_the_switch_goes_from_the_systems_colors_to_light_and_dark(page: WebPage
     page.wait_connected()
 
 
-def test_nothing_moves_for_those_who_asked_for_it(opened: Opened, hold: Hold) -> None:
+def test_nothing_moves_if_reduced_motion_is_preferred(opened: Opened, hold: Hold) -> None:
     page = opened(ScriptedEngine([hold, "Noon."]))
     page.type("What time is it?")
     page.wait_for(".answer.thinking")
@@ -153,7 +153,7 @@ def test_nothing_moves_for_those_who_asked_for_it(opened: Opened, hold: Hold) ->
     assert page.run(moving) == 0
 
 
-def test_a_narrow_screen_shows_all_of_it_and_the_panel_on_demand(opened: Opened) -> None:
+def test_a_narrow_screen_shows_everything_and_the_panel_on_demand(opened: Opened) -> None:
     page = opened(with_a_tool(), add).resize(360, 640)
     page.wait(lambda: not page.find("#panel").is_displayed())
     page.type("Add.")
@@ -171,7 +171,7 @@ def test_a_narrow_screen_shows_all_of_it_and_the_panel_on_demand(opened: Opened)
     assert focused(page) == "panel-button"
 
 
-def test_a_server_with_keys_is_asked_with_one(
+def test_the_page_asks_for_a_key_if_the_server_needs_one(
     browser: WebPage, start: Start, tmp_path: Path
 ) -> None:
     keys = tmp_path / "keys.toml"
@@ -189,7 +189,7 @@ def test_a_server_with_keys_is_asked_with_one(
     page.leave()
 
 
-def test_a_lost_connection_comes_back_and_the_conversation_goes_on(
+def test_a_lost_connection_is_restored_and_the_conversation_continues(
     browser: WebPage, start: Start
 ) -> None:
     engine = ScriptedEngine(["First."], ["Second."])
@@ -212,9 +212,7 @@ def test_a_lost_connection_comes_back_and_the_conversation_goes_on(
     page.leave()
 
 
-def test_a_server_that_is_gone_is_tried_again_and_the_page_says_so(
-    browser: WebPage, start: Start
-) -> None:
+def test_the_page_retries_an_unreachable_server_and_says_so(browser: WebPage, start: Start) -> None:
     server = start(ScriptedEngine(["Hello."]))
     page = browser.open(server.port).wait_connected()
     server.stop()
@@ -226,7 +224,7 @@ def test_a_server_that_is_gone_is_tried_again_and_the_page_says_so(
     page.leave()
 
 
-def test_who_says_nothing_for_long_is_sent_away_and_comes_back_with_a_word(
+def test_an_idle_page_is_disconnected_and_typed_text_reconnects_it(
     fresh: WebPage, start: Start
 ) -> None:
     server = start(ScriptedEngine(["First."], ["Second."]), sockets={"idle_s": 1.0})
@@ -239,7 +237,7 @@ def test_who_says_nothing_for_long_is_sent_away_and_comes_back_with_a_word(
     assert not page.all(".note:not([hidden])")
 
 
-def test_a_microphone_that_is_not_allowed_is_one_line(page: WebPage) -> None:
+def test_a_denied_microphone_is_reported_in_one_line(page: WebPage) -> None:
     page.run("""
         const refused = new DOMException('Permission denied', 'NotAllowedError');
         navigator.mediaDevices.getUserMedia = () => Promise.reject(refused);
@@ -256,7 +254,7 @@ def lose_sockets(server: Running) -> None:
         loop.call_soon_threadsafe(connection.transport.abort)
 
 
-def test_what_tools_say_is_text_and_their_progress_is_shown(opened: Opened, hold: Hold) -> None:
+def test_tool_results_are_shown_as_text_and_with_their_progress(opened: Opened, hold: Hold) -> None:
     evil = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
     @tool(side_effect="none")
@@ -278,7 +276,7 @@ def test_what_tools_say_is_text_and_their_progress_is_shown(opened: Opened, hold
     assert not page.all("#turns img, #turns script")
 
 
-def test_a_failure_is_one_line_and_the_next_turn_works(opened: Opened) -> None:
+def test_a_failure_is_reported_in_one_line_and_the_next_turn_works(opened: Opened) -> None:
     page = opened(ScriptedEngine([RuntimeError("detail 4711")], ["Fine again."]))
     page.type("One.")
     page.wait_for(".answer .problem")
@@ -287,7 +285,7 @@ def test_a_failure_is_one_line_and_the_next_turn_works(opened: Opened) -> None:
     page.wait_for(".answer:last-child .text", "Fine again.")
 
 
-def test_a_long_conversation_does_not_grow_the_page_without_bound(page: WebPage) -> None:
+def test_the_page_stays_bounded_in_a_long_conversation(page: WebPage) -> None:
     page.run("""
         const {Turns} = await load('turns');
         const {make} = await load('dom');
@@ -303,7 +301,7 @@ def test_a_long_conversation_does_not_grow_the_page_without_bound(page: WebPage)
     assert page.find("#turns > li:last-child").rect["y"] < 800  # followed to its end
 
 
-def test_nothing_is_loaded_from_elsewhere(page: WebPage) -> None:
+def test_the_page_loads_nothing_from_elsewhere(page: WebPage) -> None:
     page.wait_for(".voice")
     names = page.run("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     root = page.run("return location.origin")

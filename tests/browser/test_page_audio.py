@@ -69,7 +69,7 @@ def end(answer: str = "a") -> dict[str, Any]:
     return {"command": "end", "answer": answer}
 
 
-def test_every_sample_is_played_once_and_the_page_is_told_how_far_it_is(page: WebPage) -> None:
+def test_every_sample_is_played_once_and_the_page_gets_the_position(page: WebPage) -> None:
     values, reports = play(
         page, (0, sound(samples=7_000)), (0.1, sound(samples=5_000, start=7_001)), (0.2, end())
     )
@@ -80,7 +80,9 @@ def test_every_sample_is_played_once_and_the_page_is_told_how_far_it_is(page: We
     assert positions == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=0.03)
 
 
-def test_a_pause_is_silent_from_the_next_quantum_and_goes_on_where_it_was(page: WebPage) -> None:
+def test_a_pause_is_silent_from_the_next_quantum_and_resumes_at_the_same_position(
+    page: WebPage,
+) -> None:
     at, until = 0.128, 0.256  # on borders of quanta, of which a second has 187.5
     pause, resume = (at, {"command": "pause"}), (until, {"command": "resume"})
     values, reports = play(page, (0, sound()), (0, end()), pause, resume)
@@ -94,7 +96,7 @@ def test_a_pause_is_silent_from_the_next_quantum_and_goes_on_where_it_was(page: 
     assert reports[-1]["seconds"] == 0.5
 
 
-def test_what_is_cleared_fades_at_once_and_the_next_answer_plays(page: WebPage) -> None:
+def test_cleared_audio_fades_at_once_and_the_next_response_plays(page: WebPage) -> None:
     clear = (0.128, {"command": "clear", "answer": "a"})
     other = sound("b", samples=2_400, start=20_000)
     values, reports = play(page, (0, sound()), (0, other), (0, end("b")), clear)
@@ -106,7 +108,7 @@ def test_what_is_cleared_fades_at_once_and_the_next_answer_plays(page: WebPage) 
     assert [report["answer"] for report in reports if report["type"] == "ended"] == ["b"]
 
 
-def test_what_is_cleared_during_a_pause_never_sounds_again(page: WebPage) -> None:
+def test_audio_cleared_during_a_pause_is_never_played(page: WebPage) -> None:
     values, _ = play(
         page,
         (0, sound()),
@@ -117,7 +119,9 @@ def test_what_is_cleared_during_a_pause_never_sounds_again(page: WebPage) -> Non
     assert not any(values[int(0.128 * 24_000) + 128 :])
 
 
-def test_an_answer_waits_for_a_little_sound_and_for_more_after_it_ran_dry(page: WebPage) -> None:
+def test_playback_waits_for_a_short_buffer_and_for_a_longer_one_after_an_underrun(
+    page: WebPage,
+) -> None:
     values, _ = play(
         page,
         (0, sound(samples=1_000)),
@@ -130,14 +134,14 @@ def test_an_answer_waits_for_a_little_sound_and_for_more_after_it_ran_dry(page: 
     assert values.index(2_001) == 0.64 * 24_000
 
 
-def test_the_end_of_an_answer_is_played_however_short_it_is(page: WebPage) -> None:
+def test_the_end_of_a_response_is_played_even_if_it_is_very_short(page: WebPage) -> None:
     values, reports = play(page, (0, sound(samples=10)), (0.128, end()))
     assert [value for value in values if value] == list(range(1, 11))
     assert [report["type"] for report in reports] == ["started", "ended"]
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
-def test_a_tone_keeps_pitch_and_strength_at_another_rate(page: WebPage, rate: int) -> None:
+def test_a_tone_keeps_pitch_and_level_at_another_rate(page: WebPage, rate: int) -> None:
     error_db = page.run(
         """
         const {Resampler} = await load('resampler');
@@ -164,7 +168,7 @@ def test_a_tone_keeps_pitch_and_strength_at_another_rate(page: WebPage, rate: in
 
 
 @pytest.mark.parametrize("rate", [24_000, 48_000])
-def test_the_microphone_is_sent_at_24_khz_whatever_its_rate(page: WebPage, rate: int) -> None:
+def test_the_microphone_is_sent_at_24_khz_from_any_rate(page: WebPage, rate: int) -> None:
     pieces = page.run(
         f"""
         {WORKLET}
@@ -187,7 +191,7 @@ def test_the_microphone_is_sent_at_24_khz_whatever_its_rate(page: WebPage, rate:
     assert max(samples) == pytest.approx(0.9 * 32_768, rel=0.01)
 
 
-def test_captions_follow_the_sound_and_never_outrun_a_mouth(page: WebPage) -> None:
+def test_captions_follow_the_audio_and_never_run_ahead_of_it(page: WebPage) -> None:
     ahead, sentences, wide = page.run("""
         const {Captions} = await load('captions');
         const spoken = (captions, time) => captions.text.slice(0, captions.spokenAt(time));

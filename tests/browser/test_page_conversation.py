@@ -37,7 +37,7 @@ def wait_silent(page: WebPage) -> None:
     page.wait(lambda: page.loudness() == 0.0, "silence")
 
 
-def test_a_spoken_question_is_heard_looked_up_and_answered_in_speech(page: WebPage) -> None:
+def test_a_spoken_question_is_transcribed_looked_up_and_answered_in_speech(page: WebPage) -> None:
     page.run(WATCH_CAPTIONS)
     page.will_hear(0.5, QUESTION)
     page.click("#talk")
@@ -60,7 +60,7 @@ def test_a_spoken_question_is_heard_looked_up_and_answered_in_speech(page: WebPa
     assert "server" in page.text(".answer .waits")
 
 
-def test_speech_over_an_answer_stops_it_and_what_was_not_heard_is_struck(opened: Opened) -> None:
+def test_speech_over_a_response_stops_it_and_its_unplayed_text_is_struck(opened: Opened) -> None:
     engine = ScriptedEngine([LONG], [Transcript("what time is it"), SHORT])
     page = opened(engine)
     page.type("Count.")
@@ -77,7 +77,7 @@ def test_speech_over_an_answer_stops_it_and_what_was_not_heard_is_struck(opened:
     assert "number 12" not in str(engine.requests[-1].messages)
 
 
-def test_a_sound_too_short_to_interrupt_pauses_the_answer_and_it_goes_on(
+def test_a_noise_too_short_to_interrupt_pauses_the_response_which_then_resumes(
     opened: Opened, tmp_path: Path
 ) -> None:
     page = opened(ScriptedEngine([LONG]), live={"resume_ms": 2_000})
@@ -94,7 +94,7 @@ def test_a_sound_too_short_to_interrupt_pauses_the_answer_and_it_goes_on(
     assert not page.all(".cut, .user ~ .user")
 
 
-def test_silence_does_not_stop_an_answer(opened: Opened) -> None:
+def test_silence_does_not_stop_a_response(opened: Opened) -> None:
     page = opened(ScriptedEngine(["This is said to its end."]))
     page.will_hear(0.5)
     page.click("#talk")
@@ -104,7 +104,7 @@ def test_silence_does_not_stop_an_answer(opened: Opened) -> None:
     assert not page.all(".cut")
 
 
-def test_what_is_typed_is_answered_in_speech_too(opened: Opened) -> None:
+def test_typed_text_is_answered_in_speech(opened: Opened) -> None:
     page = opened(ScriptedEngine([SHORT]))
     page.type("What time is it?")
     page.wait_for(".user .text", "What time is it?")
@@ -114,7 +114,7 @@ def test_what_is_typed_is_answered_in_speech_too(opened: Opened) -> None:
     page.wait_phase("idle")
 
 
-def test_what_is_typed_over_an_answer_takes_its_place(opened: Opened) -> None:
+def test_text_typed_during_a_response_replaces_the_response(opened: Opened) -> None:
     page = opened(ScriptedEngine([LONG], [SHORT]))
     page.type("Count.")
     page.wait(lambda: speaks(page), "sound")
@@ -124,7 +124,7 @@ def test_what_is_typed_over_an_answer_takes_its_place(opened: Opened) -> None:
     assert page.find("#problem").get_property("hidden")
 
 
-def test_the_stop_button_stops_and_the_conversation_goes_on(opened: Opened) -> None:
+def test_the_stop_button_stops_the_response_and_the_conversation_continues(opened: Opened) -> None:
     page = opened(ScriptedEngine([LONG], [SHORT]))
     assert not page.find("#stop").is_enabled()
     page.type("Count.")
@@ -138,7 +138,7 @@ def test_the_stop_button_stops_and_the_conversation_goes_on(opened: Opened) -> N
     page.wait_for(".answer:last-child .text", SHORT)
 
 
-def test_while_the_button_is_held_the_user_talks_and_letting_go_asks(opened: Opened) -> None:
+def test_holding_the_button_records_a_turn_and_releasing_it_sends_the_turn(opened: Opened) -> None:
     page = opened(ScriptedEngine([Transcript("what time"), LONG], [SHORT]))
     page.click("input[value=hold]")
     page.will_hear(QUESTION)
@@ -154,7 +154,7 @@ def test_while_the_button_is_held_the_user_talks_and_letting_go_asks(opened: Ope
     page.let_go()
 
 
-def test_a_voice_is_found_heard_picked_and_spoken_in(page: WebPage) -> None:
+def test_a_voice_is_found_previewed_picked_and_used(page: WebPage) -> None:
     page.wait_for(".voice")
     page.find("#voice-search").send_keys("a robot")
     page.wait(lambda: page.text(".voice:first-child .voice-name").startswith("robot"))
@@ -169,7 +169,7 @@ def test_a_voice_is_found_heard_picked_and_spoken_in(page: WebPage) -> None:
     page.wait(lambda: page.text("#voice-now") not in ("", "robot"), "the voice of the tool")
 
 
-def test_the_examples_of_the_tools_can_be_asked_with_a_click(page: WebPage) -> None:
+def test_an_example_of_a_tool_can_be_asked_with_a_click(page: WebPage) -> None:
     page.wait_for("#suggestions .example")
     button = next(b for b in page.all("#suggestions .example") if "time" in b.text)
     button.click()
@@ -177,7 +177,7 @@ def test_the_examples_of_the_tools_can_be_asked_with_a_click(page: WebPage) -> N
     page.wait_for(".tool.ok code", "date_time")
 
 
-def test_what_was_said_before_the_microphone_went_off_is_a_turn(opened: Opened) -> None:
+def test_speech_before_the_microphone_is_turned_off_is_a_turn(opened: Opened) -> None:
     page = opened(ScriptedEngine([Transcript("roll a dice"), SHORT]))
     page.will_hear(0.2, EXAMPLES / "roll_a_dice.wav")
     page.click("#talk")
