@@ -37,7 +37,7 @@ def pitch(path: Path) -> float:
     return measure(read_audio(path, max_seconds=60)).pitch_hz
 
 
-def test_a_spoken_question_gets_a_spoken_answer_made_with_a_tool(cli, tmp_path: Path) -> None:
+def test_a_spoken_question_gets_a_spoken_answer_from_a_tool(cli, tmp_path: Path) -> None:
     question = EXAMPLES / "what_time_is_it_in_tokyo.wav"
     run = cli("ask", "--audio", question, "--out", "answer.wav", "--json")
     assert run.status == 0
@@ -53,7 +53,7 @@ def test_a_spoken_question_gets_a_spoken_answer_made_with_a_tool(cli, tmp_path: 
     assert np.sqrt(np.mean(sound.samples**2)) > 0.01
 
 
-def test_json_lines_are_the_only_output_and_carry_samples_when_asked(cli) -> None:
+def test_json_lines_are_the_only_output_and_carry_samples_if_asked(cli) -> None:
     run = cli("ask", "What time is it in Oslo?", "--json-audio")
     sounds = run.of_type("audio")
     samples = [np.frombuffer(base64.b64decode(s["samples"]), "<i2") for s in sounds]
@@ -71,7 +71,7 @@ def test_json_lines_are_the_only_output_and_carry_samples_when_asked(cli) -> Non
     }
 
 
-def test_asking_for_a_deep_voice_and_the_time_does_both(cli, tmp_path: Path) -> None:
+def test_one_request_gets_a_deep_voice_and_the_time(cli, tmp_path: Path) -> None:
     normal = cli("ask", "What time is it in Tokyo?", "--out", "normal.wav")
     deep = cli(
         "ask", "Please speak in a deep male voice. What time is it in Tokyo?", "--out", "deep.wav",
@@ -88,7 +88,7 @@ def test_asking_for_a_deep_voice_and_the_time_does_both(cli, tmp_path: Path) -> 
     assert pitch(tmp_path / "deep.wav") < 0.85 * pitch(tmp_path / "normal.wav")
 
 
-def test_a_five_line_plugin_is_reached_by_text(cli, dice: Path) -> None:
+def test_a_five_line_plugin_is_called_from_typed_text(cli, dice: Path) -> None:
     run = cli("ask", "Roll a dice with 20 sides.", "--tools", dice, "--json")
     assert run.status == 0
     (started,) = run.of_type("tool_call_started")
@@ -96,7 +96,7 @@ def test_a_five_line_plugin_is_reached_by_text(cli, dice: Path) -> None:
     assert "You rolled a 20." in run.of_type("turn_ended")[0]["text"]
 
 
-def test_a_five_line_plugin_is_reached_by_a_spoken_question(cli, dice: Path) -> None:
+def test_a_five_line_plugin_is_called_from_a_spoken_question(cli, dice: Path) -> None:
     run = cli("ask", "--audio", EXAMPLES / "roll_a_dice.wav", "--tools", dice, "--json")
     assert run.status == 0
     assert [event["name"] for event in run.of_type("tool_call_finished")] == ["roll_dice"]
@@ -104,7 +104,7 @@ def test_a_five_line_plugin_is_reached_by_a_spoken_question(cli, dice: Path) -> 
 
 
 @pytest.mark.skipif(not GREAT_WALL.is_file(), reason="the recording is not in this checkout")
-def test_a_person_asks_for_the_great_wall_and_hears_that_the_web_is_out_of_reach(cli) -> None:
+def test_a_web_search_without_a_network_says_that_the_web_is_out_of_reach(cli) -> None:
     run = cli("ask", "--audio", GREAT_WALL, "--json")
     assert run.status == 0
     assert "great wall" in run.of_type("transcript")[0]["text"]
@@ -115,7 +115,7 @@ def test_a_person_asks_for_the_great_wall_and_hears_that_the_web_is_out_of_reach
         assert "could not reach the web" in run.of_type("turn_ended")[0]["text"]
 
 
-def test_a_person_reads_what_was_heard_called_said_and_written(cli) -> None:
+def test_the_output_shows_the_transcript_the_calls_the_answer_and_the_file(cli) -> None:
     question = EXAMPLES / "what_time_is_it_in_tokyo.wav"
     run = cli("ask", "--audio", question, "--out", "answer.wav")
     for part in ("what time is it in tokyo", "date_time", "Tokyo", "answer.wav", "first audio"):
@@ -151,7 +151,7 @@ def mistakes(folder: Path) -> list[tuple[list[object], str]]:
     ]
 
 
-def test_a_mistake_is_one_clear_line_and_exit_status_2(cli, tmp_path: Path) -> None:
+def test_a_usage_error_is_one_clear_line_and_exit_status_2(cli, tmp_path: Path) -> None:
     for arguments, message in mistakes(tmp_path):
         run = cli("ask", *arguments)
         assert run.status == 2, arguments
@@ -160,7 +160,7 @@ def test_a_mistake_is_one_clear_line_and_exit_status_2(cli, tmp_path: Path) -> N
         assert run.out == "", arguments
 
 
-def test_a_failing_turn_has_exit_status_1(cli) -> None:
+def test_a_failed_turn_has_exit_status_1(cli) -> None:
     run = cli("ask", "translate this", "--task", "translate", "--json")
     assert run.status == 1
     assert run.of_type("failed")

@@ -22,7 +22,7 @@ def typed(monkeypatch: pytest.MonkeyPatch):
     return type_lines
 
 
-def test_a_conversation_has_history_and_writes_its_answers(cli, typed, tmp_path: Path) -> None:
+def test_a_conversation_has_a_history_and_writes_its_answers(cli, typed, tmp_path: Path) -> None:
     typed("What time is it in Tokyo?", "", "/voice slt", "And in Oslo?", "/quit", "not read")
     (tmp_path / "out").mkdir()
     run = cli("chat", "--out", "out")
@@ -35,7 +35,7 @@ def test_a_conversation_has_history_and_writes_its_answers(cli, typed, tmp_path:
         assert read_audio(path, max_seconds=60).seconds > 1
 
 
-def test_a_mistake_in_a_line_is_told_and_the_conversation_goes_on(cli, typed) -> None:
+def test_an_error_in_a_line_is_reported_and_the_conversation_continues(cli, typed) -> None:
     typed("/audio none.wav", "/voice nobody", "/what", "hello")
     run = cli("chat", "--out", ".")
     assert run.status == 0
@@ -59,6 +59,6 @@ def test_ctrl_c_stops_the_answer_and_not_the_conversation(
     assert "Still here." in run.out
 
 
-def test_a_folder_that_is_missing_is_a_mistake(cli) -> None:
+def test_a_missing_folder_is_an_error(cli) -> None:
     run = cli("chat", "--out", "nowhere")
     assert (run.status, run.err.count("\n")) == (2, 1)

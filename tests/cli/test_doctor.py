@@ -9,7 +9,7 @@ import pytest
 from assistant.cli import doctor
 
 
-def test_a_working_install_is_said_to_work(cli) -> None:
+def test_a_working_install_is_reported_as_working(cli) -> None:
     run = cli("doctor", "--json")
     findings = {finding["part"]: finding for finding in json.loads(run.out)}
     assert run.status == 0
@@ -20,7 +20,7 @@ def test_a_working_install_is_said_to_work(cli) -> None:
     assert not findings["extra step-audio-2"]["needed"]
 
 
-def test_what_is_missing_comes_with_the_line_that_gets_it(
+def test_a_missing_part_is_reported_with_the_command_that_installs_it(
     cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = doctor.version

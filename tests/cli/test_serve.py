@@ -34,7 +34,7 @@ def run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
         (["--host", "no.such.host.invalid", "--insecure"], "can't listen on no.such.host.invalid"),
     ],
 )
-def test_what_keeps_it_from_starting_is_one_line_and_status_2(
+def test_a_startup_failure_is_one_line_and_exit_status_2(
     tmp_path: Path, arguments: list[str], word: str
 ) -> None:
     (tmp_path / "bad.toml").write_text("[[[")
@@ -44,7 +44,7 @@ def test_what_keeps_it_from_starting_is_one_line_and_status_2(
     assert "Traceback" not in made.stderr
 
 
-def test_a_port_in_use_is_one_line_and_status_2(tmp_path: Path) -> None:
+def test_a_port_in_use_is_one_line_and_exit_status_2(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         made = run("serve", "--port", taken.getsockname()[1], folder=tmp_path)
     assert made.returncode == 2
@@ -52,7 +52,7 @@ def test_a_port_in_use_is_one_line_and_status_2(tmp_path: Path) -> None:
     assert "another program listens there; choose another --port" in line
 
 
-def test_it_answers_with_a_key_and_stops_when_told(tmp_path: Path) -> None:
+def test_the_server_answers_with_a_key_and_stops_on_a_signal(tmp_path: Path) -> None:
     made = run("keys", "add", "the desk", "--scope", "tools", folder=tmp_path)
     key = made.stdout.strip()
     listed = json.loads(run("keys", "list", "--json", folder=tmp_path).stdout)

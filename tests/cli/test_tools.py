@@ -68,7 +68,7 @@ def test_list_shows_each_tool_with_its_arguments(plugin: Path) -> None:
     assert "word" in words
 
 
-def test_list_as_json_is_json_alone(plugin: Path) -> None:
+def test_list_as_json_prints_only_json(plugin: Path) -> None:
     broken = plugin.parent / "broken.py"
     broken.write_text("1/0", "utf-8")
     result = invoke("list", "--tools", plugin.parent, "--json")
@@ -83,7 +83,7 @@ def test_list_as_json_is_json_alone(plugin: Path) -> None:
     assert f"{broken.resolve()}:1: it can't be loaded: ZeroDivisionError" in result.stderr
 
 
-def test_check_of_a_good_file_shows_what_the_model_will_know(plugin: Path) -> None:
+def test_check_of_a_valid_file_shows_what_the_model_will_read(plugin: Path) -> None:
     result = invoke("check", plugin)
     assert (result.exit_code, result.stderr) == (0, "")
     assert "say: word (string, required), times (integer)" in result.stdout
@@ -145,7 +145,7 @@ def test_run_as_json_prints_the_outcome(plugin: Path) -> None:
         (["say", "word=x", "times=often"], "times: input should be a valid integer"),
     ],
 )
-def test_run_says_why_there_is_no_answer_and_exits_with_1(
+def test_run_explains_a_failed_call_and_exits_with_status_1(
     plugin: Path, words: list[str], said: str
 ) -> None:
     result = invoke("run", *words, "--tools", plugin)
@@ -153,19 +153,19 @@ def test_run_says_why_there_is_no_answer_and_exits_with_1(
     assert said in result.stdout
 
 
-def test_what_a_tool_says_can_not_steer_the_terminal(plugin: Path) -> None:
+def test_tool_output_cannot_send_control_codes_to_the_terminal(plugin: Path) -> None:
     result = invoke("run", "hostile", "--tools", plugin)
     assert result.stdout == "\ufffd[2Jwiped\ufffd\nnext\n"
 
 
-def test_run_takes_the_settings_of_a_file(plugin: Path) -> None:
+def test_run_reads_the_settings_of_a_file(plugin: Path) -> None:
     file = plugin.parent / "other.toml"
     file.write_text('[tools.say]\ngreeting = "hi"\n', "utf-8")
     result = invoke("run", "say", "word=x", "--tools", plugin, "--settings", file)
     assert "hi x" in result.stdout
 
 
-def test_run_gives_the_tool_the_voice_library(plugin: Path) -> None:
+def test_run_passes_the_voice_library_to_the_tool(plugin: Path) -> None:
     assert invoke("run", "voice", "--tools", plugin).stdout == "awb\n"
 
 
@@ -176,7 +176,7 @@ def test_run_gives_the_tool_the_voice_library(plugin: Path) -> None:
         (["run", "say", "--settings", "none.toml"], "none.toml: can't be read"),
     ],
 )
-def test_a_mistake_of_the_user_is_one_line(plugin: Path, words: list[str], match: str) -> None:
+def test_a_usage_error_is_one_line(plugin: Path, words: list[str], match: str) -> None:
     result = invoke(*words, "--tools", plugin)
     assert isinstance(result.exception, AssistantError)
     assert re.search(match, str(result.exception))

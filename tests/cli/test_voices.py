@@ -50,7 +50,7 @@ def test_list_shows_every_voice(tmp_path: Path) -> None:
     assert "deep slow male voice" in " ".join(shown.split())
 
 
-def test_search_finds_by_words_and_by_a_clip(tmp_path: Path, clip: Path) -> None:
+def test_search_finds_voices_by_words_and_by_a_clip(tmp_path: Path, clip: Path) -> None:
     folder = ("--library", tmp_path / "v")
     (row,) = as_json("search", "a scottish man", "--limit", "1", *folder)
     assert (row["id"], row["score"] > 0.8) == ("awb", True)
@@ -70,7 +70,7 @@ def test_a_clip_is_added_found_and_removed(tmp_path: Path, clip: Path) -> None:
     assert "my-clip" not in [row["id"] for row in as_json("list", *folder)]
 
 
-def test_a_refused_clip_gives_its_reason_and_status_2(
+def test_a_refused_clip_gives_its_reason_and_exit_status_2(
     tmp_path: Path, clip: Path, noise: Path
 ) -> None:
     result = voices("add", noise, clip, "--library", tmp_path / "v")
@@ -100,7 +100,7 @@ def test_describe_measures_a_clip() -> None:
         (("remove", "slty"), "did you mean 'slt'"),
     ],
 )
-def test_a_mistake_is_an_error_of_one_line(arguments: tuple[str, ...], expected: str) -> None:
+def test_a_usage_error_is_one_line(arguments: tuple[str, ...], expected: str) -> None:
     error = voices(*arguments).exception
     assert isinstance(error, AssistantError)
     assert expected in str(error)
