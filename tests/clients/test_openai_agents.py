@@ -128,7 +128,7 @@ async def calling(server: Running, **settings: Any) -> AsyncIterator[Call]:
 
 
 @pytest.mark.parametrize("chosen", [{}, SERVER_VAD], ids=["as it is", "server_vad"])
-async def test_two_spoken_turns_with_a_tool_of_the_server_and_one_of_the_client(
+async def test_two_spoken_turns_use_a_server_tool_and_a_client_tool(
     server: Running, chosen: dict[str, Any]
 ) -> None:
     async with calling(server, **chosen) as call:
@@ -151,7 +151,7 @@ async def test_two_spoken_turns_with_a_tool_of_the_server_and_one_of_the_client(
     assert "conversation.item.truncated" not in call.types()
 
 
-async def test_an_answer_that_is_spoken_over_is_cut_to_what_was_heard(server: Running) -> None:
+async def test_an_interrupted_response_is_truncated_to_what_was_played(server: Running) -> None:
     async with calling(server) as call:
         await call.speak(TOKYO)
         await call.until(lambda event: event.type == "audio_end")
@@ -167,7 +167,9 @@ async def test_an_answer_that_is_spoken_over_is_cut_to_what_was_heard(server: Ru
     assert told[-1] == ("assistant", Says("a four"))
 
 
-async def test_streaming_transcription_writes_down_two_questions(server: Running) -> None:
+async def test_streaming_transcription_gives_the_transcripts_of_two_questions(
+    server: Running,
+) -> None:
     client = AsyncOpenAI(base_url=f"http://127.0.0.1:{server.port}/v1", api_key="any")
     sound = StreamedAudioInput()
     model = OpenAISTTModel("gpt-4o-transcribe", client)

@@ -187,7 +187,7 @@ async def _roll_dice(params: Any) -> None:
     [events.SemanticTurnDetection(), events.TurnDetection(), None],
     ids=["semantic_vad", "server_vad", "as it is"],
 )
-async def test_two_spoken_turns_with_a_tool_of_the_server_and_one_of_the_client(
+async def test_two_spoken_turns_use_a_server_tool_and_a_client_tool(
     server: Running, detection: Any
 ) -> None:
     conversation = Conversation(server, detection)
@@ -212,7 +212,7 @@ async def test_two_spoken_turns_with_a_tool_of_the_server_and_one_of_the_client(
     assert told[-1] == ("assistant", Says("a four"))
 
 
-async def test_an_answer_that_is_spoken_over_is_cut_to_what_was_heard(server: Running) -> None:
+async def test_an_interrupted_response_is_truncated_to_what_was_played(server: Running) -> None:
     conversation = Conversation(server, events.SemanticTurnDetection())
     said: list[str] = []
     conversation.service.add_event_handler(
@@ -234,7 +234,7 @@ async def test_an_answer_that_is_spoken_over_is_cut_to_what_was_heard(server: Ru
 @pytest.mark.parametrize(
     "detection", [False, {"type": "server_vad"}], ids=["as it is", "server_vad"]
 )
-async def test_streaming_transcription_writes_down_two_questions(
+async def test_streaming_transcription_gives_the_transcripts_of_two_questions(
     server: Running, detection: Any
 ) -> None:
     """As it is the client says where a turn ends, by a detector of its own. It sends sound before
