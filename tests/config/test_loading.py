@@ -13,7 +13,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_each_place_is_over_the_one_before(tmp_path: Path) -> None:
+def test_each_source_overrides_the_one_before(tmp_path: Path) -> None:
     file = write(tmp_path / "a.toml", 'voice = "file"\nlanguage = "de"\nengine = "file"\n')
     environment = {"ASSISTANT_VOICE": "variable", "ASSISTANT_ENGINE": "variable", "PATH": "/bin"}
     settings = load_settings(file, environment=environment, options={"engine": "option"})
@@ -26,7 +26,7 @@ def test_an_option_that_is_not_given_changes_nothing() -> None:
     assert load_settings(environment=environment, options={"voice": None}).voice == "awb"
 
 
-def test_variables_reach_into_tables_and_lists() -> None:
+def test_variables_set_values_inside_tables_and_lists() -> None:
     environment = {
         "ASSISTANT_PLUGINS__TIMEOUT_S": "2.5",
         "ASSISTANT_PLUGINS__DENY": "weather, web_search",
@@ -50,7 +50,7 @@ def test_variables_reach_into_tables_and_lists() -> None:
         ("= 3", "not TOML"),
     ],
 )
-def test_a_mistake_in_the_file_is_named_in_one_line(
+def test_an_error_in_the_file_is_reported_in_one_line(
     tmp_path: Path, text: str, message: str
 ) -> None:
     with pytest.raises(SettingsError) as caught:
@@ -78,7 +78,7 @@ def test_the_file_in_the_working_folder_is_found(
     assert load_settings(environment={}).voice == "slt"
 
 
-def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
+def test_a_named_file_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="can't be read"):
         load_settings(tmp_path / "none.toml", environment={})
     (tmp_path / "latin.toml").write_bytes(b"voice = '\xff'")
