@@ -41,7 +41,7 @@ def only_call(text: str) -> ToolCall:
     return call
 
 
-def test_text_before_between_and_after_calls_is_kept_in_order() -> None:
+def test_text_before_between_and_after_calls_stays_in_order() -> None:
     items = parse(f"Let me see. {GOOD}\n{GOOD}Done.")
     arguments = '{"location": "Paris"}'
     assert items == [
@@ -65,7 +65,7 @@ def test_text_before_between_and_after_calls_is_kept_in_order() -> None:
         '{"name": "weather", "arguments": {"day": 1}}',
     ],
 )
-def test_a_call_is_understood_in_all_the_ways_models_write_it(body: str) -> None:
+def test_every_known_notation_of_a_call_is_parsed(body: str) -> None:
     call = only_call(f"{OPEN}{body}{CLOSE}")
     assert (call.name, json.loads(call.arguments), call.problem) == ("weather", {"day": 1}, "")
 
@@ -75,15 +75,15 @@ def test_a_call_without_an_argument_line_has_empty_arguments(body: str) -> None:
     assert only_call(f"{OPEN}{body}{CLOSE}") == ToolCall("call_1", "now", "{}")
 
 
-def test_a_tool_may_be_called_function() -> None:
+def test_a_tool_can_have_the_name_function() -> None:
     assert only_call(f"{OPEN}function\nfunction\n{{}}{CLOSE}").name == "function"
 
 
-def test_a_call_that_is_not_closed_at_the_end_of_the_stream_is_taken() -> None:
+def test_an_unclosed_call_at_the_end_of_the_stream_is_parsed() -> None:
     assert only_call(GOOD.removesuffix(CLOSE)) == only_call(GOOD)
 
 
-def test_a_call_that_is_not_closed_before_the_next_one_is_taken() -> None:
+def test_an_unclosed_call_before_another_call_is_parsed() -> None:
     calls = parse(GOOD.removesuffix(CLOSE) + GOOD)
     assert [call.problem for call in calls if isinstance(call, ToolCall)] == ["", ""]
 
@@ -113,17 +113,17 @@ def test_an_opening_tag_inside_a_string_is_part_of_the_string() -> None:
         ('("weather")', "names no tool"),
     ],
 )
-def test_a_malformed_call_says_what_to_mend(body: str, problem: str) -> None:
+def test_a_malformed_call_says_how_to_correct_it(body: str, problem: str) -> None:
     call = only_call(f"{OPEN}{body}{CLOSE}")
     assert problem in call.problem
     assert "\n" not in call.problem
 
 
-def test_what_a_malformed_call_held_is_kept_in_it() -> None:
+def test_a_malformed_call_keeps_its_text() -> None:
     assert only_call(f"{OPEN}function\n[1, 2{CLOSE}").arguments == "[1, 2"
 
 
-def test_a_lone_bracket_is_let_go_as_soon_as_it_can_be_no_tag() -> None:
+def test_a_lone_bracket_is_output_as_soon_as_it_cannot_start_a_tag() -> None:
     parser = new_parser()
     assert parser.feed("1 <") == [TextDelta("1 ")]
     assert parser.feed("2") == [TextDelta("<2")]
@@ -131,11 +131,11 @@ def test_a_lone_bracket_is_let_go_as_soon_as_it_can_be_no_tag() -> None:
     assert parser.finish() == [TextDelta("<tool")]
 
 
-def test_text_is_given_out_at_once() -> None:
+def test_text_is_output_at_once() -> None:
     assert new_parser().feed("Let me") == [TextDelta("Let me")]
 
 
-def test_an_endless_call_is_given_up_in_bounded_memory() -> None:
+def test_an_endless_call_is_abandoned_in_bounded_memory() -> None:
     parser = new_parser(max_call_chars=100)
     items = parser.feed(OPEN + "function\nweather\n")
     for _ in range(1000):
@@ -165,7 +165,7 @@ STREAMS = st.lists(FRAGMENTS | st.text(max_size=5), max_size=30).map("".join)
 
 @given(text=STREAMS, cuts=st.lists(st.integers(0, 400), max_size=20), limit=st.integers(1, 60))
 @settings(max_examples=300, deadline=None)
-def test_every_cut_of_a_stream_gives_the_same_result(
+def test_every_split_of_a_stream_gives_the_same_result(
     text: str, cuts: list[int], limit: int
 ) -> None:
     borders = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
@@ -177,7 +177,7 @@ def test_every_cut_of_a_stream_gives_the_same_result(
 
 @given(text=STREAMS)
 @settings(max_examples=300, deadline=None)
-def test_no_text_outside_a_call_is_lost_and_every_call_is_answered(text: str) -> None:
+def test_no_text_outside_a_call_is_lost_and_every_call_is_reported(text: str) -> None:
     items = parse(text)
     spoken = "".join(item.text for item in items if isinstance(item, TextDelta))
     call = re.compile(f"{OPEN}.*?(?:{CLOSE}|$(?!\n))", re.DOTALL)
@@ -201,7 +201,7 @@ JSON_OBJECTS = st.dictionaries(
 @given(name=st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True), arguments=JSON_OBJECTS,
        ascii_only=st.booleans(), indent=st.sampled_from([None, 2]))  # fmt: skip
 @settings(max_examples=200, deadline=None)
-def test_a_formatted_call_is_read_back_as_it_was(
+def test_a_formatted_call_is_parsed_back_unchanged(
     name: str, arguments: dict[str, object], ascii_only: bool, indent: int | None
 ) -> None:
     text = json.dumps(arguments, ensure_ascii=ascii_only, indent=indent)

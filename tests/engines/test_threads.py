@@ -69,7 +69,7 @@ async def test_the_items_come_in_order_from_another_thread() -> None:
     assert work.closed.is_set()
 
 
-async def test_nothing_is_made_before_the_reader_asks_for_it() -> None:
+async def test_no_item_is_generated_before_the_reader_asks_for_it() -> None:
     work = Work(5)
     stream = WorkerThreads(1).stream(work)
     assert [await anext(stream), await anext(stream)] == [0, 1]
@@ -127,7 +127,7 @@ async def test_a_reader_that_waits_for_a_thread_can_be_cancelled() -> None:
         group.cancel_scope.cancel()
 
 
-async def test_a_slow_reader_holds_no_thread() -> None:
+async def test_a_slow_reader_occupies_no_thread() -> None:
     threads = WorkerThreads(1)
     slow = threads.stream(Work())
     await anext(slow)

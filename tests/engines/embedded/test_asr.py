@@ -24,7 +24,7 @@ def question() -> Audio:
     return read_audio(EXAMPLES / "what_time_is_it_in_tokyo.wav", max_seconds=60)
 
 
-def test_other_threads_go_on_while_it_listens(question: Audio) -> None:
+def test_other_threads_run_during_recognition(question: Audio) -> None:
     recognizer = SpeechRecognizer(1)
     recognizer.transcribe(question, threading.Event())  # starts the process
     over = threading.Event()
@@ -47,7 +47,7 @@ def test_other_threads_go_on_while_it_listens(question: Audio) -> None:
     assert during > 1_000  # a thread that has to wait for the lock comes to ten or so
 
 
-def test_a_process_that_was_killed_is_one_clear_line_and_another_takes_its_place(
+def test_a_killed_process_is_one_clear_error_and_is_replaced(
     question: Audio,
 ) -> None:
     recognizer = SpeechRecognizer(1)
@@ -70,7 +70,7 @@ def test_the_process_ends_with_its_owner(question: Audio) -> None:
         os.kill(pid, 0)
 
 
-def test_no_sound_is_no_words_and_a_closed_one_hears_nothing() -> None:
+def test_audio_without_speech_and_a_closed_recognizer_give_no_words() -> None:
     process = RecognizerProcess()
     assert process.transcribe(b"") == ([], 0.0)
     process.close()

@@ -49,7 +49,7 @@ FOUND = [folder / GREAT_WALL for folder in Path(__file__).resolve().parents
           ("date_time", {"location_or_timezone": "tokyo"})]),
     ],
 )  # fmt: skip
-async def test_the_spoken_examples_are_heard_and_call_their_tools(
+async def test_the_spoken_examples_are_transcribed_and_call_their_tools(
     engine: Engine, examples: Path, file: str, transcript: str, calls: object
 ) -> None:
     outputs = await Conversation(engine).ask(read_audio(examples / file, max_seconds=60))
@@ -59,7 +59,7 @@ async def test_the_spoken_examples_are_heard_and_call_their_tools(
 
 
 @pytest.mark.skipif(not FOUND, reason=f"no {GREAT_WALL} beside this checkout")
-async def test_a_person_asking_for_the_great_wall_gets_a_web_search(engine: Engine) -> None:
+async def test_a_question_about_the_great_wall_calls_the_web_search(engine: Engine) -> None:
     outputs = await Conversation(engine).ask(read_audio(FOUND[0], max_seconds=60))
     assert outputs[0] == Transcript("give me a brief introduction to the great wall")
     ((name, arguments),) = called(outputs)
@@ -67,7 +67,7 @@ async def test_a_person_asking_for_the_great_wall_gets_a_web_search(engine: Engi
     assert "great wall" in str(arguments["query"])
 
 
-async def test_sound_at_any_rate_and_level_is_heard(engine: Engine, examples: Path) -> None:
+async def test_audio_at_any_rate_and_level_is_transcribed(engine: Engine, examples: Path) -> None:
     sound = read_audio(examples / "what_time_is_it_in_tokyo.wav", max_seconds=60)
     quiet = Audio(sound.samples * 0.01, sound.sample_rate).resampled(48_000)
     outputs = await Conversation(engine).ask(quiet)
@@ -82,7 +82,7 @@ async def test_noise_and_silence_have_no_words(engine: Engine) -> None:
         assert said(outputs).startswith("I didn't catch that")
 
 
-async def test_speech_in_another_language_is_not_taken_for_english(engine: Engine) -> None:
+async def test_speech_in_another_language_is_not_transcribed_as_english(engine: Engine) -> None:
     chinese = "明天上午我们去北京看长城，然后坐火车回上海，晚上跟朋友一起吃火锅。"
     talk = Conversation(engine)
     talk.messages.append(UserMessage((chinese,)))
@@ -93,13 +93,13 @@ async def test_speech_in_another_language_is_not_taken_for_english(engine: Engin
     assert called(outputs) == []
 
 
-async def test_text_only_makes_no_sound(engine: Engine) -> None:
+async def test_a_text_only_turn_generates_no_audio(engine: Engine) -> None:
     talk = Conversation(engine)
     talk.messages.append(UserMessage(("hello",)))
     assert "Speech" not in shape(await talk.step(speak=False))
 
 
-async def test_reading_aloud_says_the_text_as_it_stands(engine: Engine) -> None:
+async def test_reading_aloud_speaks_the_text_unchanged(engine: Engine) -> None:
     talk = Conversation(engine)
     talk.messages.append(UserMessage(("What time is it? 现在几点？",)))
     outputs = await talk.step(task="read")
@@ -107,7 +107,7 @@ async def test_reading_aloud_says_the_text_as_it_stands(engine: Engine) -> None:
     assert shape(outputs) == ["TextDelta", "Speech", "TextDelta", "Speech", "Finish"]
 
 
-async def test_transcribing_gives_the_words(engine: Engine, examples: Path) -> None:
+async def test_a_transcription_task_returns_the_words(engine: Engine, examples: Path) -> None:
     talk = Conversation(engine)
     sound = read_audio(examples / "what_time_is_it_in_tokyo.wav", max_seconds=60)
     talk.messages.append(UserMessage((sound,)))
@@ -127,7 +127,9 @@ async def test_transcribing_another_language_is_refused_in_one_line(engine: Engi
 
 
 @pytest.mark.parametrize("task", ["translate", "interpret", "describe", "continue"])
-async def test_what_only_a_model_can_do_says_which_engine_can(engine: Engine, task: Task) -> None:
+async def test_a_task_for_a_model_names_the_engine_that_can_do_it(
+    engine: Engine, task: Task
+) -> None:
     talk = Conversation(engine)
     talk.messages.append(UserMessage(("hello",)))
     with pytest.raises(EngineError, match="step-audio-2") as raised:
@@ -154,7 +156,9 @@ async def test_a_cancelled_turn_leaves_no_thread_behind(engine: Engine, examples
     assert called(await Conversation(engine).ask("roll a dice")) == [("roll_dice", {})]
 
 
-async def test_several_people_are_heard_at_the_same_time(engine: Engine, examples: Path) -> None:
+async def test_several_speakers_are_transcribed_at_the_same_time(
+    engine: Engine, examples: Path
+) -> None:
     sound = read_audio(examples / "what_time_is_it_in_tokyo.wav", max_seconds=60)
     transcripts: list[EngineOutput] = []
 

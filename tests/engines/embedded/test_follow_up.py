@@ -42,7 +42,7 @@ LAMP = ToolSchema(
         ("北京今天天气怎么样", "那上海呢", {"location": "上海", "day": "今天"}),
     ],
 )
-async def test_one_thing_is_changed_and_the_rest_stays(
+async def test_a_follow_up_changes_one_argument_and_keeps_the_others(
     engine: Engine, first: str, then: str, arguments: dict[str, Any]
 ) -> None:
     conversation = Conversation(engine, (WEATHER, LAMP))
@@ -59,7 +59,7 @@ async def test_one_thing_is_changed_and_the_rest_stays(
         ("thanks", []),
     ],
 )
-async def test_what_asks_for_something_else_is_no_follow_up(
+async def test_a_request_for_something_else_is_not_a_follow_up(
     engine: Engine, then: str, calls: list[tuple[str, dict[str, Any]]]
 ) -> None:
     conversation = Conversation(engine, (WEATHER, LAMP))
@@ -68,5 +68,5 @@ async def test_what_asks_for_something_else_is_no_follow_up(
     assert called(await conversation.ask(then)) == calls
 
 
-async def test_nothing_before_is_nothing_to_follow(engine: Engine) -> None:
+async def test_a_first_request_is_not_a_follow_up(engine: Engine) -> None:
     assert called(await Conversation(engine, (WEATHER, LAMP)).ask("and in Oslo?")) == []

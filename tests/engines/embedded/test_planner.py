@@ -21,7 +21,7 @@ def calls(utterance: str, tools: tuple[ToolSchema, ...] = TOOLS) -> Calls:
 
 
 @pytest.mark.parametrize(("utterance", "wanted"), UTTERANCES)
-def test_an_utterance_is_understood(utterance: str, wanted: Calls) -> None:
+def test_an_utterance_is_planned_as_the_expected_calls(utterance: str, wanted: Calls) -> None:
     assert calls(utterance) == wanted
 
 
@@ -62,14 +62,14 @@ def test_a_missing_argument_is_named() -> None:
         ("  ", {"city": text()}, None),
     ],
 )
-def test_the_answer_to_a_question_is_read_by_type(
+def test_an_answer_is_read_by_the_type_of_its_argument(
     answer: str, parameter: dict[str, Any], value: Any
 ) -> None:
     (wanted,) = parameters_of({"properties": parameter, "required": list(parameter)})
     assert fill_answer(answer, wanted) == value
 
 
-def test_a_definition_that_a_schema_refers_to_is_read() -> None:
+def test_a_definition_that_a_schema_refers_to_is_resolved() -> None:
     tool = ToolSchema(
         "order_pizza",
         "Orders a pizza.",
@@ -83,7 +83,7 @@ def test_a_definition_that_a_schema_refers_to_is_read() -> None:
     assert calls("please order a large pizza", (tool,)) == [("order_pizza", {"size": "large"})]
 
 
-def test_words_that_may_be_misheard_need_more_evidence() -> None:
+def test_words_that_may_be_misrecognized_need_more_evidence() -> None:
     assert plan("what is an antique", TOOLS)
     assert not plan("what is an antique", TOOLS, certain=False)
     assert plan("will it rain in london", TOOLS, certain=False)
@@ -99,7 +99,7 @@ WORDS = "what is the weather in rain time and please 42 minutes 天气 北 ' - l
 
 @given(st.lists(st.sampled_from(WORDS.split()) | st.text(max_size=6), max_size=25).map(" ".join))
 @settings(max_examples=100, deadline=None)
-def test_any_text_is_planned_without_an_error_and_the_same_each_time(utterance: str) -> None:
+def test_any_text_is_planned_without_an_error_and_deterministically(utterance: str) -> None:
     requests = plan(utterance, TOOLS)
     assert requests == plan(utterance, TOOLS)
     for request in requests:
@@ -110,11 +110,11 @@ def test_any_text_is_planned_without_an_error_and_the_same_each_time(utterance: 
         assert missing == required - set(request.arguments)
 
 
-def test_a_long_text_to_send_is_kept_whole() -> None:
+def test_a_long_text_argument_stays_whole() -> None:
     message = "i will be there and bring some bread and wine and cheese " * 8
     said = f"send a message to maria saying {message}"
     assert calls(said) == [("send_message", {"recipient": "maria", "message": message.strip()})]
 
 
-def test_many_sentences_are_as_many_requests() -> None:
+def test_each_of_many_sentences_is_a_request() -> None:
     assert len(plan("What's the weather in Oslo? Roll a dice. " * 10, TOOLS)) == 20

@@ -52,7 +52,7 @@ def median_pitch(samples: Pcm16) -> float:
 
 
 @pytest.mark.parametrize("pitch_hz", [80, 100, 120, 145, 180, 220, 260, 310])
-def test_the_answer_has_about_the_pitch_of_the_clip(pitch_hz: float) -> None:
+def test_speech_has_about_the_pitch_of_the_clip(pitch_hz: float) -> None:
     measured = median_pitch(spoken(SENTENCE, voice(pitch_hz)))
     assert abs(12 * np.log2(measured / pitch_hz)) < 1.0  # semitones
 
@@ -68,11 +68,11 @@ def test_a_slow_voice_takes_longer() -> None:
 
 
 @pytest.mark.parametrize("pitch_hz", [0.0, 1e9, float("inf")])
-def test_traits_out_of_the_ordinary_still_give_a_voice(pitch_hz: float) -> None:
+def test_unusual_traits_still_give_a_voice(pitch_hz: float) -> None:
     assert len(spoken("Hello.", voice(pitch_hz, 100.0))) > 0
 
 
-def test_each_sentence_is_given_out_before_the_next_is_made() -> None:
+def test_each_sentence_is_yielded_before_the_next_is_synthesized() -> None:
     items = speak("First one. Second one.", Voice(), threading.Event())
     assert next(items) == TextDelta("First one. ")
     assert isinstance(next(items), Speech)
@@ -91,7 +91,7 @@ def test_speech_stops_within_a_sentence() -> None:
     assert 0 < len(samples) < 2 * library.sample_rate
 
 
-def test_nothing_more_is_said_after_a_stop() -> None:
+def test_nothing_is_spoken_after_a_stop() -> None:
     stop = threading.Event()
     items = speak("First one. Second one.", Voice(), stop)
     next(items)
@@ -137,7 +137,7 @@ def test_a_text_is_cut_into_sentences(text: str, wanted: list[str]) -> None:
 
 @given(text=st.text(st.sampled_from("ab .!?。\n,1\"'"), max_size=80), limit=st.integers(5, 40))
 @settings(max_examples=200, deadline=None)
-def test_the_sentences_joined_are_the_text(text: str, limit: int) -> None:
+def test_the_joined_sentences_are_the_text(text: str, limit: int) -> None:
     pieces = list(sentences(text, max_chars=limit))
     assert "".join(pieces) == text
     assert all(0 < len(piece) <= limit for piece in pieces)
@@ -160,13 +160,13 @@ def test_the_sentences_joined_are_the_text(text: str, limit: int) -> None:
         ("\ud800 ok", "ok"),
     ],
 )
-def test_markup_is_made_speakable(text: str, wanted: str) -> None:
+def test_markup_becomes_speakable_text(text: str, wanted: str) -> None:
     assert speakable(text) == wanted
 
 
 @given(text=st.text(max_size=60))
 @settings(max_examples=200, deadline=None)
-def test_no_text_gives_espeak_a_command(text: str) -> None:
+def test_no_text_is_a_command_to_espeak(text: str) -> None:
     words = speakable("<speak>\x01" + text)
     assert not any(ord(char) < 32 or char in "<>[]" for char in words)
 
@@ -191,7 +191,7 @@ def test_the_language_of_a_text_is_found(text: str, language: str) -> None:
     assert len(spoken(text)) > OUTPUT_RATE // 4
 
 
-def test_the_wanted_language_holds_unless_the_script_is_another() -> None:
+def test_the_requested_language_is_used_unless_the_script_is_another() -> None:
     assert speech_language("OK", "de") == "de"
     assert speech_language("Hello there, my friend.", "zh") == "en"
     assert speech_language("你好", "de") == "zh"
@@ -208,6 +208,6 @@ def test_the_same_word_sounds_different_in_two_languages() -> None:
     assert len(german) != len(english)
 
 
-def test_an_unknown_language_is_spoken_by_the_english_voice() -> None:
+def test_an_unknown_language_is_spoken_in_the_english_voice() -> None:
     klingon, english = (len(spoken("Hello there", language=tag)) for tag in ("tlh", "en"))
     assert abs(klingon - english) < 0.01 * english  # espeak-ng varies by a sample or two

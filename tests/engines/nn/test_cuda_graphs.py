@@ -95,7 +95,7 @@ def test_all_recordings_share_one_pool_on_one_stream(driver: Driver) -> None:
     assert len(set(driver.recorded)) == 1
 
 
-def test_work_is_warmed_up_and_recorded_away_from_the_thread_s_stream(driver: Driver) -> None:
+def test_work_is_warmed_up_and_recorded_on_a_stream_of_its_own(driver: Driver) -> None:
     seen: list[Stream] = []
     recordings = Recordings("a test", CudaGraphs(GPU), worth=1)
     find(recordings, 1, lambda: seen.append(driver.current))
@@ -108,7 +108,7 @@ def test_work_is_warmed_up_and_recorded_away_from_the_thread_s_stream(driver: Dr
 
 
 @pytest.mark.parametrize("fails_at", ["capture_begin", "work", "capture_end"])
-def test_after_a_failed_recording_the_thread_works_on_its_own_stream_again(
+def test_the_thread_works_on_its_own_stream_again_after_a_failed_recording(
     driver: Driver, fails_at: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """PyTorch leaves the recording's stream behind where a recording can't begin or end."""

@@ -35,7 +35,7 @@ def pair(rows: int, width: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 @settings(max_examples=30, deadline=None)
 @given(shapes=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 3)), max_size=25))
-def test_replayed_results_are_those_of_the_function(shapes: list[tuple[int, int]]) -> None:
+def test_replayed_results_equal_those_of_the_function(shapes: list[tuple[int, int]]) -> None:
     recorder = Recorder()
     function, recordings = captured(recorder, at_most=4, worth=2)
     for seed, (rows, width) in enumerate(shapes):
@@ -56,7 +56,7 @@ def test_a_result_is_not_overwritten_by_the_next_replay() -> None:
     assert torch.equal(first[0], mixed(*inputs)[0])
 
 
-def test_a_shape_is_recorded_only_once_it_came_often_enough() -> None:
+def test_a_shape_is_recorded_only_after_enough_calls() -> None:
     recorder = Recorder()
     function, _ = captured(recorder, worth=3)
     counts = []
@@ -66,7 +66,7 @@ def test_a_shape_is_recorded_only_once_it_came_often_enough() -> None:
     assert counts == [(0, 0), (0, 0), (1, 1), (1, 2), (1, 3)]
 
 
-def test_batches_of_about_the_same_size_share_a_recording() -> None:
+def test_batches_of_similar_size_share_a_recording() -> None:
     recorder = Recorder()
     function, _ = captured(recorder, worth=1)
     for rows in (3, 4, 3, 1, 2):
@@ -75,7 +75,7 @@ def test_batches_of_about_the_same_size_share_a_recording() -> None:
     assert recorder.replays == 5
 
 
-def test_the_shape_unused_longest_makes_room() -> None:
+def test_the_least_recently_used_shape_is_evicted() -> None:
     recorder = Recorder()
     function, recordings = captured(recorder, at_most=2, worth=1)
     for width in (1, 2, 1, 3, 1):
@@ -86,7 +86,7 @@ def test_the_shape_unused_longest_makes_room() -> None:
     assert recorder.records == 4
 
 
-def test_recordings_stay_within_their_bytes_and_what_never_fits_is_not_recorded() -> None:
+def test_recordings_stay_within_their_bytes_and_one_that_never_fits_is_not_recorded() -> None:
     recorder = Recorder()
     function, recordings = captured(recorder, most_bytes=1000, worth=1)
     for width in (20, 30, 40, 50, 60):
@@ -101,7 +101,7 @@ def test_recordings_stay_within_their_bytes_and_what_never_fits_is_not_recorded(
     assert not recordings.failed
 
 
-def test_memory_that_recordings_share_counts_once() -> None:
+def test_memory_shared_by_recordings_counts_once() -> None:
     recordings, place = Recordings("a test", Recorder(), worth=1), torch.zeros(100)
     for size in (10, 20, 100):
         recordings.find(size, lambda size=size: ((place[:size],), lambda: (place[:1],)))
@@ -109,7 +109,7 @@ def test_memory_that_recordings_share_counts_once() -> None:
 
 
 @pytest.mark.parametrize("fault", [{"fails_to_record": True}, {"fails_at_replay": 1}])
-def test_where_recording_fails_the_work_is_done_without_and_the_log_says_so_once(
+def test_the_function_runs_unrecorded_if_recording_fails_and_the_log_says_so_once(
     caplog: pytest.LogCaptureFixture, fault: dict[str, Any]
 ) -> None:
     recorder = Recorder(**fault)
@@ -128,7 +128,7 @@ def test_where_recording_fails_the_work_is_done_without_and_the_log_says_so_once
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_real_graphs_where_there_is_no_gpu_are_done_without(
+def test_the_function_runs_without_graphs_if_there_is_no_gpu(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     function, recordings = captured(CudaGraphs(torch.device("cuda")), worth=1)
@@ -139,7 +139,7 @@ def test_real_graphs_where_there_is_no_gpu_are_done_without(
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-def test_on_a_gpu_a_graph_gives_what_the_function_gives() -> None:
+def test_a_graph_on_a_gpu_gives_the_results_of_the_function() -> None:
     function, recordings = captured(CudaGraphs(torch.device("cuda")), worth=1)
     for seed in range(4):
         inputs = [x.cuda() for x in pair(3, 2, seed)]

@@ -105,13 +105,13 @@ def copy(folder: Path, tmp_path: Path) -> Path:
     return shutil.copytree(folder, tmp_path / "copy")
 
 
-def test_the_published_names_and_shapes_are_what_the_loader_expects() -> None:
+def test_the_loader_expects_the_published_names_and_shapes() -> None:
     model = StepAudio2Model(MINI, device=torch.device("meta"), dtype=torch.bfloat16)
     expected = {name: tuple(place.shape) for name, place in model.checkpoint_views()}
     assert expected == published_shapes()
 
 
-def test_weights_land_where_they_belong(folder: Path) -> None:
+def test_each_weight_is_loaded_into_its_parameter(folder: Path) -> None:
     stored = {}
     for file in folder.glob("*.safetensors"):
         stored |= load_file(file)
@@ -124,7 +124,7 @@ def test_weights_land_where_they_belong(folder: Path) -> None:
     assert all(torch.equal(loaded[name], stored[name]) for name in stored)
 
 
-def test_one_file_without_an_index_will_do(copy: Path) -> None:
+def test_one_file_without_an_index_is_enough(copy: Path) -> None:
     tensors = {}
     for file in sorted(copy.glob("*.safetensors")):
         tensors |= load_file(file)
@@ -134,7 +134,7 @@ def test_one_file_without_an_index_will_do(copy: Path) -> None:
     assert load(copy).folder == copy
 
 
-def test_the_same_seed_makes_the_same_checkpoint(folder: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_checkpoint(folder: Path, tmp_path: Path) -> None:
     again, other = tiny_checkpoint(tmp_path / "again"), tiny_checkpoint(tmp_path / "other", seed=1)
     shard = "model-00001-of-00002.safetensors"
     assert (again / shard).read_bytes() == (folder / shard).read_bytes()
@@ -143,7 +143,7 @@ def test_the_same_seed_makes_the_same_checkpoint(folder: Path, tmp_path: Path) -
 
 
 @pytest.mark.anyio
-async def test_bfloat16_answers_on_a_cpu(make_engine: Any, noise: Any) -> None:
+async def test_a_bfloat16_model_answers_on_a_cpu(make_engine: Any, noise: Any) -> None:
     outputs = await Chat(make_engine(dtype="bfloat16")).say("Hi", noise())
     assert len(outputs[-1].tokens) > 0
 
@@ -227,17 +227,17 @@ def test_a_broken_checkpoint_is_an_error_that_names_what_is_wrong(copy: Path, wh
         ("./a/b", "no such folder"),
     ],
 )
-def test_a_folder_that_is_not_there_is_an_error_that_says_so(source: str, message: str) -> None:
+def test_a_missing_folder_is_an_error_that_says_so(source: str, message: str) -> None:
     with pytest.raises(EngineError, match=message):
         load(Path(source))
 
 
-def test_a_file_is_no_folder(folder: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_an_error(folder: Path) -> None:
     with pytest.raises(EngineError, match="a file, not a folder"):
         load(folder / "config.json")
 
 
-def test_a_hub_id_that_cannot_be_had_is_an_error_of_one_line(
+def test_an_unavailable_hub_id_is_an_error_of_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     import huggingface_hub.constants
@@ -258,7 +258,7 @@ def test_too_little_memory_is_an_error_before_anything_is_loaded() -> None:
     ("device", "message"),
     [("gpu", "no device is called"), ("meta", "runs on cuda and cpu"), ("cuda:77", "no such GPU")],
 )
-def test_a_device_that_is_not_there_is_an_error(folder: Path, device: str, message: str) -> None:
+def test_an_unavailable_device_is_an_error(folder: Path, device: str, message: str) -> None:
     with pytest.raises(EngineError, match=message):
         load_engine(StepAudio2Settings(model=str(folder), device=device))
 
@@ -266,7 +266,7 @@ def test_a_device_that_is_not_there_is_an_error(folder: Path, device: str, messa
 @pytest.mark.parametrize(
     ("options", "variant"), [({}, "chat"), ({"think": True}, "think"), ({"base": True}, "base")]
 )
-def test_the_variant_is_known_by_its_name(tmp_path: Path, options: Any, variant: str) -> None:
+def test_the_variant_is_recognized_by_its_name(tmp_path: Path, options: Any, variant: str) -> None:
     folder = tiny_checkpoint(tmp_path / "x", **options)
     assert load_engine(StepAudio2Settings(model=str(folder)))._variant == variant
     other = load_engine(StepAudio2Settings(model=str(folder), variant="chat"))

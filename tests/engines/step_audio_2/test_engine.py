@@ -43,7 +43,7 @@ pytestmark = pytest.mark.anyio
 WEATHER = ToolSchema("weather", "Tells the weather.", {"type": "object", "properties": {}})
 
 
-async def test_an_answer_that_must_be_a_call_is_begun_as_one(
+async def test_a_response_with_a_required_call_begins_with_the_call(
     make_engine: Any, tokenizer: Any
 ) -> None:
     rest = tokenizer.encode('weather\n{"city": "Oslo"}', Mark("</tool_call>"))
@@ -89,7 +89,7 @@ async def test_a_lead_in_is_spoken_and_then_the_tool_is_called(
     assert vocoder.open_streams == 0
 
 
-async def test_the_second_step_has_the_first_in_its_prompt_and_reads_only_what_is_new(
+async def test_the_second_step_extends_the_first_prompt_and_prefills_only_new_tokens(
     make_engine: Any, tokenizer: Any
 ) -> None:
     script = [*spoken(tokenizer, "One moment", [1]), *call_text(tokenizer, "weather", "{}")]
@@ -113,7 +113,7 @@ async def test_the_second_step_has_the_first_in_its_prompt_and_reads_only_what_i
     )
 
 
-async def test_results_can_go_back_in_the_other_documented_role(
+async def test_results_can_be_sent_in_the_other_documented_role(
     make_engine: Any, tokenizer: Any
 ) -> None:
     watcher = Watcher()
@@ -128,7 +128,7 @@ async def test_results_can_go_back_in_the_other_documented_role(
     )
 
 
-async def test_an_answer_without_tools_keeps_the_cache_and_can_call_none(
+async def test_a_response_without_tools_reuses_the_cache_and_cannot_call_any(
     make_engine: Any, tokenizer: Any
 ) -> None:
     watcher = Watcher(call_text(tokenizer, "weather", "{}"), end=tokenizer.special.eot)
@@ -141,7 +141,7 @@ async def test_an_answer_without_tools_keeps_the_cache_and_can_call_none(
     assert second.sampler.banned == [tokenizer.id_of(Mark("<tool_call>"))]
 
 
-async def test_without_a_vocoder_the_answer_is_text_and_the_log_says_so(
+async def test_a_response_without_a_vocoder_is_text_and_the_log_says_so(
     make_engine: Any, tokenizer: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     watcher = Watcher(tokenizer.encode("Yes"), end=tokenizer.special.eot)
@@ -153,7 +153,7 @@ async def test_without_a_vocoder_the_answer_is_text_and_the_log_says_so(
 
 
 @pytest.mark.parametrize("seconds", [0.5, 26.0])
-async def test_sound_is_heard_in_pieces_of_25_seconds(
+async def test_audio_is_encoded_in_pieces_of_25_seconds(
     make_engine: Any, tokenizer: Any, noise: Any, seconds: float
 ) -> None:
     watcher = Watcher()
@@ -168,14 +168,14 @@ async def test_sound_is_heard_in_pieces_of_25_seconds(
 @pytest.mark.parametrize(
     ("samples", "what"), [(100, "too short"), (0, "too short")], ids=["tiny", "empty"]
 )
-async def test_sound_that_is_too_short_is_an_error_that_says_so(
+async def test_audio_that_is_too_short_is_an_error_that_says_so(
     make_engine: Any, samples: int, what: str
 ) -> None:
     with pytest.raises(AudioError, match=what):
         await Chat(make_engine()).say(Audio(np.zeros(samples, dtype=np.float32), 16_000))
 
 
-async def test_sound_that_is_not_finite_is_an_error(make_engine: Any, noise: Any) -> None:
+async def test_audio_that_is_not_finite_is_an_error(make_engine: Any, noise: Any) -> None:
     sound = noise()
     sound.samples[5] = np.nan
     with pytest.raises(AudioError, match="NaN"):
@@ -197,7 +197,7 @@ TASKS = [
 
 
 @pytest.mark.parametrize(("task", "language", "instruction", "speaks"), TASKS)
-async def test_each_task_has_its_own_prompt_and_leaves_the_conversation_alone(
+async def test_each_task_has_its_own_prompt_and_leaves_the_conversation_unchanged(
     make_engine: Any,
     tokenizer: Any,
     noise: Any,
@@ -221,7 +221,7 @@ async def test_each_task_has_its_own_prompt_and_leaves_the_conversation_alone(
     assert chat.state.prefix.prefix_ids == kept
 
 
-async def test_reading_aloud_is_given_the_text_and_its_own_penalty(
+async def test_reading_aloud_uses_the_text_and_a_penalty_of_its_own(
     make_engine: Any, tokenizer: Any
 ) -> None:
     watcher = Watcher()
@@ -239,7 +239,7 @@ async def test_a_translation_needs_a_language(make_engine: Any) -> None:
         await Chat(make_engine()).say("Hi", task="translate")
 
 
-async def test_a_base_model_goes_on_without_roles(
+async def test_a_base_model_continues_without_roles(
     make_engine: Any, tokenizer: Any, tmp_path: Any
 ) -> None:
     watcher = Watcher()
@@ -259,7 +259,7 @@ async def test_a_base_model_goes_on_without_roles(
     assert second.reused == len(first.prompt) + len(first.generated) - 1
 
 
-async def test_a_thinking_model_thinks_first_and_nobody_hears_it(
+async def test_a_thinking_model_thinks_first_and_its_thoughts_are_not_output(
     make_engine: Any, tokenizer: Any, tmp_path: Any
 ) -> None:
     thought = tokenizer.encode("Hm, a test.\n</think>")
@@ -281,7 +281,7 @@ async def test_a_thinking_model_thinks_first_and_nobody_hears_it(
     )
 
 
-async def test_a_thought_without_end_leaves_room_for_the_answer(
+async def test_an_endless_thought_leaves_room_for_the_answer(
     make_engine: Any, tokenizer: Any, tmp_path: Any
 ) -> None:
     folder = tiny_checkpoint(tmp_path / "tiny", think=True)
@@ -293,7 +293,7 @@ async def test_a_thought_without_end_leaves_room_for_the_answer(
     assert tokenizer.decode(watcher.jobs[1].prompt.ids).endswith("\n</think>\n\n")
 
 
-async def test_generation_ends_at_a_stop_string_that_is_not_said(
+async def test_generation_ends_at_a_stop_string_that_is_not_output(
     make_engine: Any, tokenizer: Any
 ) -> None:
     watcher = Watcher(tokenizer.encode("one two three four"), end=tokenizer.special.eot)
@@ -303,14 +303,14 @@ async def test_generation_ends_at_a_stop_string_that_is_not_said(
     assert outputs[-1].reason == "stop"
 
 
-async def test_an_answer_is_no_longer_than_its_budget(make_engine: Any, tokenizer: Any) -> None:
+async def test_a_response_is_no_longer_than_its_budget(make_engine: Any, tokenizer: Any) -> None:
     watcher = Watcher(tokenizer.encode("abc " * 50), end=tokenizer.special.eot)
     outputs = await Chat(make_engine(steer=watcher), Sampling(max_tokens=9)).say("Hi")
     assert outputs[-1].reason == "length"
     assert len(outputs[-1].tokens) == 9
 
 
-async def test_the_same_seed_says_the_same_and_another_does_not(make_engine: Any) -> None:
+async def test_the_same_seed_gives_the_same_response_and_another_does_not(make_engine: Any) -> None:
     engine = make_engine()
     said = [
         (await Chat(engine, Sampling(seed=seed, max_tokens=20)).say("Hi"))[-1].tokens
@@ -319,7 +319,7 @@ async def test_the_same_seed_says_the_same_and_another_does_not(make_engine: Any
     assert said[0] == said[1] != said[2]
 
 
-async def test_a_closed_stream_stops_the_model_within_a_token_and_the_state_goes_on(
+async def test_a_closed_stream_stops_the_model_within_a_token_and_leaves_the_state_usable(
     make_engine: Any, tokenizer: Any
 ) -> None:
     """The steer holds the model at its third token until the reader has closed the stream."""
@@ -357,7 +357,7 @@ async def test_a_closed_stream_stops_the_model_within_a_token_and_the_state_goes
     assert recomputed(engine._scheduler._model, second) == second.generated
 
 
-async def test_a_history_that_differs_is_read_from_where_it_differs(make_engine: Any) -> None:
+async def test_a_changed_history_is_prefilled_from_the_first_difference(make_engine: Any) -> None:
     watcher = Watcher()
     engine = make_engine(steer=watcher)
     chat = Chat(engine)
@@ -374,7 +374,7 @@ async def test_an_input_longer_than_the_window_is_an_error_that_says_so(make_eng
         await Chat(make_engine(window=256)).say("word " * 500)
 
 
-async def test_the_engine_is_made_from_settings(folder: Any) -> None:
+async def test_the_engine_is_created_from_settings(folder: Any) -> None:
     table = {"model": str(folder), "device": "cpu"}
     settings = Settings.model_validate({"engine": "step-audio-2", "step_audio_2": table})
     engine = create_engine(settings)
@@ -385,7 +385,9 @@ async def test_the_engine_is_made_from_settings(folder: Any) -> None:
         await Chat(engine).say("Hi")
 
 
-async def test_closing_the_engine_ends_what_it_is_saying(make_engine: Any, tokenizer: Any) -> None:
+async def test_closing_the_engine_ends_its_running_responses(
+    make_engine: Any, tokenizer: Any
+) -> None:
     engine = make_engine(steer=Watcher([tokenizer.encode("a")[0]] * 10_000))
     request = EngineRequest(
         (SystemMessage("x"), UserMessage(("Hi",))),
@@ -399,7 +401,7 @@ async def test_closing_the_engine_ends_what_it_is_saying(make_engine: Any, token
             pass
 
 
-async def test_a_voice_that_fails_ends_the_answer_and_the_model_with_it(
+async def test_a_failing_voice_ends_the_response_and_the_generation(
     make_engine: Any, tokenizer: Any
 ) -> None:
     class Broken(ToneVocoder):

@@ -43,7 +43,7 @@ def new_cache(model: Any, slots: int = 4) -> KeyValueCache:
 
 
 @torch.inference_mode()
-def test_logits_are_those_of_transformers(model: Any, folder: Path) -> None:
+def test_logits_equal_those_of_transformers(model: Any, folder: Path) -> None:
     transformers = pytest.importorskip("transformers")
     text = model.sizes.text
     names = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
@@ -69,7 +69,7 @@ def test_logits_are_those_of_transformers(model: Any, folder: Path) -> None:
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 @torch.inference_mode()
-def test_reading_in_pieces_or_token_by_token_is_the_same_as_at_once(model: Any, data: Any) -> None:
+def test_prefill_in_pieces_or_token_by_token_equals_prefill_at_once(model: Any, data: Any) -> None:
     language, length = model.language, 24
     ids = torch.tensor(data.draw(st.lists(st.integers(0, 400), min_size=length, max_size=length)))
     cuts = sorted(data.draw(st.sets(st.integers(1, length - 1), max_size=4)))
@@ -85,7 +85,7 @@ def test_reading_in_pieces_or_token_by_token_is_the_same_as_at_once(model: Any, 
 
 
 @torch.inference_mode()
-def test_the_recordable_step_gives_the_same_as_the_other(model: Any) -> None:
+def test_the_recordable_step_equals_the_other_step(model: Any) -> None:
     """What a GPU records, in a batch whose rows are of different lengths, the last one a filler."""
     language, lengths, slots = model.language, [5, 17, 5], [3, 1, 3]
     exact, padded = new_cache(model), new_cache(model)
@@ -106,7 +106,7 @@ def test_the_recordable_step_gives_the_same_as_the_other(model: Any) -> None:
 
 
 @torch.inference_mode()
-def test_recorded_steps_are_shared_by_batches_of_about_the_same_size(model: Any) -> None:
+def test_batches_of_similar_size_share_recorded_steps(model: Any) -> None:
     language, slots, lengths = model.language, [2, 0, 1], [9, 3, 30]
     exact, recorded = new_cache(model), new_cache(model)
     for cache in (exact, recorded):
@@ -127,7 +127,7 @@ def test_recorded_steps_are_shared_by_batches_of_about_the_same_size(model: Any)
 
 
 @torch.inference_mode()
-def test_a_step_of_a_batch_stays_on_the_gpu_and_can_be_recorded(model: Any) -> None:
+def test_a_batched_step_stays_on_the_gpu_and_can_be_recorded(model: Any) -> None:
     sizes = model.sizes.text
     language = LanguageModel(sizes, device=GPU, dtype=torch.bfloat16, window=256)
     cache = KeyValueCache(sizes, slots=4, window=256, device=GPU, dtype=torch.bfloat16)
@@ -141,7 +141,7 @@ def test_a_step_of_a_batch_stays_on_the_gpu_and_can_be_recorded(model: Any) -> N
 
 @pytest.mark.parametrize("fault", [{"fails_to_record": True}, {"fails_at_replay": 2}])
 @torch.inference_mode()
-def test_decoding_goes_on_unrecorded_where_recording_fails(
+def test_decoding_continues_unrecorded_if_recording_fails(
     model: Any, caplog: pytest.LogCaptureFixture, fault: dict[str, Any]
 ) -> None:
     language = model.language
@@ -158,7 +158,7 @@ def test_decoding_goes_on_unrecorded_where_recording_fails(
 
 
 @given(count=st.integers(0, 500_000))
-def test_positions_are_counted_as_the_networks_make_them(count: int) -> None:
+def test_positions_are_counted_as_the_networks_produce_them(count: int) -> None:
     frames = frame_count(count)
     made = (frames + 1) // 2 // 2  # states of the whole log-mel, padding included
     assert 0 <= patch_count(count) <= max(0, (made - 1) // 2 + 1)
@@ -167,7 +167,7 @@ def test_positions_are_counted_as_the_networks_make_them(count: int) -> None:
 
 @pytest.mark.parametrize("count", [1600, 4000, 8001, 16000, 15999, 40000])
 @torch.inference_mode()
-def test_as_many_embeddings_are_heard_as_are_counted(model: Any, count: int) -> None:
+def test_the_number_of_embeddings_is_the_number_that_is_counted(model: Any, count: int) -> None:
     mel = encoder_log_mel(np.zeros(count, np.float32))
     assert mel.shape == (128, frame_count(count))
     assert len(model.encode_audio(mel)) == patch_count(count)
@@ -187,11 +187,11 @@ def drawn(logits: Any, sampling: Sampling, times: int = 300) -> Counter[int]:
     return Counter(pick(logits.clone()[None], [sampler])[0] for _ in range(times))
 
 
-def test_greedy_takes_the_most_probable() -> None:
+def test_greedy_sampling_picks_the_most_probable_token() -> None:
     assert drawn(logits_of(0.2, 0.5, 0.3), GREEDY, 3) == {1: 3}
 
 
-def test_top_k_and_top_p_leave_out_the_tail() -> None:
+def test_top_k_and_top_p_exclude_the_tail() -> None:
     logits = logits_of(0.4, 0.3, 0.2, 0.1)
     free = {"temperature": 1.0, "repetition_penalty": 1.0, "seed": 3}
     assert drawn(logits, Sampling(top_k=2, top_p=1.0, **free)).keys() == {0, 1}
@@ -202,7 +202,7 @@ def test_top_k_and_top_p_leave_out_the_tail() -> None:
     assert drawn(logits, Sampling(top_k=2, top_p=0.5, **free)).keys() == {0}
 
 
-def test_tokens_are_drawn_as_often_as_they_are_probable() -> None:
+def test_tokens_are_sampled_in_proportion_to_their_probability() -> None:
     sampling = Sampling(temperature=1.0, top_p=1.0, repetition_penalty=1.0, seed=5)
     counts = drawn(logits_of(0.6, 0.3, 0.1), sampling, 3000)
     assert [round(counts[i] / 3000, 1) for i in range(3)] == [0.6, 0.3, 0.1]
@@ -210,7 +210,7 @@ def test_tokens_are_drawn_as_often_as_they_are_probable() -> None:
     assert cold[0] > 290
 
 
-def test_a_flat_distribution_is_drawn_from_as_a_whole() -> None:
+def test_a_flat_distribution_is_sampled_as_a_whole() -> None:
     """The nucleus is wider than the first candidates that are looked at."""
     sampling = Sampling(temperature=1.0, top_p=1.0, repetition_penalty=1.0, seed=5)
     seen = drawn(torch.zeros(VOCABULARY), sampling, 2000)
@@ -218,7 +218,7 @@ def test_a_flat_distribution_is_drawn_from_as_a_whole() -> None:
     assert len(seen) > 1300
 
 
-def test_what_was_said_is_less_probable_by_the_penalty() -> None:
+def test_the_penalty_makes_generated_tokens_less_probable() -> None:
     sampler = Sampler(Sampling(temperature=0.0, repetition_penalty=1.5))
     sampler.observe([0, 2], 3, CPU)
     logits = torch.tensor([[3.0, 2.5, -1.0]])
@@ -232,7 +232,7 @@ def test_a_banned_token_is_never_picked() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(seeds=st.lists(st.integers(0, 99), min_size=2, max_size=4), top_p=st.floats(0.1, 1.0))
-def test_a_row_picks_the_same_alone_and_in_a_batch(seeds: list[int], top_p: float) -> None:
+def test_a_row_samples_the_same_token_alone_and_in_a_batch(seeds: list[int], top_p: float) -> None:
     logits = torch.randn(len(seeds), VOCABULARY, generator=torch.Generator().manual_seed(1))
     options = [Sampling(seed=seed, top_p=top_p, temperature=1.0 + seed % 2) for seed in seeds]
     options[0] = GREEDY

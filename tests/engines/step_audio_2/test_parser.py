@@ -50,7 +50,7 @@ def mixed(tokenizer: Any, words: Sequence[int], speech: Sequence[int], order: li
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_order_of_text_and_speech_changes_nothing(tokenizer: Any, data: Any) -> None:
+def test_the_order_of_text_and_speech_changes_nothing(tokenizer: Any, data: Any) -> None:
     text = "".join(data.draw(st.lists(st.sampled_from(FRAGMENTS), max_size=6)))
     words = tokenizer.encode(text)
     speech = data.draw(st.lists(st.integers(0, 6560), max_size=12))
@@ -63,7 +63,7 @@ def test_order_of_text_and_speech_changes_nothing(tokenizer: Any, data: Any) -> 
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_any_cut_of_the_text_into_tokens_gives_the_same(tokenizer: Any, data: Any) -> None:
+def test_any_split_of_the_text_into_tokens_gives_the_same_output(tokenizer: Any, data: Any) -> None:
     fragments = data.draw(st.lists(st.sampled_from(FRAGMENTS), max_size=6))
     text = "".join(fragments)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
@@ -78,7 +78,7 @@ def test_any_cut_of_the_text_into_tokens_gives_the_same(tokenizer: Any, data: An
 
 @settings(max_examples=80, deadline=None)
 @given(ids=st.lists(st.integers(0, 7100), max_size=40))
-def test_any_ids_at_all_are_taken_and_every_speech_token_comes_out(
+def test_any_ids_are_accepted_and_every_speech_token_is_output(
     tokenizer: Any, ids: list[int]
 ) -> None:
     _, _, speech = parse(tokenizer, ids)
@@ -86,7 +86,7 @@ def test_any_ids_at_all_are_taken_and_every_speech_token_comes_out(
     assert speech == [token - first for token in ids if first <= token < first + 6561]
 
 
-def test_a_character_whose_bytes_are_parted_by_speech_comes_out_whole(tokenizer: Any) -> None:
+def test_a_character_split_by_speech_tokens_is_output_whole(tokenizer: Any) -> None:
     bytes_of = {tokenizer.token_bytes(token): token for token in range(400)}
     parts = [bytes_of[bytes([byte])] for byte in "🙂".encode()]
     pad = tokenizer.special.speech
@@ -96,7 +96,7 @@ def test_a_character_whose_bytes_are_parted_by_speech_comes_out_whole(tokenizer:
     assert texts == ["🙂"]
 
 
-def test_bytes_that_are_no_character_are_replaced_and_end_nothing(tokenizer: Any) -> None:
+def test_invalid_bytes_are_replaced_and_end_nothing(tokenizer: Any) -> None:
     bytes_of = {tokenizer.token_bytes(token): token for token in range(400)}
     text, _, _ = parse(tokenizer, [bytes_of[b"\xff"], *tokenizer.encode("ok"), bytes_of[b"\xe4"]])
     assert text == "\ufffdok\ufffd"
@@ -114,7 +114,7 @@ def test_several_calls_after_speech_come_in_order(tokenizer: Any) -> None:
     assert speech == [0]
 
 
-def test_a_broken_call_is_an_outcome_that_the_model_can_read(tokenizer: Any) -> None:
+def test_a_malformed_call_is_an_outcome_that_the_model_can_read(tokenizer: Any) -> None:
     _, calls, _ = parse(tokenizer, tokenizer.encode(f"{OPEN}function\nweather\n{{city"))
     ((name, _, problem),) = calls
     assert name == "weather"
@@ -128,12 +128,12 @@ def test_thoughts_are_left_out(tokenizer: Any, as_tokens: bool) -> None:
     assert parse(tokenizer, ids) == ("Yes, no", [], [])
 
 
-def test_marks_fillers_and_ids_without_a_token_say_nothing(tokenizer: Any) -> None:
+def test_special_tokens_fillers_and_ids_without_a_token_output_nothing(tokenizer: Any) -> None:
     special = tokenizer.special
     ids = [special.tts_start, special.tts_pad, special.speech + 6561, special.tts_end, 7039]
     assert parse(tokenizer, [*ids, special.bot, special.audio_patch, special.eot]) == ("", [], [])
 
 
-def test_nothing_comes_after_a_stop_string(tokenizer: Any) -> None:
+def test_nothing_is_output_after_a_stop_string(tokenizer: Any) -> None:
     ids = [*tokenizer.encode("one STOP two"), tokenizer.special.speech, *tokenizer.encode(GOOD)]
     assert parse(tokenizer, ids, stop=["STOP", "other"]) == ("one ", [], [])

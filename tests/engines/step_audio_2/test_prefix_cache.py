@@ -31,7 +31,9 @@ def check(engine: Any, watcher: Watcher) -> None:
 
 
 @pytest.mark.parametrize("speak", [True, False])
-async def test_over_turns_with_sound(make_engine: Any, noise: Any, speak: bool) -> None:
+async def test_turns_with_audio_reuse_the_cache_and_give_the_same_tokens(
+    make_engine: Any, noise: Any, speak: bool
+) -> None:
     watcher = Watcher()
     engine = make_engine(steer=watcher, vocoder=ToneVocoder())
     chat = Chat(engine)
@@ -42,7 +44,7 @@ async def test_over_turns_with_sound(make_engine: Any, noise: Any, speak: bool) 
     assert min(reused[1:]) > 0.5
 
 
-async def test_a_turn_reads_only_what_is_new_however_long_the_conversation_is(
+async def test_a_turn_prefills_only_new_tokens_in_a_conversation_of_any_length(
     make_engine: Any, noise: Any
 ) -> None:
     watcher = Watcher()
@@ -53,7 +55,9 @@ async def test_a_turn_reads_only_what_is_new_however_long_the_conversation_is(
     assert len(set(read[1:])) == 1
 
 
-async def test_two_sounds_of_the_same_length_are_told_apart(make_engine: Any, noise: Any) -> None:
+async def test_two_recordings_of_the_same_length_are_distinguished(
+    make_engine: Any, noise: Any
+) -> None:
     watcher = Watcher()
     engine = make_engine(steer=watcher)
     chat = Chat(engine)
@@ -66,7 +70,7 @@ async def test_two_sounds_of_the_same_length_are_told_apart(make_engine: Any, no
     check(engine, watcher)
 
 
-async def test_conversations_at_the_same_time_say_what_each_says_alone(
+async def test_concurrent_conversations_give_what_each_gives_alone(
     make_engine: Any, noise: Any
 ) -> None:
     sounds = [noise(0.3 + 0.2 * i) for i in range(5)]
@@ -119,7 +123,9 @@ async def test_active_conversations_take_turns_token_by_token(
     )
 
 
-async def test_who_lost_the_slot_reads_again_and_says_the_same(make_engine: Any) -> None:
+async def test_a_conversation_that_lost_its_slot_is_prefilled_again_and_gives_the_same(
+    make_engine: Any,
+) -> None:
     watcher = Watcher()
     engine = make_engine(steer=watcher, conversations=1, max_batch=1)
     one, two = Chat(engine), Chat(engine)
@@ -130,7 +136,7 @@ async def test_who_lost_the_slot_reads_again_and_says_the_same(make_engine: Any)
     check(engine, watcher)
 
 
-async def test_more_conversations_than_slots_all_get_their_answers(make_engine: Any) -> None:
+async def test_more_conversations_than_slots_all_get_their_responses(make_engine: Any) -> None:
     watcher = Watcher()
     engine = make_engine(steer=watcher, conversations=2, max_batch=2)
     chats = [Chat(engine) for _ in range(9)]
@@ -141,7 +147,7 @@ async def test_more_conversations_than_slots_all_get_their_answers(make_engine: 
     assert len(watcher.jobs) == 9
 
 
-async def test_a_failure_of_one_answer_leaves_the_others_alone(make_engine: Any) -> None:
+async def test_a_failure_of_one_response_leaves_the_others_unchanged(make_engine: Any) -> None:
     from assistant.errors import EngineError
 
     inner = Watcher()
@@ -171,7 +177,7 @@ async def long_chat(engine: Any, noise: Any, turns: int, *, sampling: Any = GREE
     return chat
 
 
-async def test_over_compaction_the_same_is_said_as_without_a_cache(
+async def test_compaction_gives_the_same_tokens_as_without_a_cache(
     make_engine: Any, noise: Any
 ) -> None:
     watcher = Watcher()
@@ -182,9 +188,7 @@ async def test_over_compaction_the_same_is_said_as_without_a_cache(
     assert all(len(job.prompt) + len(job.generated) <= 400 for job in watcher.jobs)
 
 
-async def test_after_compaction_turns_again_read_only_what_is_new(
-    make_engine: Any, noise: Any
-) -> None:
+async def test_turns_after_compaction_prefill_only_new_tokens(make_engine: Any, noise: Any) -> None:
     watcher = Watcher()
     engine = make_engine(steer=watcher, window=400)
     await long_chat(engine, noise, 10)
@@ -193,7 +197,7 @@ async def test_after_compaction_turns_again_read_only_what_is_new(
     assert 1 <= len(again) <= 3
 
 
-async def test_old_sound_becomes_its_transcript_and_old_speech_its_text(
+async def test_old_audio_becomes_its_transcript_and_old_speech_its_text(
     make_engine: Any, noise: Any, tokenizer: Any
 ) -> None:
     """The model transcribes its user's old sounds itself; here it always hears the same."""
@@ -221,7 +225,7 @@ async def test_old_sound_becomes_its_transcript_and_old_speech_its_text(
     assert len(keys) == len(set(keys)), "each sound is transcribed once"
 
 
-async def test_a_known_transcript_is_used_instead_of_asking(
+async def test_a_known_transcript_is_used_instead_of_a_new_one(
     make_engine: Any, noise: Any, tokenizer: Any
 ) -> None:
     watcher = Watcher()
@@ -233,7 +237,7 @@ async def test_a_known_transcript_is_used_instead_of_asking(
     assert not [job for job in watcher.jobs if job.one_off and not job.idle]
 
 
-async def test_old_results_are_cut_and_never_parted_from_their_calls(
+async def test_old_results_are_truncated_and_stay_with_their_calls(
     make_engine: Any, tokenizer: Any
 ) -> None:
     watcher = Watcher()

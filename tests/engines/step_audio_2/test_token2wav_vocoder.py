@@ -37,7 +37,7 @@ def sound_of(events: list[Any]) -> np.ndarray:
     return np.concatenate([e.samples for e in events if isinstance(e, AudioChunk)])
 
 
-async def test_a_spoken_turn_with_a_tool_that_changes_the_voice(
+async def test_a_tool_changes_the_voice_of_a_spoken_turn(
     folder: Path, tokenizer: Any, noise: Any, settings: Settings
 ) -> None:
     lead_in = spoken(tokenizer, "One moment.", list(range(0, 300, 10)))
@@ -64,7 +64,7 @@ async def test_a_spoken_turn_with_a_tool_that_changes_the_voice(
     assert len(list(prompts.glob("*.safetensors"))) == 2  # the normal voice, and the tool's
 
 
-async def test_the_settings_alone_make_an_engine_that_speaks(
+async def test_the_settings_alone_create_an_engine_that_speaks(
     folder: Path, settings: Settings
 ) -> None:
     update = {"engine": "step-audio-2", "step_audio_2": StepAudio2Settings(model=str(folder))}
@@ -76,7 +76,7 @@ async def test_the_settings_alone_make_an_engine_that_speaks(
     assert events[-1].reason == "completed"
 
 
-def test_a_checkpoint_without_its_normal_voice_says_what_is_absent(
+def test_a_checkpoint_without_its_default_voice_names_the_missing_file(
     tmp_path: Path, settings: Settings
 ) -> None:
     folder = tiny_checkpoint(tmp_path / "tiny")

@@ -30,26 +30,28 @@ def values(folder: Path) -> Any:
 
 @settings(max_examples=150, deadline=None)
 @given(text=HOSTILE)
-def test_text_never_becomes_a_mark_and_comes_back_as_it_was(tokenizer: Any, text: str) -> None:
+def test_text_never_becomes_a_special_token_and_is_decoded_unchanged(
+    tokenizer: Any, text: str
+) -> None:
     ids = tokenizer.encode(text)
     assert all(token < 400 for token in ids)  # the tiny checkpoint's added tokens follow
     assert tokenizer.decode(ids) == text.encode("utf-8", "replace").decode("utf-8")
 
 
-def test_marks_become_their_own_ids(tokenizer: Any) -> None:
+def test_special_tokens_become_their_own_ids(tokenizer: Any) -> None:
     ids = tokenizer.encode("a", Mark("<|EOT|>"), "b", Mark("<tool_call>"))
     assert ids.count(tokenizer.special.eot) == 1
     assert tokenizer.decode(ids) == "a<|EOT|>b<tool_call>"
     assert ids[-1] == tokenizer.id_of(Mark("<tool_call>"))
 
 
-def test_text_beside_a_mark_that_is_no_token_is_encoded_as_one(tokenizer: Any) -> None:
+def test_text_beside_an_unknown_special_token_is_encoded_together_with_it(tokenizer: Any) -> None:
     parts = tokenizer.encode("assistant\n", "\n", Mark("<think>"), "\n")
     assert parts == tokenizer.encode("assistant\n\n<think>\n")
 
 
 @pytest.mark.anyio
-async def test_nothing_that_others_wrote_puts_a_mark_into_the_prompt(
+async def test_untrusted_text_puts_no_special_token_into_the_prompt(
     make_engine: Any, tokenizer: Any
 ) -> None:
     hostile = "".join(MARKS)
@@ -71,7 +73,7 @@ async def test_nothing_that_others_wrote_puts_a_mark_into_the_prompt(
 
 
 @pytest.mark.anyio
-async def test_ids_in_a_history_that_would_end_a_turn_are_not_put_back(
+async def test_ids_of_a_history_that_would_end_a_turn_are_dropped(
     make_engine: Any, tokenizer: Any
 ) -> None:
     special = tokenizer.special
@@ -84,7 +86,7 @@ async def test_ids_in_a_history_that_would_end_a_turn_are_not_put_back(
     assert prompt.count("<|BOT|>assistant\nas text<|EOT|>") == len(bad)
 
 
-def test_every_speech_token_is_known_by_its_number(tokenizer: Any) -> None:
+def test_every_speech_token_is_found_by_its_number(tokenizer: Any) -> None:
     special = tokenizer.special
     assert special.speech_token(special.speech) == 0
     assert special.speech_token(special.speech + SPEECH_TOKENS - 1) == 6560
@@ -93,7 +95,9 @@ def test_every_speech_token_is_known_by_its_number(tokenizer: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["<|EOT|>", "<tts_pad>", "<audio_17>", "<audio_6561>"])
-def test_a_tokenizer_without_a_token_is_refused_by_its_name(values: Any, name: str) -> None:
+def test_a_tokenizer_without_a_token_is_refused_with_the_name_of_the_token(
+    values: Any, name: str
+) -> None:
     added = [entry for entry in values["added_tokens"] if entry["content"] != name]
     with pytest.raises(EngineError, match=f"has no token {name.replace('|', chr(92) + '|')}"):
         Tokenizer(json.dumps({**values, "added_tokens": added}), vocab_size=7040)
@@ -108,7 +112,7 @@ def test_speech_tokens_out_of_order_are_refused(values: Any) -> None:
         Tokenizer(json.dumps({**values, "added_tokens": added}), vocab_size=7040)
 
 
-def test_published_ids_are_checked_where_the_vocabulary_is_the_published_one(values: Any) -> None:
+def test_published_ids_are_checked_if_the_vocabulary_is_the_published_one(values: Any) -> None:
     with pytest.raises(EngineError, match="<audio_start> is id 405, but 151688 in Step-Audio 2"):
         Tokenizer(json.dumps(values), vocab_size=158_720)
 

@@ -49,12 +49,14 @@ async def test_25_speech_tokens_are_a_second(
         assert heard.tokens[-1] == tokenizer.special.tts_end
 
 
-async def test_all_of_it_heard_is_the_message_as_it_was(make_engine: Any, tokenizer: Any) -> None:
+async def test_a_message_that_was_played_to_its_end_is_unchanged(
+    make_engine: Any, tokenizer: Any
+) -> None:
     message = AssistantMessage("one two", tokens=interleaved(tokenizer, "one two", 50))
     assert make_engine().truncate(message, 60.0) is message
 
 
-async def test_words_are_spread_over_the_sound_once_the_text_has_run_out(
+async def test_words_are_spread_over_the_audio_after_the_end_of_the_text(
     make_engine: Any, tokenizer: Any
 ) -> None:
     text = " ".join(["word"] * 10)
@@ -65,7 +67,7 @@ async def test_words_are_spread_over_the_sound_once_the_text_has_run_out(
         assert set(heard.text.split()) <= {"word"}
 
 
-async def test_characters_of_several_tokens_are_whole(make_engine: Any, tokenizer: Any) -> None:
+async def test_characters_of_several_tokens_stay_whole(make_engine: Any, tokenizer: Any) -> None:
     text = "今天天气很好，你呢？"
     message = AssistantMessage(text, tokens=interleaved(tokenizer, text, 400))
     engine = make_engine()
@@ -74,7 +76,7 @@ async def test_characters_of_several_tokens_are_whole(make_engine: Any, tokenize
         assert text.startswith(heard.text), heard.text
 
 
-async def test_a_latin_word_inside_chinese_is_heard_whole_or_not_at_all(
+async def test_a_latin_word_inside_chinese_is_kept_whole_or_dropped(
     make_engine: Any, tokenizer: Any
 ) -> None:
     text = "我喜欢Python和你"
@@ -86,7 +88,7 @@ async def test_a_latin_word_inside_chinese_is_heard_whole_or_not_at_all(
     assert {"我喜欢", "我喜欢Python", text} <= heard
 
 
-async def test_a_model_that_writes_its_text_first_is_heard_as_it_speaks(
+async def test_a_model_that_writes_its_text_first_is_truncated_by_its_audio(
     make_engine: Any, tokenizer: Any
 ) -> None:
     """No order of text and speech is taken for granted, and no padding."""
@@ -99,15 +101,13 @@ async def test_a_model_that_writes_its_text_first_is_heard_as_it_speaks(
 
 
 @pytest.mark.parametrize("seconds", [-1.0, -0.04, float("-inf"), float("nan")])
-async def test_no_time_at_all_is_nothing_heard(
-    make_engine: Any, tokenizer: Any, seconds: float
-) -> None:
+async def test_zero_seconds_leave_no_text(make_engine: Any, tokenizer: Any, seconds: float) -> None:
     message = AssistantMessage("one two", tokens=interleaved(tokenizer, "one two", 50))
     heard = make_engine().truncate(message, seconds)
     assert (heard.text, heard.tokens) == ("", ())
 
 
-async def test_a_lead_in_that_was_cut_is_followed_by_its_calls_as_they_were_made(
+async def test_a_truncated_lead_in_is_followed_by_its_unchanged_calls(
     make_engine: Any, tokenizer: Any
 ) -> None:
     lead_in = interleaved(tokenizer, "let me see what there is", 100)
@@ -125,16 +125,14 @@ async def test_a_lead_in_that_was_cut_is_followed_by_its_calls_as_they_were_made
     assert len(heard.text) == pytest.approx(len(message.text) / 2, abs=6)
 
 
-async def test_of_a_lead_in_that_nobody_heard_the_calls_stay(
-    make_engine: Any, tokenizer: Any
-) -> None:
+async def test_the_calls_of_an_unplayed_lead_in_stay(make_engine: Any, tokenizer: Any) -> None:
     call = ToolCall("1", "look", "{}")
     tokens = (*interleaved(tokenizer, "let me see", 60), *call_text(tokenizer, "look", "{}"))
     heard = make_engine().truncate(AssistantMessage("let me see", (call,), tokens), 0.0)
     assert heard == AssistantMessage("", (call,))
 
 
-async def test_calls_that_are_not_in_the_tokens_are_written_anew(
+async def test_calls_that_are_not_in_the_tokens_are_encoded_again(
     make_engine: Any, tokenizer: Any
 ) -> None:
     call = ToolCall("1", "look", "{}")
@@ -143,14 +141,14 @@ async def test_calls_that_are_not_in_the_tokens_are_written_anew(
     assert (heard.calls, heard.tokens) == ((call,), ())
 
 
-async def test_without_speech_the_tokens_tell_nothing(make_engine: Any, tokenizer: Any) -> None:
+async def test_tokens_without_speech_give_no_truncation(make_engine: Any, tokenizer: Any) -> None:
     engine = make_engine()
     assert engine.truncate(AssistantMessage("hello"), 1.0) is None
     written = AssistantMessage("hello", tokens=tuple(tokenizer.encode("hello")))
     assert engine.truncate(written, 1.0) is None
 
 
-async def test_the_cache_is_used_up_to_the_cut(make_engine: Any, tokenizer: Any) -> None:
+async def test_the_cache_is_reused_up_to_the_truncation(make_engine: Any, tokenizer: Any) -> None:
     """The next turn reads only what came after the cut, and says what it says without a cache."""
     tokens = interleaved(tokenizer, "one two three four five six", 100)[1:]
     watcher = Watcher(tokens, end=tokenizer.special.eot)
@@ -171,7 +169,7 @@ async def test_the_cache_is_used_up_to_the_cut(make_engine: Any, tokenizer: Any)
     assert recomputed(engine._scheduler._model, second) == second.generated
 
 
-async def test_the_cache_is_used_up_to_the_cut_of_a_lead_in(
+async def test_the_cache_is_reused_up_to_the_truncation_of_a_lead_in(
     make_engine: Any, tokenizer: Any
 ) -> None:
     lead_in = interleaved(tokenizer, "let me see what there is", 100)[1:]

@@ -30,13 +30,13 @@ class Worker:
         return [2 * job.value for job in jobs]
 
 
-def test_jobs_of_one_shape_are_done_in_one_batch() -> None:
+def test_jobs_of_one_shape_run_in_one_batch() -> None:
     worker = Worker()
     assert Batcher(worker).run_all([Double(1), Double(2), Double(3)]) == [2, 4, 6]
     assert worker.batches == [[1, 2, 3]]
 
 
-def test_jobs_of_other_shapes_are_done_after_them_and_results_keep_their_order() -> None:
+def test_jobs_of_other_shapes_run_later_and_results_keep_their_order() -> None:
     worker = Worker()
     jobs = [Double(1), Double(2, "b"), Double(3), Double(4, "b")]
     assert Batcher(worker).run_all(jobs) == [2, 4, 6, 8]
@@ -49,14 +49,14 @@ def test_a_batch_is_never_larger_than_allowed() -> None:
     assert worker.batches == [[0, 1], [2, 3], [4]]
 
 
-def test_an_error_reaches_whoever_asked_and_the_next_job_is_done() -> None:
+def test_an_error_reaches_its_caller_and_the_next_job_runs() -> None:
     turnstile = Batcher(Worker())
     with pytest.raises(ValueError, match="negative"):
         turnstile.run_all([Double(1), Double(-1)])
     assert turnstile.run(Double(4)) == 8
 
 
-def test_a_job_that_waits_while_another_is_at_work_is_done_after_it() -> None:
+def test_a_job_that_waits_during_another_one_runs_after_it() -> None:
     started, go_on, results = threading.Event(), threading.Event(), {}
 
     def work(jobs: Sequence[Double]) -> list[int]:

@@ -68,7 +68,7 @@ def test_a_clip_is_compared_by_the_encoder_of_the_checkpoint(
     assert embedder.startswith("campplus-")
 
 
-def test_indices_of_both_embedders_lie_side_by_side(
+def test_indexes_of_both_embedders_lie_side_by_side(
     with_checkpoint: Settings, checkpoint: Path
 ) -> None:
     sound = clip_of(checkpoint, "default_male")
@@ -85,7 +85,7 @@ def test_indices_of_both_embedders_lie_side_by_side(
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "other"])
-def test_without_a_sound_encoder_the_voiceprint_is_used_and_the_log_says_so_once(
+def test_a_checkpoint_without_an_audio_encoder_uses_the_voiceprint_and_the_log_says_so_once(
     with_checkpoint: Settings,
     checkpoint: Path,
     damage: str,
@@ -110,7 +110,7 @@ def test_without_a_sound_encoder_the_voiceprint_is_used_and_the_log_says_so_once
     assert len(indices(with_checkpoint)) == 2
 
 
-def test_a_checkpoint_that_does_not_speak_has_no_encoder(
+def test_a_checkpoint_without_speech_has_no_encoder(
     with_checkpoint: Settings, checkpoint: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shutil.rmtree(checkpoint / "token2wav")
@@ -139,7 +139,7 @@ def search_in_another_process(preparation: str, settings: Settings, clip: Path) 
 
 
 @pytest.mark.parametrize("package", ["torch", "onnxruntime", "kaldi_native_fbank"])
-def test_where_a_package_is_absent_the_voiceprint_is_used(
+def test_the_voiceprint_is_used_if_a_package_is_missing(
     with_checkpoint: Settings, checkpoint: Path, package: str
 ) -> None:
     clip = checkpoint / "assets" / "default_male.wav"
@@ -149,7 +149,7 @@ def test_where_a_package_is_absent_the_voiceprint_is_used(
     assert found == "default_male"
 
 
-def test_where_a_package_is_broken_the_voiceprint_is_used(
+def test_the_voiceprint_is_used_if_a_package_is_broken(
     with_checkpoint: Settings, checkpoint: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "broken").mkdir()

@@ -32,20 +32,20 @@ def complaint(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("name", ["flow.pt", "hift.pt", "flow.yaml"])
-def test_an_absent_file_is_named(broken: Path, name: str) -> None:
+def test_a_missing_file_is_named(broken: Path, name: str) -> None:
     (broken / name).unlink()
     assert complaint(broken).startswith(f"{broken / name}: no such file")
 
 
 @pytest.mark.parametrize("name", ["flow.pt", "hift.pt"])
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"\x80\x02garbage."])
-def test_a_file_that_holds_no_weights_is_named(broken: Path, name: str, content: bytes) -> None:
+def test_a_file_without_weights_is_named(broken: Path, name: str, content: bytes) -> None:
     (broken / name).write_bytes(content)
     assert f"{broken / name}: not weights that can be read" in complaint(broken)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_a_file_that_was_cut_off_is_named(broken: Path, share: float) -> None:
+def test_a_truncated_file_is_named(broken: Path, share: float) -> None:
     path = broken / "flow.pt"
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
@@ -63,7 +63,7 @@ def test_code_in_a_weights_file_is_not_run(broken: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("value", [[], {}, {"a": 1}, torch.zeros(3)])
-def test_a_file_of_something_else_is_told_from_weights(broken: Path, value: Any) -> None:
+def test_a_file_of_another_kind_is_not_taken_for_weights(broken: Path, value: Any) -> None:
     torch.save(value, broken / "flow.pt")
     complaint(broken)
 
@@ -74,38 +74,38 @@ def changed(path: Path, change: Any) -> None:
     torch.save(weights, path)
 
 
-def test_a_parameter_that_is_absent_is_named(broken: Path) -> None:
+def test_a_missing_parameter_is_named(broken: Path) -> None:
     name = "encoder.after_norm.bias"
     changed(broken / "flow.pt", lambda weights: weights.pop(name))
     assert f"{name} is absent" in complaint(broken)
 
 
-def test_a_parameter_too_many_is_named(broken: Path) -> None:
+def test_an_unexpected_parameter_is_named(broken: Path) -> None:
     changed(
         broken / "hift.pt", lambda weights: weights.update({"generator.conv_prё": torch.ones(1)})
     )
     assert "belongs to another model" in complaint(broken)
 
 
-def test_a_parameter_of_another_shape_is_named(broken: Path) -> None:
+def test_a_parameter_of_the_wrong_shape_is_named(broken: Path) -> None:
     name = "encoder_proj.bias"
     changed(broken / "flow.pt", lambda weights: weights.update({name: torch.zeros(7)}))
     assert f"{name} has shape (7,), not (80,)" in complaint(broken)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_parameter_that_is_no_number_is_named(broken: Path, value: float) -> None:
+def test_a_parameter_with_values_that_are_not_finite_is_named(broken: Path, value: float) -> None:
     changed(broken / "flow.pt", lambda weights: weights["encoder_proj.bias"].fill_(value))
     assert "encoder_proj.bias holds values that are no numbers" in complaint(broken)
 
 
-def test_weights_of_another_model_are_no_flow(broken: Path) -> None:
+def test_weights_of_another_model_are_refused_as_a_flow(broken: Path) -> None:
     torch.save({"layer.weight": torch.zeros(2, 2)}, broken / "flow.pt")
     assert "no flow model" in complaint(broken)
     torch.save({"layer.weight": torch.zeros(2, 2)}, broken / "hift.pt")
 
 
-def test_weights_in_half_precision_are_read_as_well(broken: Path) -> None:
+def test_weights_in_half_precision_are_loaded(broken: Path) -> None:
     def halve(weights: dict[str, torch.Tensor]) -> None:
         weights.update({name: tensor.half() for name, tensor in weights.items()})
 
@@ -113,7 +113,7 @@ def test_weights_in_half_precision_are_read_as_well(broken: Path) -> None:
     Token2Wav.load(broken, CPU)
 
 
-def test_the_guidance_is_read_past_tags_that_would_build_objects(tmp_path: Path) -> None:
+def test_the_guidance_is_read_without_building_tagged_objects(tmp_path: Path) -> None:
     path = tmp_path / "flow.yaml"
     path.write_text(
         "flow: !new:anything.at.all\n"
@@ -126,7 +126,7 @@ def test_the_guidance_is_read_past_tags_that_would_build_objects(tmp_path: Path)
     assert read_guidance(path) == 0.5
 
 
-def test_without_a_guidance_it_is_the_published_one(tmp_path: Path) -> None:
+def test_a_missing_guidance_is_the_published_one(tmp_path: Path) -> None:
     path = tmp_path / "flow.yaml"
     for text in ("", "flow: 3", "flow: {decoder: {}}", "[1, 2]"):
         path.write_text(text, "utf-8")
@@ -144,7 +144,7 @@ def test_without_a_guidance_it_is_the_published_one(tmp_path: Path) -> None:
         "\x00",
     ],
 )
-def test_yaml_that_is_wrong_or_would_run_code_is_refused(tmp_path: Path, text: str) -> None:
+def test_invalid_or_unsafe_yaml_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "flow.yaml"
     path.write_text(text, "utf-8")
     with pytest.raises(EngineError, match=r"flow\.yaml"):
@@ -165,7 +165,7 @@ def test_a_broken_onnx_model_is_named(broken: Path, name: str, content: Any) -> 
     assert "\n" not in str(caught.value)
 
 
-def test_onnx_models_in_each_others_place_are_noticed(broken: Path) -> None:
+def test_swapped_onnx_models_are_noticed(broken: Path) -> None:
     tokenizer = broken / "speech_tokenizer_v2_25hz.onnx"
     shutil.copy(broken / "campplus.onnx", tokenizer)
     with pytest.raises(EngineError, match="another model"):
@@ -188,7 +188,7 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
         Token2WavSettings(**wrong)
 
 
-def test_a_device_that_is_not_here_is_a_settings_error(folder: Path) -> None:
+def test_an_unavailable_device_is_a_settings_error(folder: Path) -> None:
     with pytest.raises(SettingsError, match="no device"):
         Token2Wav.load(folder, Token2WavSettings(device="cuda:7"))
     with pytest.raises(SettingsError, match="no device"):

@@ -22,7 +22,7 @@ def embedder(folder: Path) -> SpeakerEmbedder:
     return SpeakerEmbedder(folder)
 
 
-def test_the_vector_is_the_prompts_at_length_one(
+def test_the_vector_is_the_normalized_vector_of_the_voice_prompt(
     embedder: SpeakerEmbedder, maker: PromptMaker, voice_clip: MakeClip
 ) -> None:
     (vector,) = embedder.embed([voice_clip()])
@@ -32,7 +32,7 @@ def test_the_vector_is_the_prompts_at_length_one(
     assert vector == pytest.approx(speaker / np.linalg.norm(speaker), abs=1e-5)
 
 
-def test_a_voice_is_nearer_to_itself_at_another_rate_than_to_another_voice(
+def test_a_voice_is_closer_to_itself_at_another_rate_than_to_another_voice(
     embedder: SpeakerEmbedder, voice_clip: MakeClip
 ) -> None:
     same, again, other = embedder.embed(
@@ -41,7 +41,7 @@ def test_a_voice_is_nearer_to_itself_at_another_rate_than_to_another_voice(
     assert same @ again > max(same @ other, again @ other)
 
 
-def test_a_long_clip_counts_as_far_as_it_would_be_spoken_from(
+def test_a_long_clip_counts_up_to_the_length_of_a_voice_prompt(
     embedder: SpeakerEmbedder, voice_clip: MakeClip
 ) -> None:
     long = voice_clip(15.0)
@@ -53,13 +53,11 @@ def test_a_long_clip_counts_as_far_as_it_would_be_spoken_from(
 @pytest.mark.parametrize(
     "samples", [np.zeros(0), np.zeros(24_000), np.full(24_000, 1e-5), np.full(11_000, 0.5)]
 )
-def test_what_has_no_voice_in_it_gives_zeros(
-    embedder: SpeakerEmbedder, samples: np.ndarray
-) -> None:
+def test_audio_without_a_voice_gives_zeros(embedder: SpeakerEmbedder, samples: np.ndarray) -> None:
     assert not embedder.embed([Audio(samples.astype(np.float32), 24_000)]).any()
 
 
-def test_no_sounds_give_no_rows(embedder: SpeakerEmbedder) -> None:
+def test_no_clips_give_no_rows(embedder: SpeakerEmbedder) -> None:
     assert embedder.embed([]).shape == (0, 192)
 
 
@@ -108,7 +106,7 @@ DAMAGES: list[tuple[Callable[[Path], object], str]] = [
 
 
 @pytest.mark.parametrize(("damage", "said"), DAMAGES)
-def test_a_model_that_is_no_use_is_refused_in_one_line_before_it_is_used(
+def test_an_unusable_model_is_refused_in_one_line_before_use(
     tmp_path: Path, folder: Path, damage: Callable[[Path], object], said: str
 ) -> None:
     path = tmp_path / "campplus.onnx"

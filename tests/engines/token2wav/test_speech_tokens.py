@@ -78,7 +78,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     sys.modules.pop("s3tokenizer", None)
 
 
-def test_on_a_gpu_the_package_makes_the_tokens_of_every_clip(
+def test_the_package_computes_the_tokens_of_every_clip_on_a_gpu(
     folder: Path, install: Callable[[str], None], voice_clip: Callable[..., Audio]
 ) -> None:
     install(PACKAGE)
@@ -93,7 +93,7 @@ def test_on_a_gpu_the_package_makes_the_tokens_of_every_clip(
 
 
 @pytest.mark.parametrize("device", [None, torch.device("cpu")])
-def test_without_a_gpu_the_package_is_not_even_imported(
+def test_the_package_is_not_imported_without_a_gpu(
     folder: Path,
     install: Callable[[str], None],
     maker: PromptMaker,
@@ -107,7 +107,7 @@ def test_without_a_gpu_the_package_is_not_even_imported(
 
 
 @pytest.mark.parametrize("code", [None, *BROKEN.values()], ids=["that is absent", *BROKEN])
-def test_a_package_is_done_without_and_the_log_says_so_once(
+def test_an_unusable_package_is_replaced_by_onnxruntime_and_the_log_says_so_once(
     folder: Path,
     install: Callable[[str], None],
     maker: PromptMaker,
@@ -126,7 +126,7 @@ def test_a_package_is_done_without_and_the_log_says_so_once(
     assert "\n" not in record.message
 
 
-def test_a_damaged_model_is_told_at_once_on_a_gpu_too(folder: Path, tmp_path: Path) -> None:
+def test_a_damaged_model_is_reported_at_once_on_a_gpu(folder: Path, tmp_path: Path) -> None:
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / SPEECH_TOKENIZER).write_bytes(b"no model")

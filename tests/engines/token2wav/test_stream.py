@@ -43,7 +43,7 @@ def relative(ours: npt.NDArray[np.int16], theirs: npt.NDArray[np.int16]) -> floa
 
 @settings(max_examples=15, deadline=None)
 @given(count=st.integers(1, 120))
-def test_an_utterance_is_40_ms_a_token_however_long(
+def test_an_utterance_of_any_length_has_40_ms_per_token(
     token2wav: Token2Wav, voice: Any, count: int
 ) -> None:
     assert len(spoken(Token2WavStream(token2wav, voice), speech(count))) == count * SAMPLES_A_TOKEN
@@ -51,7 +51,7 @@ def test_an_utterance_is_40_ms_a_token_however_long(
 
 @settings(max_examples=10, deadline=None)
 @given(cuts=st.lists(st.integers(0, 90), max_size=6))
-def test_how_tokens_are_split_over_pushes_does_not_change_a_sample(
+def test_the_split_of_tokens_over_pushes_changes_no_sample(
     token2wav: Token2Wav, voice: Any, cuts: list[int]
 ) -> None:
     tokens = speech(90)
@@ -60,7 +60,7 @@ def test_how_tokens_are_split_over_pushes_does_not_change_a_sample(
     assert np.array_equal(spoken(Token2WavStream(token2wav, voice), *pieces), whole)
 
 
-def test_the_first_sound_comes_with_the_first_small_chunk_and_its_look_ahead(
+def test_the_first_audio_comes_with_the_first_small_chunk_and_its_look_ahead(
     token2wav: Token2Wav, voice: Any
 ) -> None:
     stream = Token2WavStream(token2wav, voice)
@@ -70,7 +70,7 @@ def test_the_first_sound_comes_with_the_first_small_chunk_and_its_look_ahead(
     assert len(sound) == first * SAMPLES_A_TOKEN - FADE * 480
 
 
-def test_a_streamed_utterance_is_nearly_the_one_made_at_once(
+def test_a_streamed_utterance_nearly_equals_the_same_utterance_at_once(
     token2wav: Token2Wav, voice: Any
 ) -> None:
     tokens = speech(93)
@@ -78,7 +78,7 @@ def test_a_streamed_utterance_is_nearly_the_one_made_at_once(
     assert relative(streamed, token2wav.speak(tokens, voice)) < 0.01
 
 
-def test_there_is_no_click_where_chunks_join(token2wav: Token2Wav, voice: Any) -> None:
+def test_chunks_join_without_a_click(token2wav: Token2Wav, voice: Any) -> None:
     tokens = speech(100)
     streamed = spoken(Token2WavStream(token2wav, voice), tokens).astype(int)
     whole = token2wav.speak(tokens, voice).astype(int)
@@ -96,7 +96,7 @@ def test_padding_and_ids_out_of_range_are_dropped(token2wav: Token2Wav, voice: A
     assert np.array_equal(spoken(Token2WavStream(token2wav, voice), dirty), clean)
 
 
-def test_no_tokens_are_no_sound(token2wav: Token2Wav, voice: Any) -> None:
+def test_no_tokens_give_no_audio(token2wav: Token2Wav, voice: Any) -> None:
     stream = Token2WavStream(token2wav, voice)
     assert stream.push([]) == []
     assert stream.push([PADDING] * 50) == []
@@ -104,13 +104,13 @@ def test_no_tokens_are_no_sound(token2wav: Token2Wav, voice: Any) -> None:
     assert len(token2wav.speak([], voice)) == 0
 
 
-def test_after_a_flush_the_next_utterance_begins_anew(token2wav: Token2Wav, voice: Any) -> None:
+def test_the_next_utterance_starts_fresh_after_a_flush(token2wav: Token2Wav, voice: Any) -> None:
     stream = Token2WavStream(token2wav, voice)
     first = spoken(stream, speech(40))
     assert np.array_equal(spoken(stream, speech(40)), first)
 
 
-def test_a_closed_stream_says_so(token2wav: Token2Wav, voice: Any) -> None:
+def test_a_closed_stream_is_an_error_that_says_so(token2wav: Token2Wav, voice: Any) -> None:
     stream = Token2WavStream(token2wav, voice)
     stream.push(speech(20))
     stream.close()
@@ -121,7 +121,7 @@ def test_a_closed_stream_says_so(token2wav: Token2Wav, voice: Any) -> None:
         stream.flush()
 
 
-def test_streams_of_different_voices_in_one_pass_are_each_as_if_alone(
+def test_streams_of_different_voices_in_one_pass_equal_each_stream_alone(
     token2wav: Token2Wav, voice: Any, other_voice: Any
 ) -> None:
     alone, together = [], []
@@ -136,7 +136,7 @@ def test_streams_of_different_voices_in_one_pass_are_each_as_if_alone(
         assert np.abs(one.astype(int) - other.astype(int)).max() <= 2
 
 
-def test_threads_that_push_at_once_get_each_their_own_sound(
+def test_threads_that_push_at_once_each_get_their_own_audio(
     token2wav: Token2Wav, voice: Any, other_voice: Any
 ) -> None:
     voices = [voice, other_voice] * 3
@@ -155,7 +155,7 @@ def test_threads_that_push_at_once_get_each_their_own_sound(
         assert np.abs(results[index].astype(int) - sound.astype(int)).max() <= 2
 
 
-def test_a_long_answer_holds_no_more_memory_than_a_short_one(
+def test_a_long_utterance_uses_no_more_memory_than_a_short_one(
     token2wav: Token2Wav, voice: Any
 ) -> None:
     flow, sound = token2wav.begin(voice), token2wav.begin_vocoder()
@@ -167,7 +167,7 @@ def test_a_long_answer_holds_no_more_memory_than_a_short_one(
     assert sound.mel.shape[1] == CONTEXT
 
 
-def test_what_was_said_long_ago_does_not_change_what_is_said_now(
+def test_the_distant_past_of_an_utterance_does_not_change_its_current_audio(
     token2wav: Token2Wav, voice: Any
 ) -> None:
     """The prompt is kept, the middle is not: two pasts that differ early sound alike in the end."""
@@ -179,7 +179,9 @@ def test_what_was_said_long_ago_does_not_change_what_is_said_now(
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_half_precision_sounds_nearly_alike(folder: Path, prompt: Any, precision: Any) -> None:
+def test_half_precision_gives_nearly_the_same_audio(
+    folder: Path, prompt: Any, precision: Any
+) -> None:
     sounds = []
     for each in ("float32", precision):
         settings = Token2WavSettings(device="cpu", precision=each)
@@ -188,7 +190,7 @@ def test_half_precision_sounds_nearly_alike(folder: Path, prompt: Any, precision
     assert relative(sounds[1], sounds[0]) < 0.1
 
 
-def test_fewer_euler_steps_give_another_sound_of_the_same_length(
+def test_fewer_euler_steps_give_other_audio_of_the_same_length(
     folder: Path, prompt: Any, token2wav: Token2Wav, voice: Any
 ) -> None:
     settings = Token2WavSettings(device="cpu", precision="float32", euler_steps=4)
@@ -206,7 +208,7 @@ def test_fewer_euler_steps_give_another_sound_of_the_same_length(
         {"first_chunks": (40, 5), "chunk": 60},
     ],
 )
-def test_any_history_and_chunk_sizes_make_sound_of_the_right_length(
+def test_any_history_and_chunk_sizes_give_audio_of_the_right_length(
     folder: Path, prompt: Any, chosen: dict[str, Any]
 ) -> None:
     settings = Token2WavSettings(device="cpu", precision="float32", **chosen)

@@ -13,7 +13,7 @@ from assistant.engines.token2wav.hift.source import Source
 from assistant.engines.token2wav.vocoder import VocoderState, vocode
 
 
-def test_the_source_of_a_steady_pitch_goes_on_across_chunks_as_one_sine() -> None:
+def test_the_source_of_a_steady_pitch_is_one_sine_across_chunks() -> None:
     """The vocoder's own cuts, with a source alone as its decoder: a sine must come out a sine."""
     with torch.inference_mode():
         hift = SineHift()
@@ -52,7 +52,7 @@ class SineHift:
         return source[:, 0]
 
 
-def test_frames_that_are_no_numbers_are_heard_as_silence(token2wav: Token2Wav) -> None:
+def test_frames_that_are_not_finite_become_silence(token2wav: Token2Wav) -> None:
     state = token2wav.begin_vocoder()
     mel = torch.full((1, 30, 80), float("nan"))
     with torch.inference_mode():

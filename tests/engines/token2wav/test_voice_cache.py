@@ -31,7 +31,7 @@ def clip(tmp_path: Path, voice_clip: Callable[..., Audio]) -> Path:
     return path
 
 
-def test_a_clip_becomes_25_tokens_a_second_and_two_frames_a_token(
+def test_a_clip_has_25_tokens_per_second_and_two_frames_per_token(
     maker: PromptMaker, voice_clip: Callable[..., Audio]
 ) -> None:
     prompt = maker.make(voice_clip(2.0))
@@ -42,7 +42,7 @@ def test_a_clip_becomes_25_tokens_a_second_and_two_frames_a_token(
 
 
 @pytest.mark.parametrize("seconds", [0.5, 0.51, 0.777, 1.234, 2.999])
-def test_tokens_and_frames_fit_whatever_the_length(
+def test_tokens_and_frames_match_at_any_length(
     maker: PromptMaker, voice_clip: Callable[..., Audio], seconds: float
 ) -> None:
     prompt = maker.make(voice_clip(seconds))
@@ -51,7 +51,7 @@ def test_tokens_and_frames_fit_whatever_the_length(
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100, 48_000, 96_000])
-def test_a_clip_at_any_rate_becomes_nearly_the_same_voice(
+def test_a_clip_at_any_rate_gives_nearly_the_same_voice(
     maker: PromptMaker, voice_clip: Callable[..., Audio], rate: int
 ) -> None:
     at_24k, other = maker.make(voice_clip()), maker.make(voice_clip(rate=rate))
@@ -60,7 +60,7 @@ def test_a_clip_at_any_rate_becomes_nearly_the_same_voice(
     assert np.abs(other.mel[4:-4, low] - at_24k.mel[4:-4, low]).mean() < 0.2
 
 
-def test_a_long_clip_is_cut(folder: Path, voice_clip: Callable[..., Audio]) -> None:
+def test_a_long_clip_is_truncated(folder: Path, voice_clip: Callable[..., Audio]) -> None:
     prompt = PromptMaker(folder, max_seconds=3.0).make(voice_clip(5.0))
     assert prompt.seconds == 3.0
 
@@ -75,7 +75,7 @@ def test_a_long_clip_is_cut(folder: Path, voice_clip: Callable[..., Audio]) -> N
         (np.full(48_000, np.inf, np.float32), "no numbers"),
     ],
 )
-def test_a_clip_that_is_no_voice_is_refused_in_one_line(
+def test_a_clip_without_a_voice_is_refused_in_one_line(
     maker: PromptMaker, samples: Any, said: str
 ) -> None:
     with pytest.raises(AudioError, match=said) as caught:
@@ -86,7 +86,7 @@ def test_a_clip_that_is_no_voice_is_refused_in_one_line(
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "FLOAT"])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_files_of_any_depth_and_channels_become_voices(
+def test_files_of_any_bit_depth_and_channel_count_become_voices(
     token2wav: Token2Wav,
     maker: PromptMaker,
     tmp_path: Path,
@@ -101,7 +101,7 @@ def test_files_of_any_depth_and_channels_become_voices(
     assert voice.tokens == 25
 
 
-def test_a_clip_that_is_no_audio_is_refused(
+def test_a_file_that_is_not_audio_is_refused(
     token2wav: Token2Wav, maker: PromptMaker, tmp_path: Path
 ) -> None:
     voices = PreparedVoices(token2wav, maker, None)
@@ -112,14 +112,14 @@ def test_a_clip_that_is_no_audio_is_refused(
         assert str(path) in str(caught.value)
 
 
-def test_a_voice_is_prepared_once_and_kept(
+def test_a_voice_is_prepared_once_and_cached(
     token2wav: Token2Wav, maker: PromptMaker, clip: Path
 ) -> None:
     voices = PreparedVoices(token2wav, maker, None)
     assert voices.get(clip) is voices.get(clip)
 
 
-def test_a_clip_that_is_replaced_is_prepared_anew(
+def test_a_replaced_clip_is_prepared_again(
     token2wav: Token2Wav, maker: PromptMaker, clip: Path, voice_clip: Callable[..., Audio]
 ) -> None:
     voices = PreparedVoices(token2wav, maker, None)
@@ -128,7 +128,7 @@ def test_a_clip_that_is_replaced_is_prepared_anew(
     assert voices.get(clip).tokens != before.tokens
 
 
-def test_what_is_on_disk_is_used_by_the_next_process(
+def test_a_voice_on_disk_is_used_by_the_next_process(
     token2wav: Token2Wav, maker: PromptMaker, folder: Path, clip: Path, tmp_path: Path
 ) -> None:
     made = PreparedVoices(token2wav, maker, tmp_path / "kept").prompt(clip)
@@ -147,7 +147,7 @@ class NoMaker(PromptMaker):
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "version"])
-def test_a_damaged_file_on_disk_is_made_again(
+def test_a_damaged_file_on_disk_is_replaced(
     token2wav: Token2Wav,
     maker: PromptMaker,
     clip: Path,
@@ -168,7 +168,7 @@ def test_a_damaged_file_on_disk_is_made_again(
     assert VoicePrompt.read(file) is not None
 
 
-def test_a_folder_that_can_not_be_written_does_not_stop_the_voice(
+def test_an_unwritable_folder_does_not_stop_the_voice(
     token2wav: Token2Wav, maker: PromptMaker, clip: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -176,7 +176,7 @@ def test_a_folder_that_can_not_be_written_does_not_stop_the_voice(
     assert voices.get(clip).tokens == 50
 
 
-def test_the_oldest_voices_leave_memory_beyond_the_budget(
+def test_the_oldest_voices_are_evicted_beyond_the_memory_budget(
     folder: Path,
     maker: PromptMaker,
     token2wav: Token2Wav,
@@ -201,7 +201,7 @@ def test_the_oldest_voices_leave_memory_beyond_the_budget(
     assert voices.get(clips[0]) is not first
 
 
-def test_threads_that_want_one_voice_prepare_it_once(
+def test_threads_that_request_one_voice_prepare_it_once(
     token2wav: Token2Wav, folder: Path, clip: Path
 ) -> None:
     maker = CountingMaker(folder)
@@ -225,7 +225,7 @@ class CountingMaker(PromptMaker):
         return super().make(clip, name)
 
 
-def test_after_a_clip_failed_the_next_try_is_a_new_one(
+def test_a_failed_clip_is_prepared_again_at_the_next_request(
     token2wav: Token2Wav, maker: PromptMaker, clip: Path, voice_clip: Callable[..., Audio]
 ) -> None:
     voices = PreparedVoices(token2wav, maker, None)
@@ -237,7 +237,7 @@ def test_after_a_clip_failed_the_next_try_is_a_new_one(
     assert voices.get(clip).tokens == 25
 
 
-def test_a_model_that_fails_on_a_clip_is_an_engine_error(
+def test_a_model_failure_on_a_clip_is_an_engine_error(
     folder: Path, tmp_path: Path, voice_clip: Callable[..., Audio]
 ) -> None:
     import onnx
@@ -251,7 +251,7 @@ def test_a_model_that_fails_on_a_clip_is_an_engine_error(
         PromptMaker(tmp_path).make(voice_clip())
 
 
-def test_the_voices_that_a_checkpoint_brings_lie_beside_it(tmp_path: Path) -> None:
+def test_the_voices_of_a_checkpoint_lie_beside_it(tmp_path: Path) -> None:
     assert default_clips(tmp_path / "token2wav") == {}
     (tmp_path / "assets").mkdir()
     for name in ("default_male.wav", "default_female.wav", "music.wav"):

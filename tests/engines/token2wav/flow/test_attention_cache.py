@@ -15,7 +15,7 @@ TINY = FlowShape(depth=1, hidden=4, estimator_heads=1, head_width=2)
 
 @settings(max_examples=30, deadline=None)
 @given(chunks=st.lists(st.integers(1, 7), min_size=1, max_size=12), capacity=st.integers(7, 20))
-def test_the_newest_frames_are_visible_and_the_oldest_make_room(
+def test_the_newest_frames_are_visible_and_the_oldest_are_evicted(
     chunks: list[int], capacity: int
 ) -> None:
     memory = EstimatorCache.start(TINY, 1, capacity, torch.empty(0))
@@ -31,7 +31,7 @@ def test_the_newest_frames_are_visible_and_the_oldest_make_room(
         assert torch.equal(values, -keys)
 
 
-def test_a_chunk_larger_than_the_memory_is_a_defect() -> None:
+def test_a_chunk_larger_than_the_cache_is_a_defect() -> None:
     memory = EstimatorCache.start(TINY, 1, 3, torch.empty(0))
     with pytest.raises(ValueError, match="4 frames in a memory of 3"):
         memory.store(0, 0, torch.zeros(2, 4, 2), torch.zeros(2, 4, 2))
@@ -39,7 +39,7 @@ def test_a_chunk_larger_than_the_memory_is_a_defect() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(lengths=st.lists(st.integers(1, 30), min_size=2, max_size=3), scale=st.floats(0.1, 60))
-def test_attention_over_parts_is_attention_over_all_of_them_joined(
+def test_attention_over_parts_equals_attention_over_the_joined_parts(
     lengths: list[int], scale: float
 ) -> None:
     generator = torch.Generator().manual_seed(len(lengths))

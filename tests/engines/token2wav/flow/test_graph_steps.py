@@ -54,7 +54,7 @@ def assert_same(actual: npt.NDArray[np.int16], expected: npt.NDArray[np.int16]) 
     assert np.abs(actual.astype(int) - expected).max() <= ROUNDING
 
 
-def test_replayed_chunks_sound_as_those_that_are_not_recorded(
+def test_replayed_chunks_equal_chunks_that_are_not_recorded(
     load: Callable[..., Token2Wav], prompt: Any
 ) -> None:
     plain, recorded, recorder = load(), load(), Recorder()
@@ -70,7 +70,7 @@ def test_replayed_chunks_sound_as_those_that_are_not_recorded(
     assert recorder.replays > 10 * len(plain.flow.steps)
 
 
-def test_several_streams_in_other_voices_share_a_pass(
+def test_several_streams_with_other_voices_share_a_pass(
     load: Callable[..., Token2Wav], prompt: Any, other_voice: Any, maker: Any, voice_clip: Any
 ) -> None:
     """Prompts of 2 and 1.3 and 3 s: one recording, with a row that nobody uses."""
@@ -110,7 +110,7 @@ def test_a_voice_may_change_between_replays(
 @pytest.mark.parametrize(
     "fault", [{"fails_to_record": True}, {"fails_at_replay": 23}, {"fails_at_replay": 26}]
 )
-def test_where_recording_fails_even_amid_a_chunk_the_sound_goes_on(
+def test_the_audio_continues_if_recording_fails_within_a_chunk(
     load: Callable[..., Token2Wav],
     prompt: Any,
     fault: dict[str, Any],
@@ -126,7 +126,7 @@ def test_where_recording_fails_even_amid_a_chunk_the_sound_goes_on(
     )
 
 
-def test_numbers_that_are_none_stay_in_the_stream_they_belong_to(
+def test_invalid_numbers_of_one_stream_do_not_reach_the_next(
     load: Callable[..., Token2Wav], prompt: Any
 ) -> None:
     """Streams take turns at one place, which must not carry anything over."""
@@ -193,7 +193,7 @@ def test_half_precision_is_recorded_too(
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-def test_on_a_gpu_graphs_give_what_is_given_without(
+def test_graphs_on_a_gpu_give_the_audio_of_a_run_without_graphs(
     folder: Path, prompt: Any, precision: Any
 ) -> None:
     sounds = []
@@ -215,7 +215,7 @@ def test_on_a_gpu_graphs_give_what_is_given_without(
     capacity=st.integers(7, 20),
     prompt_frames=st.integers(0, 3),
 )
-def test_what_a_chunk_sees_at_once_is_what_it_sees_layer_by_layer(
+def test_a_chunk_attends_to_the_same_frames_at_once_and_layer_by_layer(
     chunks: list[int], capacity: int, prompt_frames: int
 ) -> None:
     shape = FlowShape(depth=2, hidden=4, estimator_heads=1, head_width=2)
