@@ -68,7 +68,7 @@ def encode_audio(model: StepAudio2Model, golden: dict[str, Any]) -> Any:
     return model.adapter(*model.encoder(mels, torch.from_numpy(golden["mel_lengths"])))
 
 
-def test_the_log_mel_is_that_of_the_reference() -> None:
+def test_the_log_mel_spectrogram_equals_the_reference() -> None:
     vectors = load_file(GOLDEN_DIR / "audio_frontend.safetensors")
     expected = vectors["log_mel_128"]
     actual = encoder_log_mel(vectors["wave_16k"], expected.shape[0])
@@ -76,14 +76,14 @@ def test_the_log_mel_is_that_of_the_reference() -> None:
     assert relative_error(actual, expected) < 1e-4
 
 
-def test_sound_takes_as_many_positions_as_in_the_reference(sizes: ModelSizes) -> None:
+def test_audio_has_as_many_positions_as_in_the_reference(sizes: ModelSizes) -> None:
     vectors = load_file(GOLDEN_DIR / "audio_frontend.safetensors")
     form = {"kernel_size": sizes.audio.kernel_size, "stride": sizes.audio.adapter_stride}
     counts = [patch_count(int(count), **form) for count in vectors["sample_counts"]]
     assert counts == vectors["audio_patch_counts"].tolist()
 
 
-def test_names_and_shapes_are_those_of_the_checkpoint(sizes: ModelSizes) -> None:
+def test_names_and_shapes_equal_those_of_the_checkpoint(sizes: ModelSizes) -> None:
     model = StepAudio2Model(sizes, device=torch.device("meta"), dtype=torch.float32)
     shapes = {name: list(place.shape) for name, place in model.checkpoint_views()}
     assert shapes == manifest()["lm_tiny"]
@@ -99,7 +99,7 @@ def test_the_adapter_gives_the_reference_embeddings(
 
 
 @torch.inference_mode()
-def test_logits_at_every_position_are_those_of_the_reference(
+def test_logits_at_every_position_equal_the_reference(
     model: StepAudio2Model, golden: dict[str, Any], cache: KeyValueCache
 ) -> None:
     logits = model.language.logits(

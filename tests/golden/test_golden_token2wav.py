@@ -79,7 +79,7 @@ def error(ours: Any, reference: Any) -> float:
     return float((ours - reference).norm() / reference.norm())
 
 
-def test_the_flow_makes_a_whole_utterance_like_the_reference(flow: Any) -> None:
+def test_the_flow_generates_a_whole_utterance_like_the_reference(flow: Any) -> None:
     v = vectors("flow")
     mel = whole_utterance(
         flow, v["tokens"], v["prompt_tokens"], v["prompt_mel"], v["speaker_embedding"]
@@ -87,7 +87,7 @@ def test_the_flow_makes_a_whole_utterance_like_the_reference(flow: Any) -> None:
     assert error(mel.transpose(1, 2), v["mel_offline"]) < TOLERANCE
 
 
-def test_the_flow_makes_each_chunk_of_a_stream_like_the_reference(flow: Any) -> None:
+def test_the_flow_generates_each_chunk_of_a_stream_like_the_reference(flow: Any) -> None:
     v = vectors("flow")
     prompt = flow.prepare(v["prompt_tokens"], v["prompt_mel"], v["speaker_embedding"])
     names = sorted(name for name in v if name.startswith("mel_chunk"))
@@ -101,7 +101,7 @@ def test_the_flow_makes_each_chunk_of_a_stream_like_the_reference(flow: Any) -> 
         assert error(mel.transpose(1, 2), v[name]) < TOLERANCE, name
 
 
-def test_two_streams_in_one_pass_are_each_as_if_alone(flow: Any) -> None:
+def test_two_streams_in_one_pass_equal_each_stream_alone(flow: Any) -> None:
     v = vectors("flow")
     prompt = flow.prepare(v["prompt_tokens"], v["prompt_mel"], v["speaker_embedding"])
     first = v["tokens"][:, : CHUNK + LOOK_AHEAD]
@@ -110,17 +110,17 @@ def test_two_streams_in_one_pass_are_each_as_if_alone(flow: Any) -> None:
     assert error(both[1:].transpose(1, 2), v["mel_chunk0"]) < TOLERANCE
 
 
-def test_the_vocoder_finds_the_pitch_like_the_reference(hift: Any) -> None:
+def test_the_vocoder_predicts_pitch_like_the_reference(hift: Any) -> None:
     v = vectors("hift")
     assert error(hift.f0(v["mel"]) * 200, v["f0_times_200"]) < TOLERANCE
 
 
-def test_the_vocoder_makes_the_source_like_the_reference(hift: Any) -> None:
+def test_the_vocoder_generates_the_source_like_the_reference(hift: Any) -> None:
     v = vectors("hift")
     assert error(hift.m_source(v["f0_in"]), v["source_without_noise"]) < TOLERANCE
 
 
-def test_the_vocoder_makes_sound_like_the_reference(hift: Any) -> None:
+def test_the_vocoder_generates_audio_like_the_reference(hift: Any) -> None:
     v = vectors("hift")
     assert error(hift.decode(v["mel"], v["source"]), v["wave"]) < TOLERANCE
 
