@@ -79,7 +79,7 @@ def test_each_unfit_clip_is_refused_with_its_reason_and_the_rest_is_added(
             assert expected in reasons[str(path).replace("\0", "\\0")]
 
 
-def test_the_same_sound_in_another_file_format_is_already_there(
+def test_the_same_audio_in_another_file_format_is_a_duplicate(
     library: VoiceLibrary, clip: Clip, tmp_path: Path
 ) -> None:
     path = tmp_path / "copy.flac"
@@ -87,7 +87,7 @@ def test_the_same_sound_in_another_file_format_is_already_there(
     assert refusals(library, path) == ["already there, as 'slt'"]
 
 
-def test_a_folder_is_searched_for_sound_files(
+def test_a_folder_is_searched_for_audio_files(
     empty_library: VoiceLibrary, clip: Clip, write: Write
 ) -> None:
     folder = write("a.wav", clip("awb").samples).parent
@@ -96,7 +96,9 @@ def test_a_folder_is_searched_for_sound_files(
     assert {voice.id for voice in empty_library.add([folder]).added} == {"a", "b"}
 
 
-def test_a_folder_without_sounds_is_refused(empty_library: VoiceLibrary, tmp_path: Path) -> None:
+def test_a_folder_without_audio_files_is_refused(
+    empty_library: VoiceLibrary, tmp_path: Path
+) -> None:
     (tmp_path / "empty").mkdir()
     assert "no sound files" in refusals(empty_library, tmp_path / "empty")[0]
 
@@ -185,7 +187,9 @@ def test_ids_differ_by_more_than_case(library: VoiceLibrary, clip: Clip, write: 
 
 
 @pytest.mark.parametrize("voice_id", ["awb", "default"])
-def test_what_is_not_ones_own_can_not_be_removed(library: VoiceLibrary, voice_id: str) -> None:
+def test_a_clip_that_is_not_the_users_own_cannot_be_removed(
+    library: VoiceLibrary, voice_id: str
+) -> None:
     with pytest.raises(LibraryError, match="not one of your clips"):
         library.remove(voice_id)
     with pytest.raises(LibraryError, match="no voice has the id"):
@@ -194,7 +198,7 @@ def test_what_is_not_ones_own_can_not_be_removed(library: VoiceLibrary, voice_id
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_can_not_be_written_to_is_an_error_of_one_line(
+def test_an_unwritable_folder_is_an_error_of_one_line(
     tmp_path: Path, clip: Clip, write: Write
 ) -> None:
     tmp_path.joinpath("locked").mkdir(mode=0o500)

@@ -53,7 +53,7 @@ def folder(empty_library: VoiceLibrary, clip: Clip, write: Write) -> Path:
     return empty_library.folder
 
 
-def test_the_embedder_is_made_when_a_clip_is_searched_for_first(folder: Path, clip: Clip) -> None:
+def test_the_embedder_is_loaded_at_the_first_search_by_a_clip(folder: Path, clip: Clip) -> None:
     made: list[Embedder[Audio]] = []
 
     def make() -> Embedder[Audio]:
@@ -68,7 +68,7 @@ def test_the_embedder_is_made_when_a_clip_is_searched_for_first(folder: Path, cl
     assert len(made) == 1
 
 
-def test_a_clip_is_worked_through_once_whatever_it_is_called(folder: Path, clip: Clip) -> None:
+def test_a_clip_is_embedded_once_under_any_id(folder: Path, clip: Clip) -> None:
     first = Bands()
     found = VoiceLibrary(folder, audio_embedder=first).search_like(clip("slt"))
     assert first.seen == 3 + 1  # the clips, and what was searched for
@@ -81,9 +81,7 @@ def test_a_clip_is_worked_through_once_whatever_it_is_called(folder: Path, clip:
     assert [match.voice.id for match in again] == renamed
 
 
-def test_going_back_and_forth_between_embedders_makes_nothing_anew(
-    folder: Path, clip: Clip
-) -> None:
+def test_switching_between_embedders_embeds_nothing_again(folder: Path, clip: Clip) -> None:
     for name in ("one", "other"):
         VoiceLibrary(folder, audio_embedder=Bands(name)).search_like(clip("slt"))
     for name in ("one", "other", "one"):
@@ -101,7 +99,7 @@ def test_two_voices_of_one_clip_are_both_found(folder: Path, clip: Clip) -> None
     assert found[0].score == found[1].score
 
 
-def test_what_was_done_before_an_error_is_not_done_again(folder: Path, clip: Clip) -> None:
+def test_clips_embedded_before_an_error_are_not_embedded_again(folder: Path, clip: Clip) -> None:
     path = folder / "my-slt.wav"  # the last one
     content = path.read_bytes()
     library = VoiceLibrary(folder, audio_embedder=Bands(), clips_in_memory=1)
@@ -114,7 +112,7 @@ def test_what_was_done_before_an_error_is_not_done_again(folder: Path, clip: Cli
     assert embedder.seen == 1 + 1
 
 
-def test_what_was_done_before_ctrl_c_is_not_done_again(folder: Path, clip: Clip) -> None:
+def test_clips_embedded_before_ctrl_c_are_not_embedded_again(folder: Path, clip: Clip) -> None:
     with pytest.raises(KeyboardInterrupt):
         VoiceLibrary(folder, audio_embedder=Impatient(), clips_in_memory=1).search_like(clip("slt"))
     embedder = Bands()
@@ -134,7 +132,7 @@ def test_only_a_few_clips_are_in_memory_at_the_same_time(folder: Path, clip: Cli
     assert embedder.most_at_once == 16
 
 
-def test_progress_tells_how_many_clips_are_indexed(folder: Path, clip: Clip) -> None:
+def test_progress_reports_how_many_clips_are_indexed(folder: Path, clip: Clip) -> None:
     reports: list[tuple[str, int, int]] = []
 
     def on_progress(title: str, done: int, total: int) -> None:
@@ -148,7 +146,7 @@ def test_progress_tells_how_many_clips_are_indexed(folder: Path, clip: Clip) -> 
     assert reports == []
 
 
-def test_a_sound_without_a_voice_in_it_is_like_no_clip(folder: Path) -> None:
+def test_audio_without_a_voice_matches_no_clip(folder: Path) -> None:
     library = VoiceLibrary(folder, audio_embedder=Bands())
     assert library.search_like(Audio(np.zeros(16_000, np.float32), 16_000)) == []
 

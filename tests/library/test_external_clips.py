@@ -42,7 +42,7 @@ def ids(library: VoiceLibrary) -> list[str]:
     return [voice.id for voice in library]
 
 
-def test_they_are_described_and_found_like_every_clip(
+def test_external_clips_are_described_and_found_like_every_clip(
     shop: Path, tmp_path: Path, clip: Clip
 ) -> None:
     library = open_with(shop, tmp_path / "voices")
@@ -55,7 +55,9 @@ def test_they_are_described_and_found_like_every_clip(
     assert library.search_like(clip("rms"))[0].voice == male
 
 
-def test_they_vanish_with_their_file_and_come_back_with_it(shop: Path, tmp_path: Path) -> None:
+def test_external_clips_vanish_with_their_file_and_return_with_it(
+    shop: Path, tmp_path: Path
+) -> None:
     library = open_with(shop, tmp_path / "voices")
     content = (shop / "default_male.wav").read_bytes()
     (shop / "default_male.wav").unlink()
@@ -67,7 +69,7 @@ def test_they_vanish_with_their_file_and_come_back_with_it(shop: Path, tmp_path:
     assert library.get("default_male").path == shop / "default_male.wav"
 
 
-def test_one_that_is_replaced_is_measured_anew(
+def test_a_replaced_external_clip_is_measured_again(
     shop: Path, tmp_path: Path, bundled_folder: Path, clip: Clip
 ) -> None:
     library = open_with(shop, tmp_path / "voices")
@@ -79,7 +81,7 @@ def test_one_that_is_replaced_is_measured_anew(
     assert (match.voice.id, match.score) == ("default_male", pytest.approx(1.0, abs=1e-3))
 
 
-def test_they_are_not_copied_and_can_not_be_removed(shop: Path, tmp_path: Path) -> None:
+def test_external_clips_are_not_copied_and_cannot_be_removed(shop: Path, tmp_path: Path) -> None:
     library = open_with(shop, tmp_path / "voices")
     with pytest.raises(LibraryError, match="not one of your clips"):
         library.remove("default_male")
@@ -87,7 +89,7 @@ def test_they_are_not_copied_and_can_not_be_removed(shop: Path, tmp_path: Path) 
     assert not (tmp_path / "voices").exists()
 
 
-def test_they_can_not_be_removed_even_where_they_lie_in_the_folder_of_the_user(
+def test_external_clips_in_the_users_folder_cannot_be_removed(
     shop: Path, clip: Clip, write: Write
 ) -> None:
     library = open_with(shop, shop.parent)
@@ -98,7 +100,7 @@ def test_they_can_not_be_removed_even_where_they_lie_in_the_folder_of_the_user(
     assert sorted(ids(library)) == ["default_female", "default_male", "mine"]
 
 
-def test_a_clip_of_the_user_with_the_same_id_stands_and_the_log_says_so_once(
+def test_a_user_clip_with_the_same_id_wins_and_the_log_says_so_once(
     shop: Path, tmp_path: Path, clip: Clip, write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = VoiceLibrary(tmp_path / "voices")
@@ -114,7 +116,7 @@ def test_a_clip_of_the_user_with_the_same_id_stands_and_the_log_says_so_once(
     assert library.get("default_male").path == path
 
 
-def test_a_new_clip_does_not_take_the_id_of_one(
+def test_a_new_clip_does_not_take_the_id_of_an_external_clip(
     shop: Path, tmp_path: Path, clip: Clip, write: Write
 ) -> None:
     library = open_with(shop, tmp_path / "voices")
@@ -136,7 +138,7 @@ def test_a_new_clip_does_not_take_the_id_of_one(
         ("default_bad", "long", "the limit is 60 seconds"),
     ],
 )
-def test_one_that_is_no_use_is_left_out_with_a_line_in_the_log(
+def test_an_unusable_external_clip_is_skipped_and_logged(
     shop: Path,
     tmp_path: Path,
     name: str,
@@ -162,7 +164,7 @@ def test_one_that_is_no_use_is_left_out_with_a_line_in_the_log(
     assert "\n" not in line
 
 
-def test_a_manifest_that_breaks_meanwhile_leaves_them_as_they_were(
+def test_a_manifest_that_breaks_later_leaves_external_clips_unchanged(
     shop: Path, tmp_path: Path, clip: Clip, write: Write
 ) -> None:
     library = open_with(shop, tmp_path / "voices")

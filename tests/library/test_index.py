@@ -59,7 +59,7 @@ def test_a_large_index_is_approximate_and_finds_nearly_all() -> None:
     assert right >= 0.95 * 10 * len(queries)
 
 
-def test_adding_leaves_the_old_index_as_it_was() -> None:
+def test_adding_leaves_the_old_index_unchanged() -> None:
     keys, vectors = rows(10)
     old = VectorIndex.empty(32).with_rows(keys[:5], vectors[:5])
     new = old.with_rows(keys[5:], vectors[5:])
@@ -67,7 +67,7 @@ def test_adding_leaves_the_old_index_as_it_was() -> None:
     assert new.only(frozenset(keys[3:7])).keys == set(keys[3:7])
 
 
-def test_more_is_asked_for_than_there_is() -> None:
+def test_a_search_for_more_results_than_clips_returns_every_clip() -> None:
     keys, vectors = rows(3)
     index = VectorIndex.empty(32)
     assert index.search(vectors[0], 10) == []
@@ -75,7 +75,7 @@ def test_more_is_asked_for_than_there_is() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 50, EXACT_LIMIT + 50])
-def test_a_saved_index_is_loaded_as_it_was(tmp_path: Path, count: int) -> None:
+def test_a_saved_index_is_loaded_unchanged(tmp_path: Path, count: int) -> None:
     index = VectorIndex.empty(32).with_rows(*rows(count))
     save_index(index, tmp_path, "text", EMBEDDER)
     loaded = load_index(tmp_path, "text", EMBEDDER)
@@ -119,7 +119,7 @@ def test_a_damaged_index_is_built_again(
         file.write_bytes(kept)
 
 
-def test_an_index_of_an_older_state_of_the_library_is_brought_up_to_date(
+def test_an_outdated_index_is_updated(
     library: VoiceLibrary, clip: Clip, write: Write, tmp_path: Path
 ) -> None:
     library.add([write("a.wav", clip("awb").samples[:30_000])], ClipInfo("one", "a sailor"))
@@ -135,7 +135,7 @@ def test_an_index_of_an_older_state_of_the_library_is_brought_up_to_date(
     assert "one" not in {match.voice.id for match in again.search("sailor", limit=50)}
 
 
-def test_the_manifest_may_be_edited_while_the_library_is_in_use(
+def test_the_manifest_can_be_edited_while_the_library_is_in_use(
     library: VoiceLibrary, clip: Clip, write: Write
 ) -> None:
     library.add([write("a.wav", clip("awb").samples[:30_000])], ClipInfo("one", "a sailor"))
@@ -149,7 +149,7 @@ def test_the_manifest_may_be_edited_while_the_library_is_in_use(
     assert library.get("one").description == "a sailor"
 
 
-def test_a_second_start_looks_at_no_clip_again(
+def test_a_second_start_reads_no_clip_again(
     library: VoiceLibrary, clip: Clip, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library.add([write("a.wav", clip("awb").samples[:30_000])], ClipInfo("one"))
@@ -163,7 +163,7 @@ def test_a_second_start_looks_at_no_clip_again(
     assert len(again) == len(library)
 
 
-def test_a_clip_that_changed_under_its_checksum_is_an_error_at_the_next_start(
+def test_a_clip_that_no_longer_matches_its_checksum_is_an_error_at_the_next_start(
     library: VoiceLibrary, clip: Clip, write: Write
 ) -> None:
     library.add([write("a.wav", clip("awb").samples[:30_000])], ClipInfo("one"))
@@ -176,7 +176,7 @@ def test_a_clip_that_changed_under_its_checksum_is_an_error_at_the_next_start(
         VoiceLibrary(library.folder)
 
 
-def test_a_write_that_dies_half_way_leaves_the_old_content(
+def test_a_write_that_fails_midway_leaves_the_old_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "voices.toml"
@@ -192,7 +192,7 @@ def test_a_write_that_dies_half_way_leaves_the_old_content(
     assert [file.name for file in tmp_path.iterdir()] == ["voices.toml"]
 
 
-def test_searches_go_on_while_clips_are_added_and_removed(
+def test_searches_work_while_clips_are_added_and_removed(
     library: VoiceLibrary, clip: Clip, write: Write
 ) -> None:
     stop, failures, searches = threading.Event(), [], []

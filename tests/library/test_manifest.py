@@ -58,14 +58,14 @@ GOOD = '[[voices]]\nid = "a"\nfile = "a.wav"\n'
         ("[[voices]\n", "can't be read"),
     ],
 )
-def test_what_is_wrong_with_a_manifest_is_said_at_load(
+def test_an_invalid_manifest_is_reported_when_it_is_loaded(
     tmp_path: Path, bundled_folder: Path, text: str, expected: str
 ) -> None:
     folder = folder_with(tmp_path / "v", text, bundled_folder)
     assert expected in problems_of(folder)
 
 
-def test_all_problems_are_named_at_once(tmp_path: Path, bundled_folder: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path, bundled_folder: Path) -> None:
     text = GOOD + GOOD.replace('"a"', '"b"') + "tag = 1\n" + GOOD.replace("a.wav", "nowhere.wav")
     found = problems_of(folder_with(tmp_path / "v", text, bundled_folder))
     for expected in ("did you mean 'tags'?", "two voices have the id 'a'", "nowhere.wav"):
@@ -79,7 +79,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path, bundled_folder: Pat
     assert "leads out of the folder" in problems_of(folder)
 
 
-def test_an_id_of_the_bundled_voices_can_not_be_used_again(
+def test_the_id_of_a_bundled_voice_cannot_be_used_again(
     tmp_path: Path, bundled_folder: Path
 ) -> None:
     folder = folder_with(tmp_path / "v", GOOD.replace('"a"', '"awb"'), bundled_folder)
@@ -87,7 +87,7 @@ def test_an_id_of_the_bundled_voices_can_not_be_used_again(
         VoiceLibrary(folder, bundled=bundled_folder)
 
 
-def test_json_lines_hold_the_same_as_toml(tmp_path: Path, bundled_folder: Path) -> None:
+def test_json_lines_are_read_like_toml(tmp_path: Path, bundled_folder: Path) -> None:
     line = json.dumps({"id": "a", "file": "a.wav", "tags": ["x"], "language": "en-GB"})
     folder = folder_with(tmp_path / "v", f"{line}\n\n", bundled_folder, "voices.jsonl")
     voice = VoiceLibrary(folder).get("a")
@@ -96,7 +96,7 @@ def test_json_lines_hold_the_same_as_toml(tmp_path: Path, bundled_folder: Path) 
     assert voice.traits.pitch_hz > 100
 
 
-def test_a_broken_json_line_is_named_by_its_number(tmp_path: Path, bundled_folder: Path) -> None:
+def test_a_broken_json_line_is_reported_by_its_number(tmp_path: Path, bundled_folder: Path) -> None:
     folder = folder_with(tmp_path / "v", "\n{oops", bundled_folder, "voices.jsonl")
     assert "line 2" in problems_of(folder)
 
@@ -107,7 +107,7 @@ def test_two_manifests_in_a_folder_are_an_error(tmp_path: Path, bundled_folder: 
     assert "remove one of them" in problems_of(folder)
 
 
-def test_adding_keeps_comments_and_removing_too(tmp_path: Path) -> None:
+def test_adding_and_removing_keep_comments(tmp_path: Path) -> None:
     path = tmp_path / "voices.toml"
     path.write_text("# mine\n[[voices]]\nid = 'a'  # first\nfile = 'a.wav'\n", "utf-8")
     manifest, _ = read_manifest(tmp_path)
@@ -146,7 +146,7 @@ entries = st.builds(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rows=st.lists(entries, max_size=5, unique_by=lambda entry: entry.id), data=st.data())
-def test_whatever_is_written_reads_back_as_it_was(
+def test_any_written_entry_is_read_back_unchanged(
     tmp_path: Path, name: str, rows: list[Entry], data: st.DataObject
 ) -> None:
     path = tmp_path / name

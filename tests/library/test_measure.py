@@ -21,7 +21,7 @@ def harmonic(hz: float, rate: int = RATE) -> Audio:
 
 @pytest.mark.parametrize("hz", [70, 95, 120, 165, 210, 300, 450])
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
-def test_the_pitch_of_a_known_sound_is_found_within_one_percent(hz: float, rate: int) -> None:
+def test_the_pitch_of_a_known_tone_is_measured_within_one_percent(hz: float, rate: int) -> None:
     assert measure(harmonic(hz, rate)).pitch_hz == pytest.approx(hz, rel=0.01)
 
 
@@ -38,7 +38,7 @@ def test_the_loudness_of_a_full_scale_sine_is_3_db_below_full_scale() -> None:
     assert measure(Audio(wave, RATE)).loudness_db == pytest.approx(-3.0, abs=0.1)
 
 
-def test_a_softer_recording_differs_in_loudness_alone(clip: Clip) -> None:
+def test_a_softer_recording_differs_only_in_loudness(clip: Clip) -> None:
     loud = clip("rms")
     soft = Audio(loud.samples * np.float32(0.1), loud.sample_rate)
     one, other = measure(loud), measure(soft)
@@ -47,7 +47,7 @@ def test_a_softer_recording_differs_in_loudness_alone(clip: Clip) -> None:
     assert other.brightness_hz == pytest.approx(one.brightness_hz, rel=0.05)
 
 
-def test_played_twice_as_fast_a_voice_has_twice_the_pitch_and_about_twice_the_pace(
+def test_a_voice_at_double_speed_has_twice_the_pitch_and_about_twice_the_pace(
     clip: Clip,
 ) -> None:
     slow = clip("rms")
@@ -62,7 +62,7 @@ def test_played_twice_as_fast_a_voice_has_twice_the_pitch_and_about_twice_the_pa
     # Counted in the transcripts.
     [("awb", 16), ("rms", 14), ("slt", 18), ("child", 13), ("ming", 15), ("grandma", 13)],
 )
-def test_about_as_many_syllables_are_found_as_were_said(
+def test_the_number_of_counted_syllables_is_close_to_the_number_spoken(
     clip: Clip, voice: str, syllables: int
 ) -> None:
     sound = clip(voice)
@@ -102,7 +102,7 @@ def test_every_bundled_voice_is_speech(clip: Clip, voice: str) -> None:
     assert speech_problem(clip(voice)) == ""
 
 
-def test_noise_tones_and_music_are_no_speech(no_speech: Audio) -> None:
+def test_noise_tones_and_music_are_not_speech(no_speech: Audio) -> None:
     assert speech_problem(no_speech).startswith("not speech")
 
 
@@ -114,7 +114,7 @@ def test_a_recording_with_some_noise_is_still_speech(clip: Clip, voice: str) -> 
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, 700, 5_000])
-def test_the_shortest_sounds_can_be_measured(length: int) -> None:
+def test_the_shortest_clips_can_be_measured(length: int) -> None:
     sound = Audio(np.full(length, 0.1, dtype=np.float32), RATE)
     assert measure(sound).pitch_hz == 0.0
     assert speech_problem(sound)

@@ -64,7 +64,7 @@ def test_a_voice_without_any_description_is_found_by_its_measures(
     assert best(empty_library, "whisper") == "four"
 
 
-def test_a_voice_that_is_measured_otherwise_than_described_ranks_below(
+def test_a_voice_measured_differently_from_its_description_ranks_lower(
     empty_library: VoiceLibrary, clip: Clip, write: Write
 ) -> None:
     wrong = ClipInfo("wrong", "a deep male voice")
@@ -73,7 +73,7 @@ def test_a_voice_that_is_measured_otherwise_than_described_ranks_below(
     assert [m.voice.id for m in empty_library.search("male voice")] == ["right", "wrong"]
 
 
-def test_a_language_is_preferred_and_others_are_still_found(library: VoiceLibrary) -> None:
+def test_a_preferred_language_ranks_first_and_others_are_still_found(library: VoiceLibrary) -> None:
     matches = library.search("male voice", language="zh", limit=20)
     assert matches[0].voice.id == "ming"
     assert {match.voice.language for match in matches} > {"en-US", "zh-CN"}
@@ -86,22 +86,22 @@ def test_a_bad_language_tag_is_an_error(library: VoiceLibrary) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "   ", "please speak in a voice", "...!?", "的"])
-def test_a_request_that_says_nothing_finds_nothing(library: VoiceLibrary, text: str) -> None:
+def test_a_request_without_meaningful_words_finds_nothing(library: VoiceLibrary, text: str) -> None:
     assert library.search(text) == []
 
 
-def test_what_nobody_fits_has_a_low_score(library: VoiceLibrary) -> None:
+def test_a_request_that_no_voice_fits_has_a_low_score(library: VoiceLibrary) -> None:
     assert all(match.score < 0.3 for match in library.search("Donald Duck underwater"))
 
 
-def test_scores_fall_and_stay_between_zero_and_one(library: VoiceLibrary) -> None:
+def test_scores_decrease_and_stay_between_zero_and_one(library: VoiceLibrary) -> None:
     scores = [match.score for match in library.search("deep male robot", limit=50)]
     assert scores == sorted(scores, reverse=True)
     assert all(0.0 < score <= 1.0 for score in scores)
     assert len(library.search("deep male robot", limit=2)) == 2
 
 
-def test_a_voice_is_got_by_its_id(library: VoiceLibrary) -> None:
+def test_a_voice_is_looked_up_by_its_id(library: VoiceLibrary) -> None:
     voice = library.get("awb")
     assert voice.path
     assert voice.path.is_file()

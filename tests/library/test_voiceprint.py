@@ -28,7 +28,7 @@ def test_another_sentence_finds_the_clip_of_its_voice(
     assert library.search_like(heard, limit=1)[0].voice.id == name
 
 
-def test_there_is_a_sentence_for_each_bundled_voice(library: VoiceLibrary) -> None:
+def test_each_bundled_voice_has_a_second_sentence(library: VoiceLibrary) -> None:
     assert sorted(voice.id for voice in library) == VOICES
 
 
@@ -37,7 +37,7 @@ def test_the_clip_itself_is_a_perfect_match(library: VoiceLibrary, clip: Clip) -
     assert (match.voice.id, match.score) == ("slt", pytest.approx(1.0, abs=1e-3))
 
 
-def test_vectors_have_length_one_whatever_the_sound(clip: Clip) -> None:
+def test_vectors_have_length_one_for_any_audio(clip: Clip) -> None:
     sounds = [clip("awb"), Audio(np.zeros(100, dtype=np.float32), 16_000)]
     lengths = np.linalg.norm(Voiceprint().embed(sounds), axis=1)
     assert lengths == pytest.approx(np.ones(2), abs=1e-5)

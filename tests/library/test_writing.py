@@ -97,7 +97,7 @@ steps = st.lists(
 
 @settings(max_examples=8, deadline=None)
 @given(plans=st.lists(steps, min_size=2, max_size=3))
-def test_whatever_threads_do_at_once_the_library_ends_consistent(
+def test_the_library_stays_consistent_under_concurrent_threads(
     plans: list[list[tuple[str, int]]],
 ) -> None:
     with tempfile.TemporaryDirectory() as temporary:
