@@ -30,7 +30,7 @@ ONE_TURN = [
 ]
 
 
-async def test_a_spoken_turn_is_answered_once_it_is_over(call: OpenCall) -> None:
+async def test_a_spoken_turn_gets_a_response_after_its_end(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         await line.silence(1.0)
         await line.speak(1.0)
@@ -40,7 +40,7 @@ async def test_a_spoken_turn_is_answered_once_it_is_over(call: OpenCall) -> None
         assert len(line.session.history) == 2
 
 
-async def test_the_turns_sound_begins_before_the_speech_and_ends_after_it(call: OpenCall) -> None:
+async def test_the_turns_audio_begins_before_the_speech_and_ends_after_it(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         await line.silence(1.0)
         await line.speak(1.0)
@@ -53,14 +53,14 @@ async def test_the_turns_sound_begins_before_the_speech_and_ends_after_it(call: 
         assert sound.seconds == pytest.approx(turn.end - turn.start, abs=0.05)
 
 
-async def test_nothing_is_said_in_minutes_of_silence(call: OpenCall) -> None:
+async def test_minutes_of_silence_get_no_response(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         await line.silence(180.0)
         assert line.heard == []
         assert line.engine.requests == []
 
 
-async def test_clicks_are_no_turn(call: OpenCall) -> None:
+async def test_clicks_start_no_turn(call: OpenCall) -> None:
     async with call(["Hello."], live=LiveSettings(min_speech_ms=250)) as line:
         for _ in range(20):
             await line.speak(0.1)
@@ -79,7 +79,7 @@ async def test_a_pause_within_a_turn_does_not_end_it(call: OpenCall) -> None:
         assert turn.end - turn.start > 1.7
 
 
-async def test_speech_without_an_end_is_cut_and_answered(call: OpenCall) -> None:
+async def test_endless_speech_is_ended_and_gets_a_response(call: OpenCall) -> None:
     async with call(["Hello."], live=LiveSettings(max_user_turn_s=5.0, interrupt=False)) as line:
         await line.speak(12.0)
         turns = line.of(UserTurn)
@@ -88,7 +88,7 @@ async def test_speech_without_an_end_is_cut_and_answered(call: OpenCall) -> None
         assert len(line.of(TurnEnded)) == 2
 
 
-async def test_two_people_at_once_are_one_turn(call: OpenCall) -> None:
+async def test_two_people_who_speak_at_once_are_one_turn(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         for seconds in (0.7, 0.4, 1.1, 0.3):  # they fall into each other's words
             await line.speak(seconds)
@@ -97,14 +97,14 @@ async def test_two_people_at_once_are_one_turn(call: OpenCall) -> None:
         assert len(line.of(UserTurn)) == 1
 
 
-async def test_a_line_that_goes_dead_in_a_turn_ends_it(call: OpenCall) -> None:
+async def test_a_turn_ends_if_no_more_audio_arrives(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         await line.speak(1.0)
         await line.clock.advance(3.0)  # no packets at all
         assert line.kinds() == ONE_TURN
 
 
-async def test_packets_that_come_late_in_a_heap_are_heard_as_if_they_were_in_time(
+async def test_packets_that_arrive_late_together_are_processed_as_if_on_time(
     call: OpenCall,
 ) -> None:
     async with call(["Hello."]) as line:
@@ -117,7 +117,7 @@ async def test_packets_that_come_late_in_a_heap_are_heard_as_if_they_were_in_tim
         assert turn.end - turn.start == pytest.approx(1.3, abs=0.1)
 
 
-async def test_the_end_of_a_turn_can_be_set_by_the_caller(call: OpenCall) -> None:
+async def test_the_caller_can_end_a_turn(call: OpenCall) -> None:
     async with call(["Hello."], manual=True) as line:
         assert not line.live.commit()
         await line.speak(0.4)
@@ -132,14 +132,14 @@ async def test_the_end_of_a_turn_can_be_set_by_the_caller(call: OpenCall) -> Non
         assert line.of(UserTurn)[0].end == pytest.approx(3.4, abs=0.1)
 
 
-async def test_what_is_cleared_is_not_heard(call: OpenCall) -> None:
+async def test_cleared_audio_starts_no_turn(call: OpenCall) -> None:
     async with call(["Hello."], manual=True) as line:
         await line.speak(0.4)
         line.live.clear()
         assert not line.live.commit()
 
 
-async def test_a_turn_may_be_heard_and_not_answered(call: OpenCall) -> None:
+async def test_a_turn_can_be_recorded_without_a_response(call: OpenCall) -> None:
     async with call(["Hello."], auto_respond=False) as line:
         await line.speak(0.8)
         await line.silence(1.0)
@@ -148,7 +148,7 @@ async def test_a_turn_may_be_heard_and_not_answered(call: OpenCall) -> None:
         assert line.engine.requests == []
 
 
-async def test_the_answers_wait_is_counted_from_the_end_of_speech(call: OpenCall) -> None:
+async def test_the_response_delay_is_counted_from_the_end_of_speech(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         await line.speak(0.8)
         await line.silence(1.5)
@@ -156,7 +156,7 @@ async def test_the_answers_wait_is_counted_from_the_end_of_speech(call: OpenCall
         assert started.waited == pytest.approx(0.6, abs=0.1)  # no transcript: half-way
 
 
-async def test_typed_text_is_answered_at_once(call: OpenCall) -> None:
+async def test_typed_text_gets_a_response_at_once(call: OpenCall) -> None:
     async with call(["Hello."], ["And again."]) as line:
         line.live.say("Hi")
         await line.settle()
@@ -164,7 +164,7 @@ async def test_typed_text_is_answered_at_once(call: OpenCall) -> None:
         assert line.of(UserTurn)[0].parts == ("Hi",)
 
 
-async def test_the_settings_may_change_in_mid_conversation(call: OpenCall) -> None:
+async def test_the_settings_can_change_during_a_conversation(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         line.live.configure(LiveSettings(silence_ms=2_000, long_silence_ms=2_000))
         await line.speak(0.8)
@@ -174,7 +174,9 @@ async def test_the_settings_may_change_in_mid_conversation(call: OpenCall) -> No
         assert len(line.of(SpeechStopped)) == 1
 
 
-async def test_an_answers_messages_are_its_own_whatever_was_open_before(call: OpenCall) -> None:
+async def test_a_response_has_only_its_own_messages_if_a_call_was_open_before(
+    call: OpenCall,
+) -> None:
     at_client = ToolSchema("light", "Switches it.", {"type": "object", "properties": {}})
     calls = "<tool_call>function\nlight\n{}</tool_call>"
     async with call([calls], ["It is on."], client_tools=[at_client]) as line:

@@ -30,7 +30,7 @@ LONG = "One two three four five six seven eight nine ten eleven twelve thirteen 
 CALL = "<tool_call>function\n{}\n{{}}</tool_call>"
 
 
-async def test_speech_over_the_answer_stops_it_within_200_ms(call: OpenCall) -> None:
+async def test_speech_over_a_response_stops_it_within_200_ms(call: OpenCall) -> None:
     async with call([LONG], ["Yes?"]) as line:
         line.live.say("Count")
         await line.silence(1.0)
@@ -40,7 +40,7 @@ async def test_speech_over_the_answer_stops_it_within_200_ms(call: OpenCall) -> 
         assert at - onset <= 0.2 + 0.05  # the frame that is not complete yet
 
 
-async def test_the_history_holds_what_was_heard_and_no_more(call: OpenCall) -> None:
+async def test_the_history_contains_only_what_was_played(call: OpenCall) -> None:
     async with call([LONG], ["Yes?"]) as line:
         line.live.say("Count")
         await line.silence(1.0)
@@ -57,7 +57,7 @@ async def test_the_history_holds_what_was_heard_and_no_more(call: OpenCall) -> N
         assert isinstance(users[-1].parts[0], Audio)
 
 
-async def test_generation_stops_with_the_sound(call: OpenCall) -> None:
+async def test_generation_stops_with_the_audio(call: OpenCall) -> None:
     thinking = anyio.Event()
     async with call([LONG, thinking.wait, "Not said."], ["Yes?"]) as line:
         line.live.say("Count")
@@ -71,7 +71,7 @@ async def test_generation_stops_with_the_sound(call: OpenCall) -> None:
         assert line.text() == LONG + "Yes?"
 
 
-async def test_where_the_sound_can_pause_it_pauses_at_once(call: OpenCall) -> None:
+async def test_pausable_audio_pauses_at_once(call: OpenCall) -> None:
     async with call([LONG], pausable=True) as line:
         line.live.say("Count")
         await line.silence(1.0)
@@ -82,7 +82,7 @@ async def test_where_the_sound_can_pause_it_pauses_at_once(call: OpenCall) -> No
         assert line.of(SpeechStarted) == []
 
 
-async def test_a_cough_lets_the_answer_go_on_where_it_stopped(call: OpenCall) -> None:
+async def test_a_cough_resumes_the_response_at_its_position(call: OpenCall) -> None:
     async with call([LONG], pausable=True) as line:
         line.live.say("Count")
         await line.silence(1.0)
@@ -98,7 +98,7 @@ async def test_a_cough_lets_the_answer_go_on_where_it_stopped(call: OpenCall) ->
         assert not line.live.playing
 
 
-async def test_a_real_interruption_of_a_paused_answer_counts_the_pause_as_unheard(
+async def test_an_interruption_of_a_paused_response_counts_the_pause_as_unplayed(
     call: OpenCall,
 ) -> None:
     async with call([LONG], ["Yes?"], pausable=True) as line:
@@ -111,7 +111,7 @@ async def test_a_real_interruption_of_a_paused_answer_counts_the_pause_as_unhear
         assert line.of(ResponseResumed) == []
 
 
-async def test_speech_after_the_sound_has_ended_is_no_interruption(call: OpenCall) -> None:
+async def test_speech_after_the_end_of_the_audio_is_not_an_interruption(call: OpenCall) -> None:
     async with call(["Short."], ["And?"], pausable=True) as line:
         line.live.say("Hi")
         await line.silence(1.0)
@@ -141,7 +141,7 @@ async def test_interruptions_can_be_turned_off(call: OpenCall) -> None:
         assert line.said() == [LONG, "Later."]
 
 
-async def test_who_knows_better_says_what_was_heard(call: OpenCall) -> None:
+async def test_the_caller_can_correct_what_was_played(call: OpenCall) -> None:
     async with call([LONG]) as line:
         line.live.say("Count")
         await line.silence(3.0)
@@ -152,7 +152,7 @@ async def test_who_knows_better_says_what_was_heard(call: OpenCall) -> None:
         assert line.live.truncate("another", 1.0) is None
 
 
-async def test_the_player_may_report_how_far_it_is(call: OpenCall) -> None:
+async def test_the_player_can_report_its_position(call: OpenCall) -> None:
     async with call([LONG], ["Yes?"]) as line:
         line.live.say("Count")
         await line.silence(2.0)
@@ -163,7 +163,7 @@ async def test_the_player_may_report_how_far_it_is(call: OpenCall) -> None:
         assert cut.seconds == pytest.approx(0.6, abs=0.1)
 
 
-async def test_the_stop_button_cuts_too(call: OpenCall) -> None:
+async def test_the_stop_button_truncates_the_response(call: OpenCall) -> None:
     async with call([LONG]) as line:
         line.live.say("Count")
         await line.silence(1.0)
@@ -173,7 +173,7 @@ async def test_the_stop_button_cuts_too(call: OpenCall) -> None:
         assert line.of(Interrupted)[0].text == "One two three four"
 
 
-async def test_typed_text_stops_the_answer(call: OpenCall) -> None:
+async def test_typed_text_stops_the_response(call: OpenCall) -> None:
     async with call([LONG], ["Stopped."]) as line:
         line.live.say("Count")
         await line.silence(1.0)
@@ -205,7 +205,7 @@ def held_tool(side_effect: Any) -> tuple[Any, anyio.Event, list[str]]:
 
 
 @pytest.mark.parametrize("side_effect", ["none", "idempotent"])
-async def test_a_tool_without_lasting_effect_is_cancelled_by_an_interruption(
+async def test_an_interruption_cancels_a_tool_without_side_effects(
     call: OpenCall, side_effect: Any
 ) -> None:
     work, _, done = held_tool(side_effect)
@@ -219,7 +219,7 @@ async def test_a_tool_without_lasting_effect_is_cancelled_by_an_interruption(
         assert line.text() == "Yes?"
 
 
-async def test_a_tool_that_must_run_once_is_let_finish_and_the_next_turn_waits(
+async def test_a_tool_that_must_run_once_finishes_and_the_next_turn_waits(
     call: OpenCall,
 ) -> None:
     work, let_go, done = held_tool("once")
@@ -238,7 +238,7 @@ async def test_a_tool_that_must_run_once_is_let_finish_and_the_next_turn_waits(
         assert line.text() == "Yes?"
 
 
-async def test_an_answer_that_was_interrupted_before_its_first_sound_leaves_no_words(
+async def test_a_response_interrupted_before_its_first_audio_leaves_no_text(
     call: OpenCall,
 ) -> None:
     thinking = anyio.Event()
@@ -252,7 +252,7 @@ async def test_an_answer_that_was_interrupted_before_its_first_sound_leaves_no_w
         assert [text for text in line.said() if text] == ["Yes?"]
 
 
-async def test_closing_stops_what_runs(call: OpenCall) -> None:
+async def test_closing_stops_running_responses(call: OpenCall) -> None:
     work, _, done = held_tool("none")
     async with call([CALL.format("work")], tools=[work]) as line:
         line.live.say("Work")

@@ -46,7 +46,7 @@ def slow_tool() -> tuple[Any, anyio.Event]:
     return work, let_go
 
 
-async def test_a_slow_tool_is_bridged_by_a_phrase(call: OpenCall) -> None:
+async def test_a_phrase_is_played_during_a_slow_tool(call: OpenCall) -> None:
     work, let_go = slow_tool()
     async with call(called, ["Done."], tools=[work], lead_ins=True) as line:
         line.live.say("Work")
@@ -62,7 +62,7 @@ async def test_a_slow_tool_is_bridged_by_a_phrase(call: OpenCall) -> None:
         assert len(line.of(AudioChunk)) == 1
 
 
-async def test_a_quick_tool_is_not(call: OpenCall) -> None:
+async def test_no_phrase_is_played_during_a_fast_tool(call: OpenCall) -> None:
     work, let_go = slow_tool()
     let_go.set()
     async with call(called, ["Done."], tools=[work], lead_ins=True) as line:
@@ -71,7 +71,7 @@ async def test_a_quick_tool_is_not(call: OpenCall) -> None:
         assert line.of(LeadInAudio) == []
 
 
-async def test_a_model_that_said_something_itself_is_not_talked_over(call: OpenCall) -> None:
+async def test_no_phrase_is_played_after_a_lead_in_of_the_model(call: OpenCall) -> None:
     work, let_go = slow_tool()
     async with call(["One moment. ", CALL], ["Done."], tools=[work], lead_ins=True) as line:
         line.live.say("Work")
@@ -91,7 +91,7 @@ async def test_phrases_can_be_turned_off(call: OpenCall) -> None:
         assert line.of(LeadInAudio) == []
 
 
-async def test_the_same_phrase_is_never_said_twice_in_a_row(call: OpenCall) -> None:
+async def test_the_same_phrase_is_never_played_twice_in_a_row(call: OpenCall) -> None:
     work, _ = slow_tool()
     async with call(called, tools=[work], lead_ins=True) as line:
         for _ in range(4):
@@ -102,7 +102,7 @@ async def test_the_same_phrase_is_never_said_twice_in_a_row(call: OpenCall) -> N
         assert all(one != other for one, other in itertools.pairwise(said))
 
 
-async def test_the_phrase_does_not_count_as_heard_of_the_answer(call: OpenCall) -> None:
+async def test_the_phrase_does_not_count_as_played_audio_of_the_response(call: OpenCall) -> None:
     work, let_go = slow_tool()
     answer = "One two three four five six seven."
     async with call(called, [answer], tools=[work], lead_ins=True) as line:

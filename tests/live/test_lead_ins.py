@@ -39,17 +39,17 @@ def told(lead_ins: LeadIns, tool: str, median_s: float, *, spread: float = 0.3) 
 
 
 class TestWhen:
-    def test_of_an_unknown_tool_the_silence_is_what_counts(self, lead_ins: LeadIns) -> None:
+    def test_an_unknown_tool_gets_a_phrase_after_a_fixed_silence(self, lead_ins: LeadIns) -> None:
         assert lead_ins.limit_s("weather") == PATIENCE_S
         lead_ins.observed("weather", 5.0)
         assert lead_ins.limit_s("weather") == PATIENCE_S  # once is no habit
 
-    def test_for_a_slow_tool_it_is_said_early(self, lead_ins: LeadIns) -> None:
+    def test_a_slow_tool_gets_its_phrase_early(self, lead_ins: LeadIns) -> None:
         told(lead_ins, "weather", 3.0)
         assert lead_ins.limit_s("weather") == EARLY_S
 
     @pytest.mark.parametrize("median_s", [0.001, 0.1, 0.3, 0.5])
-    def test_a_fast_tool_is_rarely_interrupted(self, lead_ins: LeadIns, median_s: float) -> None:
+    def test_a_fast_tool_rarely_gets_a_phrase(self, lead_ins: LeadIns, median_s: float) -> None:
         told(lead_ins, "clock", median_s)
         limit_s = lead_ins.limit_s("clock")
         assert PATIENCE_S <= limit_s <= 2 * PATIENCE_S
@@ -57,9 +57,7 @@ class TestWhen:
         calls = [median_s * math.exp(chance.gauss(0.0, 0.3)) for _ in range(1000)]
         assert sum(seconds > limit_s for seconds in calls) < 100
 
-    def test_a_tool_that_is_now_fast_and_now_slow_gets_the_patience_of_an_unknown_one(
-        self, lead_ins: LeadIns
-    ) -> None:
+    def test_a_tool_of_varying_speed_is_treated_as_unknown(self, lead_ins: LeadIns) -> None:
         for seconds in itertools.islice(itertools.cycle([0.01, 2.0]), 100):
             lead_ins.observed("cached", seconds)
         assert lead_ins.limit_s("cached") == PATIENCE_S
@@ -74,7 +72,7 @@ class TestWhen:
         told(lead_ins, "weather", 0.2)
         assert lead_ins.limit_s("weather") >= PATIENCE_S
 
-    def test_tools_are_told_apart(self, lead_ins: LeadIns) -> None:
+    def test_each_tool_has_its_own_limit(self, lead_ins: LeadIns) -> None:
         told(lead_ins, "weather", 3.0)
         told(lead_ins, "clock", 0.1)
         assert lead_ins.limit_s("weather") < lead_ins.limit_s("clock")
@@ -86,13 +84,13 @@ class TestWhen:
         assert lead_ins.limit_s("clock") == before
 
     @pytest.mark.parametrize("seconds", [math.nan, math.inf, -math.inf])
-    def test_what_is_no_time_is_ignored(self, lead_ins: LeadIns, seconds: float) -> None:
+    def test_an_invalid_duration_is_ignored(self, lead_ins: LeadIns, seconds: float) -> None:
         told(lead_ins, "clock", 0.1)
         for _ in range(100):
             lead_ins.observed("clock", seconds)
         assert lead_ins.limit_s("clock") == PATIENCE_S
 
-    def test_no_number_of_names_fills_the_memory(self, lead_ins: LeadIns) -> None:
+    def test_the_number_of_remembered_tools_is_bounded(self, lead_ins: LeadIns) -> None:
         for number in range(20_000):
             lead_ins.observed(f"{number}" * 20, 3.0)
             lead_ins.next(None, f"x{number}", "")
@@ -104,7 +102,9 @@ class TestWhen:
 
 class TestWhat:
     @pytest.mark.parametrize("language", LANGUAGES)
-    def test_it_is_never_the_same_twice_in_a_row(self, lead_ins: LeadIns, language: str) -> None:
+    def test_the_same_phrase_never_comes_twice_in_a_row(
+        self, lead_ins: LeadIns, language: str
+    ) -> None:
         said = [""]
         for _ in range(200):
             said.append(lead_ins.next(None, language, said[-1]))
@@ -128,14 +128,14 @@ class TestWhat:
         assert lead_ins.next(WEATHER, "en", WEATHER.lead_in) in phrasebook("en")
         assert lead_ins.next(WEATHER, "de", "") in phrasebook("de")
 
-    def test_one_conversation_hears_no_fixed_order(self, lead_ins: LeadIns) -> None:
+    def test_a_conversation_gets_phrases_in_no_fixed_order(self, lead_ins: LeadIns) -> None:
         said = [""]
         for _ in range(60):
             said.append(lead_ins.next(None, "en", said[-1]))
         followers = {a: {y for x, y in itertools.pairwise(said) if x == a} for a in said[1:]}
         assert all(len(after) >= 2 for after in followers.values())
 
-    def test_conversations_that_share_it_never_hear_one_twice_in_a_row(
+    def test_conversations_that_share_lead_ins_never_get_one_twice_in_a_row(
         self, lead_ins: LeadIns
     ) -> None:
         last = dict.fromkeys(range(5), "")
@@ -144,7 +144,7 @@ class TestWhat:
             assert text != last[number]
             last[number] = text
 
-    def test_the_same_seed_says_the_same(self, phrases: PhraseCache) -> None:
+    def test_the_same_seed_gives_the_same_phrases(self, phrases: PhraseCache) -> None:
         def said(seed: int) -> list[str]:
             lead_ins, texts = LeadIns(phrases, seed), [""]
             for _ in range(30):
@@ -154,7 +154,7 @@ class TestWhat:
         assert said(1) == said(1)
         assert said(1) != said(2)
 
-    def test_all_that_may_be_said_can_be_prepared(self, lead_ins: LeadIns) -> None:
+    def test_all_possible_phrases_can_be_prepared(self, lead_ins: LeadIns) -> None:
         texts = lead_ins.texts([WEATHER], "en")
         assert texts == [WEATHER.lead_in, *phrasebook("en")]
         assert lead_ins.texts([WEATHER], "fr") == list(phrasebook("fr"))
@@ -162,7 +162,7 @@ class TestWhat:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("language", LANGUAGES)
-async def test_each_phrase_is_spoken_in_a_second_or_so(settings: Settings, language: str) -> None:
+async def test_each_phrase_lasts_about_a_second(settings: Settings, language: str) -> None:
     async with Assistant(settings) as assistant:
         lead_ins = LeadIns(PhraseCache(assistant))
         for text in lead_ins.texts([], language):
@@ -174,5 +174,5 @@ async def test_each_phrase_is_spoken_in_a_second_or_so(settings: Settings, langu
     ("text", "language"),
     [("深圳", "zh"), ("東京のてんき", "ja"), ("서울", "ko"), ("Москва", "ru"), ("Paris", "")],
 )
-def test_the_letters_tell_some_languages(text: str, language: str) -> None:
+def test_the_script_identifies_some_languages(text: str, language: str) -> None:
     assert language_by_script(text) == language

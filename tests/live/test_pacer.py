@@ -60,7 +60,7 @@ async def stage() -> AsyncIterator[Stage]:
         tasks.cancel_scope.cancel()
 
 
-async def test_the_lead_is_filled_at_once_and_kept(stage: Stage) -> None:
+async def test_the_lead_is_filled_at_once_and_stays_filled(stage: Stage) -> None:
     stage.pacer.put(sound(2.0))
     await stage.advance(0)
     assert len(stage.listener.frames) == 21  # 0.4 s ahead, and the one that is played now
@@ -81,7 +81,7 @@ async def test_frames_are_never_more_than_the_lead_ahead_and_never_late(stage: S
         assert number < 21 or ahead == pytest.approx(0.4)
 
 
-async def test_an_hour_of_frames_drifts_by_nothing_and_holds_two_seconds() -> None:
+async def test_an_hour_of_frames_has_no_drift_and_buffers_two_seconds() -> None:
     clock = ManualClock()
     pacer = Pacer(clock)
     listener = Listener(pacer, clock)
@@ -98,7 +98,7 @@ async def test_an_hour_of_frames_drifts_by_nothing_and_holds_two_seconds() -> No
     assert len(pacer._kept) < 5 * 8_000
 
 
-async def test_after_a_late_wake_up_frames_come_at_twice_the_speed_until_the_lead_is_back() -> None:
+async def test_frames_come_at_twice_the_speed_after_a_late_wake_up_until_the_lead_is_back() -> None:
     clock = ManualClock()
     pacer = Pacer(clock)
     pacer.put(sound(3.0))
@@ -119,7 +119,7 @@ async def test_after_a_late_wake_up_frames_come_at_twice_the_speed_until_the_lea
     assert listener.times[-1] - began == pytest.approx(1.0)
 
 
-async def test_a_listener_that_ran_dry_is_given_a_new_lead(stage: Stage) -> None:
+async def test_a_listener_that_ran_dry_gets_a_new_lead(stage: Stage) -> None:
     stage.pacer.put(sound(0.2))
     await stage.advance(5.0)
     assert stage.pacer.played_s == pytest.approx(0.2)
@@ -131,7 +131,7 @@ async def test_a_listener_that_ran_dry_is_given_a_new_lead(stage: Stage) -> None
     assert stage.pacer.played_s == pytest.approx(0.7)
 
 
-async def test_what_was_sent_and_not_played_is_sent_again_after_a_pause(stage: Stage) -> None:
+async def test_frames_sent_but_not_played_are_sent_again_after_a_pause(stage: Stage) -> None:
     stage.pacer.put(sound(2.0))
     await stage.advance(0.5)
     sent = len(stage.listener.frames)
@@ -145,7 +145,7 @@ async def test_what_was_sent_and_not_played_is_sent_again_after_a_pause(stage: S
     assert stage.pacer.played_s == pytest.approx(2.0)
 
 
-async def test_a_pause_in_the_middle_of_a_frame_repeats_it_and_loses_no_sound(
+async def test_a_pause_within_a_frame_repeats_it_and_loses_no_audio(
     stage: Stage,
 ) -> None:
     stage.pacer.put(sound(1.0) + b"\x07" * 80)
@@ -159,7 +159,7 @@ async def test_a_pause_in_the_middle_of_a_frame_repeats_it_and_loses_no_sound(
     assert stage.listener.frames[-1] == b"\x07" * 80 + b"\xff" * 80
 
 
-async def test_cleared_sound_is_gone_and_positions_go_on(stage: Stage) -> None:
+async def test_cleared_audio_is_dropped_and_positions_continue(stage: Stage) -> None:
     stage.pacer.put(sound(2.0))
     await stage.advance(0.5)
     stage.pacer.clear()
@@ -173,7 +173,7 @@ async def test_cleared_sound_is_gone_and_positions_go_on(stage: Stage) -> None:
     assert stage.pacer.played_s == pytest.approx(2.25)
 
 
-async def test_cleared_in_a_pause_it_does_not_stay_paused(stage: Stage) -> None:
+async def test_clearing_during_a_pause_ends_the_pause(stage: Stage) -> None:
     stage.pacer.put(sound(1.0))
     stage.pacer.pause()
     stage.pacer.clear()
@@ -182,7 +182,7 @@ async def test_cleared_in_a_pause_it_does_not_stay_paused(stage: Stage) -> None:
     assert stage.listener.numbers[-5:] == [7, 8, 9, 10, 11]
 
 
-async def test_a_rest_that_is_no_frame_waits_for_more_or_for_silence(stage: Stage) -> None:
+async def test_a_partial_frame_waits_for_more_audio_or_is_filled_with_silence(stage: Stage) -> None:
     stage.pacer.put(b"\x01" * 100)
     await stage.advance(1.0)
     assert stage.listener.frames == []
@@ -195,7 +195,7 @@ async def test_a_rest_that_is_no_frame_waits_for_more_or_for_silence(stage: Stag
     assert stage.listener.frames[1:] == [b"\x02" * 40 + b"\xff" * 120]
 
 
-async def test_what_the_listener_echoes_says_how_far_behind_it_is(stage: Stage) -> None:
+async def test_echoed_marks_give_the_delay_of_the_listener(stage: Stage) -> None:
     stage.pacer.put(sound(2.0))
     await stage.advance(0.65)
     stage.pacer.echoed(0.5)
@@ -211,7 +211,7 @@ async def test_what_the_listener_echoes_says_how_far_behind_it_is(stage: Stage) 
     assert stage.listener.numbers[sent] == 37
 
 
-async def test_echoes_of_the_past_and_of_the_future_are_nothing(stage: Stage) -> None:
+async def test_echoes_of_past_and_future_marks_are_ignored(stage: Stage) -> None:
     stage.pacer.put(sound(2.0))
     await stage.advance(0.5)
     stage.pacer.echoed(1.9)  # not even sent
@@ -222,14 +222,14 @@ async def test_echoes_of_the_past_and_of_the_future_are_nothing(stage: Stage) ->
     assert stage.pacer.played_s == pytest.approx(2.0)
 
 
-async def test_more_than_may_wait_is_refused() -> None:
+async def test_audio_beyond_the_limit_is_refused() -> None:
     pacer = Pacer(ManualClock(), most_s=1.0)
     assert pacer.put(sound(0.9))
     assert not pacer.put(sound(0.2))
     assert pacer.put_s == pytest.approx(0.9)
 
 
-async def test_twenty_listeners_at_once_get_every_frame_in_its_time() -> None:
+async def test_twenty_listeners_each_get_every_frame_on_time() -> None:
     clock = ManualClock()
     began = clock.now()
     stages = [(pacer, Listener(pacer, clock)) for pacer in (Pacer(clock) for _ in range(20))]

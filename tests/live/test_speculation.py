@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 CALL = "<tool_call>function\n{}\n{{}}</tool_call>"
 
 
-async def test_the_answer_is_ready_when_the_turn_is_over(call: OpenCall) -> None:
+async def test_a_speculative_response_is_ready_at_the_end_of_the_turn(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         await line.speak(1.0)
         await line.silence(0.4)
@@ -30,7 +30,7 @@ async def test_the_answer_is_ready_when_the_turn_is_over(call: OpenCall) -> None
         assert len(line.engine.requests) == 1
 
 
-async def test_without_speculation_it_is_made_after_the_turn(call: OpenCall) -> None:
+async def test_the_response_is_generated_after_the_turn_without_speculation(call: OpenCall) -> None:
     async with call(["Hello."], live=LiveSettings(speculate_ms=0)) as line:
         await line.speak(1.0)
         await line.silence(0.5)
@@ -40,7 +40,7 @@ async def test_without_speculation_it_is_made_after_the_turn(call: OpenCall) -> 
         assert not line.of(ResponseStarted)[0].speculated
 
 
-async def test_an_answer_to_half_a_question_is_thrown_away(call: OpenCall) -> None:
+async def test_a_response_to_half_a_question_is_discarded(call: OpenCall) -> None:
     async with call(["To the half."], ["To the whole."]) as line:
         await line.speak(0.6)
         await line.silence(0.4)
@@ -62,7 +62,7 @@ async def test_an_answer_to_half_a_question_is_thrown_away(call: OpenCall) -> No
         ("what time is it in", 0.8),
     ],
 )
-async def test_a_finished_sentence_takes_the_short_silence(
+async def test_a_complete_sentence_needs_only_the_short_silence(
     call: OpenCall, words: str, waits_s: float
 ) -> None:
     async with call([Transcript(words), "Hello."]) as line:
@@ -71,7 +71,7 @@ async def test_a_finished_sentence_takes_the_short_silence(
         assert line.of(ResponseStarted)[0].waited == pytest.approx(waits_s, abs=0.08)
 
 
-async def test_tools_that_only_look_run_before_the_turn_is_over(call: OpenCall) -> None:
+async def test_tools_without_side_effects_run_before_the_end_of_the_turn(call: OpenCall) -> None:
     ran: list[float] = []
 
     @tool(side_effect="none")
@@ -90,7 +90,7 @@ async def test_tools_that_only_look_run_before_the_turn_is_over(call: OpenCall) 
 
 
 @pytest.mark.parametrize("side_effect", ["idempotent", "once"])
-async def test_tools_that_change_something_wait_until_the_turn_is_over(
+async def test_tools_with_side_effects_wait_for_the_end_of_the_turn(
     call: OpenCall, side_effect: Any
 ) -> None:
     ran: list[str] = []
@@ -110,7 +110,7 @@ async def test_tools_that_change_something_wait_until_the_turn_is_over(
         assert line.text() == "It is ordered."
 
 
-async def test_nothing_of_a_dropped_turn_runs_twice(call: OpenCall) -> None:
+async def test_a_tool_of_a_discarded_response_runs_only_once(call: OpenCall) -> None:
     ran: list[str] = []
 
     @tool(side_effect="none")
@@ -136,7 +136,7 @@ async def test_nothing_of_a_dropped_turn_runs_twice(call: OpenCall) -> None:
         assert line.text() == "Done."
 
 
-async def test_a_voice_that_a_dropped_turn_switched_to_is_not_kept(call: OpenCall) -> None:
+async def test_a_voice_change_of_a_discarded_response_is_undone(call: OpenCall) -> None:
     @tool(side_effect="none")
     async def deepen() -> ToolResult:
         """Takes a deep voice."""
@@ -152,7 +152,7 @@ async def test_a_voice_that_a_dropped_turn_switched_to_is_not_kept(call: OpenCal
         assert line.session.voice == before
 
 
-async def test_where_the_queue_is_full_at_the_pause_the_answer_is_made_later(
+async def test_the_response_is_generated_later_if_the_queue_is_full_at_the_pause(
     call: OpenCall,
 ) -> None:
     full = AssistantError("too many turns are waiting already")
@@ -163,7 +163,7 @@ async def test_where_the_queue_is_full_at_the_pause_the_answer_is_made_later(
         assert [ended.reason for ended in line.of(ResponseEnded)] == ["completed"]
 
 
-async def test_where_the_queue_is_full_at_the_end_the_caller_reads_why(call: OpenCall) -> None:
+async def test_the_caller_gets_the_reason_if_the_queue_is_full_at_the_end(call: OpenCall) -> None:
     full = AssistantError("too many turns are waiting already")
     async with call(["Hello."], admit=refusing_once(full)) as line:
         line.live.say("Hi")

@@ -46,7 +46,9 @@ def fed(machine: TurnDetector, script: str) -> list[Action]:
         ("+5024", [Action.BEGIN, Action.COMMIT], State.LISTENING),
     ],
 )
-def test_a_turn(script: str, actions: list[Action], state: State) -> None:
+def test_speech_and_silence_move_a_turn_through_its_states(
+    script: str, actions: list[Action], state: State
+) -> None:
     machine = TurnDetector(SETTINGS)
     assert fed(machine, script) == actions
     assert machine.state is state
@@ -61,7 +63,7 @@ def test_a_complete_sentence_ends_sooner(complete: bool | None, silence: str) ->
     assert fed(machine, rest) == [Action.COMMIT]
 
 
-def test_what_was_complete_is_asked_anew_after_the_user_went_on() -> None:
+def test_completeness_is_unknown_again_after_more_speech() -> None:
     machine = TurnDetector(SETTINGS)
     fed(machine, "+1000 -224")
     machine.complete = True
@@ -80,7 +82,7 @@ def test_what_was_complete_is_asked_anew_after_the_user_went_on() -> None:
         (True, "+416", [Action.PAUSE, Action.BEGIN, Action.INTERRUPT], State.SPEAKING),
     ],
 )
-def test_speech_over_the_answer(
+def test_speech_over_a_response_pauses_resumes_or_interrupts_it(
     pausable: bool, script: str, actions: list[Action], state: State
 ) -> None:
     machine = TurnDetector(SETTINGS, pausable=pausable)
@@ -89,7 +91,7 @@ def test_speech_over_the_answer(
     assert machine.state is state
 
 
-def test_an_answer_that_ends_under_the_first_syllable_makes_it_a_turn() -> None:
+def test_speech_that_outlasts_the_response_is_a_turn() -> None:
     machine = TurnDetector(SETTINGS, pausable=True)
     machine.response_started()
     fed(machine, "+96")

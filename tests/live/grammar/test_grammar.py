@@ -21,26 +21,26 @@ WORDS = sorted(
 
 
 @pytest.mark.parametrize(("text", "whole"), ENGLISH)
-def test_an_english_utterance_is_whole_or_hangs(text: str, whole: bool) -> None:
+def test_an_english_utterance_is_judged_complete_or_incomplete(text: str, whole: bool) -> None:
     assert is_complete(text) is whole
     assert is_complete(text, "en-GB") is whole
 
 
 @pytest.mark.parametrize(("text", "whole"), CHINESE)
-def test_a_chinese_utterance_is_whole_or_hangs(text: str, whole: bool) -> None:
+def test_a_chinese_utterance_is_judged_complete_or_incomplete(text: str, whole: bool) -> None:
     assert is_complete(text) is whole
     assert is_complete(text, "zh-CN") is whole
 
 
 @pytest.mark.parametrize("fresh", [FRESH_ENGLISH, FRESH_CHINESE], ids=["en", "zh"])
-def test_most_of_what_the_rules_were_not_made_for_is_judged_right(
+def test_most_sentences_that_the_rules_were_not_written_for_are_judged_right(
     fresh: list[tuple[str, bool]],
 ) -> None:
     right = sum(is_complete(text) is whole for text, whole in fresh)
     assert right / len(fresh) >= 0.95
 
 
-def test_the_requests_that_the_embedded_engine_knows_are_whole() -> None:
+def test_the_requests_that_the_embedded_engine_knows_are_complete() -> None:
     path = Path(__file__).parents[2] / "engines" / "embedded" / "utterances.py"
     spec = importlib.util.spec_from_file_location("planner_utterances", path)
     assert spec is not None
@@ -66,7 +66,7 @@ def test_the_requests_that_the_embedded_engine_knows_are_whole() -> None:
         ("сколько времени", None),
     ],
 )
-def test_other_languages_are_judged_by_their_marks(text: str, whole: bool | None) -> None:
+def test_other_languages_are_judged_by_punctuation(text: str, whole: bool | None) -> None:
     assert is_complete(text) is whole
 
 
@@ -76,7 +76,7 @@ def test_english_words_count_only_in_english() -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "...?!"[:0], "\n\t"])
-def test_without_words_there_is_nothing_to_tell(text: str) -> None:
+def test_text_without_words_has_no_verdict(text: str) -> None:
     assert is_complete(text) is None
     assert is_complete(text, "en") is None
     assert is_complete(text, "zh") is None
@@ -88,11 +88,11 @@ def test_any_words_in_any_order_have_a_verdict(said: list[str]) -> None:
 
 
 @given(st.text(), st.sampled_from(["", "en", "zh", "fr"]))
-def test_any_text_has_a_verdict(text: str, language: str) -> None:
+def test_any_text_has_one_of_three_verdicts(text: str, language: str) -> None:
     assert is_complete(text, language) in (True, False, None)
 
 
-def test_a_verdict_of_a_long_text_takes_no_longer_than_of_a_short_one() -> None:
+def test_judging_a_long_text_takes_no_longer_than_judging_a_short_one() -> None:
     long = "and then i said to him " * 100_000 + "what time is it"
     start = time.perf_counter()
     assert is_complete(long) is True

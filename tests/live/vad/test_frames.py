@@ -72,7 +72,7 @@ VARIANTS: dict[str, tuple[int, Callable[[Signal], Signal], Callable[[Pcm16], Pcm
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_speech_is_found_with_its_first_syllable_and_to_its_end(name: str, variant: str) -> None:
+def test_speech_is_detected_from_its_first_syllable_to_its_end(name: str, variant: str) -> None:
     rate, change, code = VARIANTS[variant]
     speech = recording(name, rate)
     begin, end = speech_edges(speech, rate)
@@ -88,7 +88,7 @@ def test_speech_is_found_with_its_first_syllable_and_to_its_end(name: str, varia
 
 @pytest.mark.parametrize("into", [0.0, 0.3])
 @pytest.mark.parametrize("name", NAMES)
-def test_speech_from_the_very_first_sample_is_found(name: str, into: float) -> None:
+def test_speech_from_the_very_first_sample_is_detected(name: str, into: float) -> None:
     speech = recording(name)
     begin, end = speech_edges(speech)
     begin += into
@@ -97,7 +97,7 @@ def test_speech_from_the_very_first_sample_is_found(name: str, into: float) -> N
     assert found[-1][1] >= end - begin - 0.2
 
 
-def test_the_greatest_samples_are_heard_without_an_error() -> None:
+def test_full_scale_samples_are_processed_without_an_error() -> None:
     square = np.where(np.arange(80_000) // 50 % 2, 32_767, -32_768).astype(np.int16)
     steady = np.full(80_000, -32_768, np.int16)
     frames = heard(np.concatenate((square, steady)))
@@ -110,7 +110,7 @@ def test_the_greatest_samples_are_heard_without_an_error() -> None:
     st.sampled_from([8_000, 16_000, 24_000, 48_000]),
     st.lists(st.sampled_from([1, 7, 320, 5_000, 100_000]), min_size=1, max_size=40),
 )
-def test_the_frames_are_the_same_however_the_sound_is_cut(rate: int, sizes: list[int]) -> None:
+def test_the_frames_are_the_same_for_any_chunk_sizes(rate: int, sizes: list[int]) -> None:
     samples = pcm(np.concatenate((silence(0.4, rate), recording("roll_a_dice", rate))))
     whole = VoiceActivityDetector(DEFAULTS, rate).push(samples)
     ears, at, cut = VoiceActivityDetector(DEFAULTS, rate), 0, []
@@ -126,7 +126,7 @@ def test_the_frames_are_the_same_however_the_sound_is_cut(rate: int, sizes: list
 
 @settings(deadline=None)
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=200), st.floats(0.01, 0.99))
-def test_no_single_frame_of_speech_or_pause_comes_between(
+def test_no_single_frame_of_speech_or_pause_stands_alone(
     probabilities: list[float], threshold: float
 ) -> None:
     ears = VoiceActivityDetector(LiveSettings(threshold=threshold), 16_000, scripted(probabilities))
@@ -141,11 +141,11 @@ def labels(probabilities: Sequence[float], ears_settings: LiveSettings = DEFAULT
     return "".join("x" if frame.speech else "." for frame in frames)
 
 
-def test_speech_begins_at_the_threshold_and_goes_on_a_little_below_it() -> None:
+def test_speech_begins_at_the_threshold_and_continues_slightly_below_it() -> None:
     assert labels([0.4, 0.49, 0.5, 0.4, 0.36, 0.34, 0.4, 0.49, 0.6]) == "..xxx...x"
 
 
-def test_a_threshold_may_be_set_while_someone_speaks() -> None:
+def test_the_threshold_can_be_set_during_speech() -> None:
     ears = VoiceActivityDetector(DEFAULTS, 16_000, scripted([0.7] * 8))
     first = ears.push(np.zeros(512 * 4, np.int16))
     ears.settings = LiveSettings(threshold=0.9)
@@ -154,7 +154,7 @@ def test_a_threshold_may_be_set_while_someone_speaks() -> None:
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 24_000, 44_100, 48_000])
-def test_a_frame_says_when_its_sound_was_received_also_after_ten_minutes(rate: int) -> None:
+def test_a_frame_has_the_arrival_time_of_its_audio_even_after_ten_minutes(rate: int) -> None:
     ears = VoiceActivityDetector(DEFAULTS, rate, Judge(lambda samples: 0.0))
     quiet = np.zeros(rate * 10, np.int16)
     click = quiet.copy()
@@ -168,7 +168,7 @@ def test_a_frame_says_when_its_sound_was_received_also_after_ten_minutes(rate: i
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 24_000, 48_000])
-def test_a_frame_comes_as_soon_as_its_sound_is_there(rate: int) -> None:
+def test_a_frame_comes_as_soon_as_its_audio_is_complete(rate: int) -> None:
     ears = VoiceActivityDetector(DEFAULTS, rate, Judge(lambda samples: 0.0))
     step = rate // 1_000
     for number in range(1, 1_000):
@@ -176,7 +176,7 @@ def test_a_frame_comes_as_soon_as_its_sound_is_there(rate: int) -> None:
             assert number / 1_000 - (frame.start + FRAME_S) <= 0.0051
 
 
-def test_after_a_reset_time_goes_on_and_a_frame_that_had_begun_is_forgotten() -> None:
+def test_a_reset_keeps_the_time_and_drops_the_partial_frame() -> None:
     ears = VoiceActivityDetector(
         DEFAULTS, 8_000, Judge(lambda samples: float(np.abs(samples).max() > 0))
     )
@@ -190,7 +190,7 @@ def test_after_a_reset_time_goes_on_and_a_frame_that_had_begun_is_forgotten() ->
     assert not any(frame.speech for frame in frames)
 
 
-def test_two_streams_at_once_hear_what_each_would_hear_alone() -> None:
+def test_two_streams_at_once_give_the_frames_of_each_stream_alone() -> None:
     one, two = pcm(recording("roll_a_dice")), pcm(recording("what_time_is_it_in_tokyo"))
     length = min(len(one), len(two))
     first, second = VoiceActivityDetector(DEFAULTS, 16_000), VoiceActivityDetector(DEFAULTS, 16_000)
@@ -203,12 +203,12 @@ def test_two_streams_at_once_hear_what_each_would_hear_alone() -> None:
         assert [f.speech for f in frames] == [f.speech for f in alone[: len(frames)]]
 
 
-def test_a_rate_that_is_none_is_refused_in_words() -> None:
+def test_an_invalid_sample_rate_is_refused_in_words() -> None:
     with pytest.raises(AudioError, match="a sample rate of 0 Hz"):
         VoiceActivityDetector(DEFAULTS, 0)
 
 
-def test_importing_ears_loads_no_network() -> None:
+def test_importing_the_detector_loads_no_network() -> None:
     code = (
         "import sys, assistant.live.vad.frames\n"
         "print([name for name in sys.modules if 'onnx' in name or 'pysilero' in name])"

@@ -31,7 +31,7 @@ from tests.live.vad.recordings import (
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_distant_voices_hide_none_of_the_speech(name: str) -> None:
+def test_distant_voices_hide_no_speech(name: str) -> None:
     padded = np.concatenate((silence(1.5), recording(name), silence(1.0)))
     alone = heard(pcm(padded))
     both = heard(pcm(noisy(babble)(padded)))
@@ -41,7 +41,7 @@ def test_distant_voices_hide_none_of_the_speech(name: str) -> None:
 
 @pytest.mark.parametrize("level_db", [-50, -20])
 @pytest.mark.parametrize("noise", [silence, white, pink, hum], ids=lambda noise: noise.__name__)
-def test_ten_minutes_of_noise_are_no_speech(
+def test_ten_minutes_of_noise_contain_no_speech(
     noise: Callable[[float], Signal], level_db: float
 ) -> None:
     frames = heard(pcm(noise(600.0) * 10 ** (level_db / 20)))
@@ -49,14 +49,14 @@ def test_ten_minutes_of_noise_are_no_speech(
     assert not any(frame.speech for frame in frames)
 
 
-def test_ten_minutes_of_notes_are_hardly_ever_speech() -> None:
+def test_ten_minutes_of_notes_contain_hardly_any_speech() -> None:
     frames = heard(pcm(tones(600.0) * 0.05))
     assert sum(frame.speech for frame in frames) <= 0.01 * len(frames)
 
 
 @pytest.mark.parametrize("noise", [white, traffic])
 @pytest.mark.parametrize("ratio_db", [15.0, 5.0])
-def test_minutes_of_noise_do_not_make_it_slower_to_notice_speech(
+def test_minutes_of_noise_do_not_delay_the_detection_of_speech(
     noise: Callable[[float], Signal], ratio_db: float
 ) -> None:
     speech = recording("what_time_is_it_in_tokyo")
@@ -88,7 +88,7 @@ class CountingSilero(Silero):
 
 
 @pytest.mark.parametrize("noise", [silence, white, pink, hum], ids=lambda noise: noise.__name__)
-def test_the_network_is_hardly_asked_about_noise_that_stays_the_same(
+def test_the_network_rarely_runs_on_constant_noise(
     noise: Callable[[float], Signal],
 ) -> None:
     network = CountingSilero()
@@ -101,7 +101,7 @@ def test_the_network_is_hardly_asked_about_noise_that_stays_the_same(
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("ratio_db", [20.0, 10.0, 0.0])
-def test_the_noise_floor_costs_no_speech(name: str, ratio_db: float) -> None:
+def test_the_noise_floor_loses_no_speech(name: str, ratio_db: float) -> None:
     padded = np.concatenate((silence(3.2), recording(name), silence(1.0)))
     samples = pcm(noisy(pink, ratio_db)(padded) * 0.3)
     network = Silero()
