@@ -71,7 +71,7 @@ def wrong(arguments: dict[str, Any] | str) -> str:
         }
     )
 )
-def test_values_that_fit_arrive_as_they_are(values: dict[str, Any]) -> None:
+def test_valid_values_are_passed_unchanged(values: dict[str, Any]) -> None:
     names = everything.schema.parameters["properties"]
     arrived = dict(zip(names, given_as(values), strict=True))
     assert {name: arrived[name] for name in values} == values
@@ -93,13 +93,13 @@ def test_values_that_fit_arrive_as_they_are(values: dict[str, Any]) -> None:
         ("either", "[1, 2]", "[1, 2]"),
     ],
 )
-def test_what_models_write_instead_is_understood(name: str, written: Any, arrives: Any) -> None:
+def test_common_variants_of_models_are_accepted(name: str, written: Any, arrives: Any) -> None:
     defaults = dict(zip(everything.schema.parameters["properties"], given_as({}), strict=True))
     assert given_as({name: written}) == list((defaults | {name: arrives}).values())
 
 
 @pytest.mark.parametrize("text", ["", "  ", "{}", "\n{}\n"])
-def test_no_arguments_are_an_empty_object(text: str) -> None:
+def test_absent_arguments_are_an_empty_object(text: str) -> None:
     assert given_as(text)[1] == 0
 
 
@@ -122,7 +122,7 @@ def test_no_arguments_are_an_empty_object(text: str) -> None:
         ('{"city": "Ulm", "days": ' + "9" * 5000 + "}", "The arguments of travel are"),
     ],
 )
-def test_what_does_not_fit_is_said_with_what_would(arguments: Any, said: str) -> None:
+def test_an_invalid_value_is_reported_with_the_valid_ones(arguments: Any, said: str) -> None:
     text = wrong(arguments)
     assert said in text
     assert text.endswith("It takes city (string, required), days (integer, required).")
@@ -143,7 +143,7 @@ def test_what_does_not_fit_is_said_with_what_would(arguments: Any, said: str) ->
         max_leaves=6,
     ).map(json.dumps)
 )
-def test_whatever_is_written_ends_in_an_answer_or_an_error_in_words(text: str) -> None:
+def test_any_text_ends_in_a_result_or_an_error_in_words(text: str) -> None:
     outcome: ToolOutcome = call_tool(everything, text)
     assert outcome.outcome in ("ok", "error")
     assert "unexpectedly" not in outcome.text
@@ -155,12 +155,12 @@ def call(arguments: str, name: str = "f") -> ToolCall:
 
 @bounded(max_examples=50)
 @given(st.dictionaries(st.text(max_size=3), st.integers() | st.lists(st.integers()), max_size=4))
-def test_order_and_layout_do_not_make_another_call(values: dict[str, Any]) -> None:
+def test_order_and_layout_do_not_change_the_canonical_call(values: dict[str, Any]) -> None:
     turned = json.dumps(dict(reversed(values.items())), indent=3)
     assert canonical(call(json.dumps(values))) == canonical(call(turned))
 
 
-def test_other_arguments_or_another_name_make_another_call() -> None:
+def test_other_arguments_or_another_name_change_the_canonical_call() -> None:
     texts = ["", '{"a": 1}', '{"a": 2}', '{"a": "1"}', '{"b": 1}', "{", '{"a": ', DEEP]
     different = {canonical(call(text)) for text in texts}
     assert len(different) == len(texts)

@@ -60,7 +60,7 @@ async def test_a_cancelled_call_ends_at_once_and_says_so(blocking: bool, side_ef
 
 
 @pytest.mark.parametrize("blocking", [True, False])
-async def test_a_side_effect_that_began_is_seen_to_its_end(blocking: bool) -> None:
+async def test_a_side_effect_that_began_runs_to_its_end(blocking: bool) -> None:
     slow = SlowTool(blocking=blocking, side_effect="once", result="sent")
     reports, went_past = await stopped(slow.tool, slow.release, slow.began())
     assert [(report.outcome, report.text) for report in reports] == [("ok", "sent")]
@@ -68,7 +68,7 @@ async def test_a_side_effect_that_began_is_seen_to_its_end(blocking: bool) -> No
 
 
 @pytest.mark.parametrize("blocking", [True, False])
-async def test_a_side_effect_that_hangs_is_waited_for_until_its_timeout(blocking: bool) -> None:
+async def test_a_hanging_side_effect_is_awaited_until_its_timeout(blocking: bool) -> None:
     slow = SlowTool(blocking=blocking, side_effect="once", timeout_s=SOON_S)
     reports, _ = await stopped(slow.tool, lambda: None, slow.began())
     assert [report.outcome for report in reports] == ["timeout"]
@@ -76,7 +76,7 @@ async def test_a_side_effect_that_hangs_is_waited_for_until_its_timeout(blocking
 
 
 @pytest.mark.parametrize("blocking", [True, False])
-async def test_a_side_effect_that_has_not_begun_does_not_begin_any_more(blocking: bool) -> None:
+async def test_a_side_effect_that_has_not_begun_never_begins(blocking: bool) -> None:
     slow = SlowTool(blocking=blocking, side_effect="once")
     reports: list[ToolOutcome] = []
     with anyio.CancelScope() as scope:
@@ -102,7 +102,7 @@ async def test_a_side_effect_that_waits_for_a_thread_can_be_cancelled() -> None:
     assert slow.runs == 1
 
 
-async def test_a_question_for_approval_can_be_cancelled() -> None:
+async def test_a_request_for_approval_can_be_cancelled() -> None:
     began = anyio.Event()
 
     @tool(needs_approval=True)
@@ -122,7 +122,7 @@ async def test_a_question_for_approval_can_be_cancelled() -> None:
 
 @pytest.mark.parametrize("blocking", [True, False])
 @pytest.mark.parametrize(("side_effect", "outcome"), [("none", "cancelled"), ("once", "ok")])
-async def test_a_task_cancelled_by_asyncio_itself_is_no_exception(
+async def test_a_cancellation_by_asyncio_itself_is_treated_like_any_other(
     side_effect: Any, outcome: str, blocking: bool
 ) -> None:
     slow = SlowTool(blocking=blocking, side_effect=side_effect)

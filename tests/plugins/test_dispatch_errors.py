@@ -79,7 +79,7 @@ TRANSIENT = [
 @pytest.mark.parametrize("error", TRANSIENT)
 @pytest.mark.parametrize("blocking", [True, False])
 @pytest.mark.parametrize("side_effect", ["none", "idempotent"])
-async def test_a_transient_error_is_tried_again(
+async def test_a_transient_error_is_retried(
     error: Exception, blocking: bool, side_effect: Any, outcome_of: OutcomeOf
 ) -> None:
     failing = FailingTool(error, error, blocking=blocking, side_effect=side_effect)
@@ -88,7 +88,7 @@ async def test_a_transient_error_is_tried_again(
 
 
 @pytest.mark.parametrize("error", TRANSIENT)
-async def test_a_tool_with_a_side_effect_is_never_tried_again(
+async def test_a_tool_with_a_side_effect_is_never_retried(
     error: Exception, outcome_of: OutcomeOf
 ) -> None:
     failing = FailingTool(error, side_effect="once")
@@ -96,20 +96,20 @@ async def test_a_tool_with_a_side_effect_is_never_tried_again(
     assert (outcome.outcome, outcome.attempts, failing.tries) == ("error", 1, 1)
 
 
-async def test_other_errors_are_not_tried_again(outcome_of: OutcomeOf) -> None:
+async def test_other_errors_are_not_retried(outcome_of: OutcomeOf) -> None:
     failing = FailingTool(ToolError("No such place."))
     assert (await outcome_of(failing.tool, retries=5)).attempts == 1
 
 
 @pytest.mark.parametrize("retries", [0, 3])
-async def test_tries_end_with_the_last_error(retries: int, outcome_of: OutcomeOf) -> None:
+async def test_retries_end_with_the_last_error(retries: int, outcome_of: OutcomeOf) -> None:
     failing = FailingTool(*[ToolError("busy", transient=True)] * 9)
     outcome = await outcome_of(failing.tool, retries=retries)
     assert (outcome.outcome, outcome.text) == ("error", "busy")
     assert outcome.attempts == failing.tries == retries + 1
 
 
-async def test_the_waits_between_tries_grow_at_most_to_their_bound(outcome_of: OutcomeOf) -> None:
+async def test_the_waits_between_retries_grow_up_to_their_bound(outcome_of: OutcomeOf) -> None:
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -28,7 +28,7 @@ def call(made: Tool | str, arguments: str = "{}", problem: str = "") -> ToolCall
     return ToolCall("call-1", name, arguments, problem)
 
 
-async def test_all_tries_share_one_timeout(outcome_of: OutcomeOf) -> None:
+async def test_all_retries_share_one_timeout(outcome_of: OutcomeOf) -> None:
     async def sleep(seconds: float) -> None:
         await anyio.sleep_forever()
 
@@ -50,12 +50,12 @@ async def test_a_tool_that_hangs_ends_in_a_timeout(
     assert ("may still take effect" in outcome.text) is (side_effect == "once")
 
 
-async def test_the_limit_of_the_settings_is_for_tools_without_one(outcome_of: OutcomeOf) -> None:
+async def test_the_timeout_of_the_settings_is_for_tools_without_one(outcome_of: OutcomeOf) -> None:
     slow = SlowTool()
     assert (await outcome_of(slow.tool, timeout_s=SOON_S)).outcome == "timeout"
 
 
-async def test_a_blocking_tool_learns_that_nobody_waits_and_then_frees_its_thread(run: Run) -> None:
+async def test_a_blocking_tool_sees_its_cancellation_and_then_frees_its_thread(run: Run) -> None:
     slow = SlowTool(blocking=True)
     dispatcher = Dispatcher(Registry([slow.tool]), threads_per_tool=1)
     async with anyio.create_task_group() as group:
@@ -67,7 +67,7 @@ async def test_a_blocking_tool_learns_that_nobody_waits_and_then_frees_its_threa
     assert slow.cancelled == [True, False]
 
 
-async def test_a_hanging_tool_blocks_itself_and_no_other(run: Run) -> None:
+async def test_a_hanging_tool_blocks_only_itself(run: Run) -> None:
     slow = SlowTool(blocking=True, timeout_s=SOON_S)
 
     @tool

@@ -34,7 +34,7 @@ async def test_a_malformed_call_is_answered_with_its_problem(run: Run) -> None:
     assert recording.values == []
 
 
-async def test_an_unknown_name_is_answered_with_the_names_that_are_allowed(run: Run) -> None:
+async def test_an_unknown_name_is_answered_with_the_allowed_names(run: Run) -> None:
     tools = [RecordingTool(name).tool for name in ("weather", "search", "secret")]
     dispatcher = Dispatcher(Registry(tools), PluginSettings(deny=("secret",)))
     outcome = await run(dispatcher, call("wether"), Caller("s", "t", deny=["search"]))
@@ -68,7 +68,7 @@ async def test_a_session_narrows_what_the_settings_permit_and_never_widens_it(
     assert recording.values == []
 
 
-async def test_the_model_is_told_exactly_the_tools_that_may_be_called(run: Run) -> None:
+async def test_the_model_gets_exactly_the_tools_that_it_can_call(run: Run) -> None:
     tools = [RecordingTool(name).tool for name in ("a", "b", "c", "d")]
     dispatcher = Dispatcher(Registry(tools), PluginSettings(allow=("a", "b", "c"), deny=("a",)))
     told = dispatcher.schemas(allow=["a", "b", "d"])
@@ -112,11 +112,11 @@ async def test_only_an_approval_lets_a_guarded_tool_run(
     assert len(questions) == 1
 
 
-async def test_without_anybody_to_ask_a_guarded_tool_is_denied(outcome_of: OutcomeOf) -> None:
+async def test_a_guarded_tool_is_denied_without_an_approver(outcome_of: OutcomeOf) -> None:
     assert (await outcome_of(guarded())).outcome == "denied"
 
 
-async def test_nobody_is_asked_about_arguments_that_do_not_fit(run: Run) -> None:
+async def test_invalid_arguments_are_refused_without_asking_for_approval(run: Run) -> None:
     async def approve(the_call: ToolCall, schema: ToolSchema) -> bool:
         pytest.fail("asked")
 

@@ -68,7 +68,7 @@ async def test_what_a_tool_returns_becomes_text(
     assert outcome.seconds >= 0
 
 
-async def test_a_tool_result_brings_data_and_a_voice(outcome_of: OutcomeOf) -> None:
+async def test_a_tool_result_carries_data_and_a_voice(outcome_of: OutcomeOf) -> None:
     data = object()
     outcome = await outcome_of(answering(ToolResult("Found.", data, voice="awb")))
     assert (outcome.text, outcome.voice) == ("Found.", "awb")
@@ -83,7 +83,7 @@ circle.append(circle)
     "value",
     [object(), circle, {"f": len}, b"\xff", iter([1]), (x for x in "ab"), ToolResult(5)],  # type: ignore[arg-type]
 )
-async def test_what_can_not_be_put_into_words_is_an_error(
+async def test_a_result_that_has_no_text_is_an_error(
     value: Any, caplog: pytest.LogCaptureFixture, outcome_of: OutcomeOf
 ) -> None:
     outcome = await outcome_of(answering(value))
@@ -93,7 +93,7 @@ async def test_what_can_not_be_put_into_words_is_an_error(
 
 
 @pytest.mark.parametrize("text", ["word " * 100, "字" * 500, "x" * 101, "\n" * 500])
-async def test_a_long_result_is_cut_and_says_so(text: str, outcome_of: OutcomeOf) -> None:
+async def test_a_long_result_is_truncated_and_says_so(text: str, outcome_of: OutcomeOf) -> None:
     outcome = await outcome_of(answering(text), max_result_chars=100)
     assert outcome.outcome == "ok"
     assert len(outcome.text) <= 100
@@ -103,11 +103,11 @@ async def test_a_long_result_is_cut_and_says_so(text: str, outcome_of: OutcomeOf
     assert text[: len(kept)] + " " in text + " " or " " not in text
 
 
-async def test_a_result_is_cut_between_words(outcome_of: OutcomeOf) -> None:
+async def test_a_result_is_truncated_between_words(outcome_of: OutcomeOf) -> None:
     outcome = await outcome_of(answering("Donaudampfschiff " * 30), max_result_chars=100)
     assert outcome.text.split(" … ")[0].endswith("Donaudampfschiff")
 
 
-async def test_an_error_for_the_model_is_cut_as_well(outcome_of: OutcomeOf) -> None:
+async def test_an_error_for_the_model_is_truncated_too(outcome_of: OutcomeOf) -> None:
     failing = FailingTool(ToolError("word " * 100))
     assert len((await outcome_of(failing.tool, max_result_chars=100)).text) == 100

@@ -41,12 +41,12 @@ def test_a_file_dropped_into_a_folder_is_a_tool(write: Write, load: Load) -> Non
     assert call_tool(path, {"word": "hello"}).text == "hello"
 
 
-def test_a_single_file_may_be_named(write: Write, load: Load) -> None:
+def test_a_single_file_can_be_named(write: Write, load: Load) -> None:
     write("other.py", GOOD.format(name="other"))
     assert load(write("say.py", GOOD.format(name="say"))).registry.names == ("say",)
 
 
-def test_folders_of_the_call_come_after_those_of_the_settings(write: Write) -> None:
+def test_folders_of_the_call_follow_those_of_the_settings(write: Write) -> None:
     one = write("one/z.py", GOOD.format(name="z"))
     two = write("two/a.py", GOOD.format(name="a"))
     settings = Settings(plugins=PluginSettings(folders=(one.parent,), entry_points=False))
@@ -54,7 +54,7 @@ def test_folders_of_the_call_come_after_those_of_the_settings(write: Write) -> N
     assert report.registry.names == ("z", "a")
 
 
-def test_helpers_subfolders_and_other_files_are_left_alone(write: Write, load: Load) -> None:
+def test_helpers_subfolders_and_other_files_are_ignored(write: Write, load: Load) -> None:
     write("_helper.py", "raise RuntimeError")
     write("deeper/below.py", "raise RuntimeError")
     write("notes.txt", "not Python")
@@ -72,7 +72,7 @@ def test_the_same_file_twice_is_loaded_once(write: Write, load: Load) -> None:
     assert report.problems == ()
 
 
-def test_a_changed_file_is_read_anew_and_nothing_compiled_is_left_beside_it(
+def test_a_changed_file_is_loaded_again_and_leaves_no_compiled_file(
     write: Write, load: Load
 ) -> None:
     path = write("say.py", GOOD.format(name="say"))
@@ -82,7 +82,7 @@ def test_a_changed_file_is_read_anew_and_nothing_compiled_is_left_beside_it(
     assert [file.name for file in path.parent.iterdir()] == ["say.py"]
 
 
-def test_a_file_may_use_everything_that_looks_for_its_module(write: Write) -> None:
+def test_a_file_can_use_everything_that_looks_up_its_module(write: Write) -> None:
     source = '''from __future__ import annotations
 import dataclasses
 from assistant.plugins import ToolContext, tool
@@ -120,7 +120,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("source", "expected"), BROKEN.items())
-def test_a_broken_file_is_reported_by_line_and_the_rest_loads(
+def test_a_broken_file_is_reported_by_line_and_the_rest_is_loaded(
     write: Write, source: str, expected: tuple[int | None, str], load: Load
 ) -> None:
     path = write("broken.py", source)
@@ -136,13 +136,13 @@ def test_a_broken_file_is_reported_by_line_and_the_rest_loads(
     assert not any(name.endswith("_broken") for name in left) or line is None
 
 
-def test_bytes_that_are_no_text_are_reported(tmp_path: Path, load: Load) -> None:
+def test_a_file_that_is_not_text_is_reported(tmp_path: Path, load: Load) -> None:
     path = tmp_path.resolve() / "bytes.py"
     path.write_bytes(b"x = '\xff\xfe'\n")
     assert "not valid Python" in only_problem(load(path)).message
 
 
-def test_a_file_that_fails_after_its_tools_gives_none_of_them(write: Write, load: Load) -> None:
+def test_a_file_that_fails_after_its_tools_adds_none_of_them(write: Write, load: Load) -> None:
     report = load(write("late.py", GOOD.format(name="late") + "\n1/0\n"))
     assert report.registry.names == ()
     assert only_problem(report).line == 8
@@ -174,7 +174,7 @@ def second() -> str:
     assert report.registry.names == ("good",)
 
 
-def test_a_name_that_is_taken_names_both_places(write: Write, load: Load) -> None:
+def test_a_duplicate_name_is_reported_with_both_places(write: Write, load: Load) -> None:
     one = write("a.py", GOOD.format(name="say"))
     two = write("b.py", GOOD.format(name="say"))
     report = load(one.parent)
@@ -182,7 +182,7 @@ def test_a_name_that_is_taken_names_both_places(write: Write, load: Load) -> Non
     assert report.registry.get("say").path == one  # type: ignore[union-attr]
 
 
-def test_a_function_defined_twice_in_a_file_is_no_silent_loss(write: Write, load: Load) -> None:
+def test_a_function_defined_twice_in_a_file_is_reported(write: Write, load: Load) -> None:
     path = write("twice.py", GOOD.format(name="say") + GOOD.format(name="say"))
     assert "is taken by" in str(only_problem(load(path)))
 
@@ -201,9 +201,7 @@ def test_a_missing_or_odd_path_is_reported(tmp_path: Path, write: Write, load: L
     source=st.binary(max_size=60)
     | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace"))
 )
-def test_whatever_a_file_holds_loading_ends_in_one_report(
-    tmp_path: Path, source: bytes, load: Load
-) -> None:
+def test_any_file_content_ends_in_one_report(tmp_path: Path, source: bytes, load: Load) -> None:
     path = tmp_path.resolve() / "any.py"
     path.write_bytes(source)
     report = load(path)

@@ -39,14 +39,14 @@ def test_a_tools_settings_are_checked_when_it_is_loaded(write: Write, load: Load
         load(path, tools={"greet": {"wrod": "hi"}})
 
 
-def test_settings_for_a_tool_that_is_not_there_are_an_error(write: Write, load: Load) -> None:
+def test_settings_for_an_unknown_tool_are_an_error(write: Write, load: Load) -> None:
     path = write("greet.py", SETTINGS)
     with pytest.raises(SettingsError, match=r"tools.gret: .*no such tool; did you mean 'greet'\?"):
         load(path, tools={"gret": {"word": "hi"}})
 
 
 @pytest.mark.parametrize("table", ["allow", "deny"])
-def test_a_misspelt_permission_is_an_error(write: Write, table: str) -> None:
+def test_a_misspelled_permission_is_an_error(write: Write, table: str) -> None:
     plugins = PluginSettings.model_validate({table: ("gret",), "entry_points": False})
     path = write("greet.py", SETTINGS)
     with pytest.raises(SettingsError, match=rf"plugins.{table}: gret: .*did you mean 'greet'\?"):
@@ -85,7 +85,7 @@ def package(write: Write, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
         "a = my_tools\nb = my_tools:say",
     ],
 )
-def test_installed_packages_bring_tools(
+def test_installed_packages_add_tools(
     package: Callable[[str, str], None], entry: str, load: Load
 ) -> None:
     package(entry, SAY + "\nTOOLS = [say]\n")

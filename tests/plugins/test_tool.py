@@ -38,7 +38,7 @@ def parameters(made: Tool) -> dict[str, Any]:
     return made.schema.parameters["properties"]
 
 
-def test_a_function_with_a_docstring_is_enough() -> None:
+def test_a_typed_function_with_a_docstring_is_a_tool() -> None:
     @tool
     def roll(sides: int = 6) -> str:
         """Rolls a die."""
@@ -58,7 +58,7 @@ def test_a_function_with_a_docstring_is_enough() -> None:
     assert list(inspect.signature(roll).parameters) == ["sides"]
 
 
-def test_options_are_kept() -> None:
+def test_options_are_stored_in_the_tool() -> None:
     class Options(BaseModel):
         unit: str = "m"
 
@@ -83,7 +83,7 @@ def test_options_are_kept() -> None:
     assert anything.settings_model is Options
 
 
-def test_the_text_of_annotated_describes_an_argument() -> None:
+def test_the_text_of_an_annotation_describes_an_argument() -> None:
     @tool
     def f(
         city: Annotated[str, "Where, in any language"],
@@ -105,7 +105,7 @@ def test_the_text_of_annotated_describes_an_argument() -> None:
     }
 
 
-def test_an_argument_that_may_be_left_out_has_the_plain_type() -> None:
+def test_an_optional_argument_has_the_plain_type() -> None:
     @tool
     def f(days: int | None = None, hours: int | None = 5) -> str:
         """Doc."""
@@ -118,7 +118,7 @@ def test_an_argument_that_may_be_left_out_has_the_plain_type() -> None:
     }
 
 
-def test_types_with_names_are_written_out_without_titles_and_references() -> None:
+def test_named_types_are_inlined_without_titles_and_references() -> None:
     @tool
     def f(color: Color, point: Point, day: Literal["now", "today"], title: list[str]) -> str:
         """Doc."""
@@ -136,7 +136,7 @@ def test_types_with_names_are_written_out_without_titles_and_references() -> Non
     }
 
 
-def test_a_type_that_holds_itself_keeps_its_definition() -> None:
+def test_a_recursive_type_keeps_its_definition() -> None:
     @tool
     def f(tree: Tree) -> str:
         """Doc."""
@@ -147,7 +147,7 @@ def test_a_type_that_holds_itself_keeps_its_definition() -> None:
     assert f.schema.parameters["$defs"]["Tree"]["properties"]["children"]["type"] == "array"
 
 
-def test_arguments_may_be_called_what_pydantic_calls_its_own() -> None:
+def test_arguments_can_have_names_that_pydantic_uses() -> None:
     @tool
     def f(json: str, copy: int, model_config: str, _x: bool, title: str = "t") -> str:
         """Doc."""
@@ -156,7 +156,7 @@ def test_arguments_may_be_called_what_pydantic_calls_its_own() -> None:
     assert list(parameters(f)) == ["json", "copy", "model_config", "_x", "title"]
 
 
-def test_the_context_is_no_argument_of_the_model() -> None:
+def test_the_context_is_not_an_argument_for_the_model() -> None:
     @tool
     def f(context: ToolContext, word: str) -> str:
         """Doc."""

@@ -110,7 +110,7 @@ threading_lock = type("Lock", (), {})
         (lambda: "", "the name must be"),
     ],
 )
-def test_a_function_that_can_not_be_described_is_refused(function: Any, match: str) -> None:
+def test_a_function_that_cannot_be_described_is_refused(function: Any, match: str) -> None:
     refused(lambda: tool(function), match)
 
 
@@ -155,7 +155,7 @@ def test_only_functions_become_tools() -> None:
     refused(lambda: tool(word), "is above a tool already")
 
 
-def test_everything_that_is_wrong_is_said_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     with pytest.raises(PluginError, match=r"no docstring.*side_effect.*'x'.*'y'"):
 
         @tool(side_effect="bad")  # type: ignore[call-overload]
