@@ -19,7 +19,7 @@ CHECKS = [
 ]
 
 
-def test_every_answer_is_as_described_and_none_is_a_defect(serve: Serve) -> None:
+def test_every_response_matches_its_description_and_none_is_a_defect(serve: Serve) -> None:
     server = serve(ScriptedEngine(["Hello."]), max_audio_s=5.0)
     root = f"http://127.0.0.1:{server.port}"
     schema = schemathesis.openapi.from_url(f"{root}/openapi.json")

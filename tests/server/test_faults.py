@@ -70,14 +70,14 @@ def test_a_tool_that_hangs_times_out_and_the_turn_goes_on(serve: Serve, hold: Ho
     assert server.metric("assistant_tool_calls_total", tool="hang", outcome="timeout") == 1
 
 
-def test_an_engine_that_hangs_is_given_up(serve: Serve, hold: Hold) -> None:
+def test_a_hanging_engine_times_out(serve: Serve, hold: Hold) -> None:
     server = serve(ScriptedEngine(["One ", hold]), max_turn_s=0.1)
     events = ask(server, new_session(server))
     assert "longer than it may" in events[-2]["message"]
     assert events[-1]["reason"] == "failed"
 
 
-def test_a_full_disk_is_said_and_nothing_is_lost_as_long_as_the_server_runs(serve: Serve) -> None:
+def test_a_full_disk_is_reported_and_loses_nothing_while_the_server_runs(serve: Serve) -> None:
     def step(request: Any) -> list[Any]:
         return ["x" * 100_000] if request.messages[-1].text == "long" else ["Short."]
 
@@ -95,7 +95,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost_as_long_as_the_server_runs(serv
     assert "not stored" in answer.text
 
 
-def test_a_session_that_can_not_be_stored_is_a_507(serve: Serve) -> None:
+def test_a_session_that_cannot_be_stored_is_a_507(serve: Serve) -> None:
     server = serve(server={"sessions": {"max_bytes": 160_000}})
     prompt = {"system_prompt": "x" * 40_000}
     codes = {server.client.post("/v1/sessions", json=prompt).status_code for _ in range(4)}
@@ -132,7 +132,7 @@ def raw_turn(server: Running, session: str, receive_buffer: int = 0) -> Iterator
         yield connection
 
 
-def test_a_client_that_vanishes_ends_its_turn_which_is_stored(serve: Serve) -> None:
+def test_a_disconnect_ends_the_turn_which_is_stored(serve: Serve) -> None:
     stopped = threading.Event()
     server = serve(endless(stopped, []))
     session = new_session(server)
@@ -145,7 +145,7 @@ def test_a_client_that_vanishes_ends_its_turn_which_is_stored(serve: Serve) -> N
     assert history(again, session)[0] == "go"
 
 
-def test_a_client_that_vanishes_while_it_waits_gives_up_its_place(serve: Serve, hold: Hold) -> None:
+def test_a_disconnect_frees_the_place_in_the_queue(serve: Serve, hold: Hold) -> None:
     limits = {"max_turns": 1, "max_waiting": 1}
     server = serve(ScriptedEngine(["One ", hold]), server={"limits": limits})
     first, second = new_session(server), new_session(server)
@@ -159,7 +159,7 @@ def test_a_client_that_vanishes_while_it_waits_gives_up_its_place(serve: Serve, 
     hold.let_go.set()
 
 
-def test_a_client_that_reads_slowly_holds_back_its_engine_and_nobody_else(serve: Serve) -> None:
+def test_a_slow_client_slows_down_only_its_own_engine(serve: Serve) -> None:
     stopped, made = threading.Event(), []
     server = serve(endless(stopped, made))
     slow, quick = new_session(server), new_session(server, speak=False)
@@ -175,7 +175,7 @@ def test_a_client_that_reads_slowly_holds_back_its_engine_and_nobody_else(serve:
     assert stopped.wait(20)
 
 
-def test_a_client_that_takes_nothing_for_too_long_loses_its_turn(serve: Serve) -> None:
+def test_a_client_that_reads_nothing_for_too_long_loses_its_turn(serve: Serve) -> None:
     stopped = threading.Event()
     server = serve(endless(stopped, []), server={"limits": {"stall_s": 0.1}})
     session = new_session(server)
@@ -188,7 +188,7 @@ def first_delta(lines: Iterator[str]) -> None:
     assert any("text_delta" in line for line in lines), "nothing was said"
 
 
-def test_a_turn_that_runs_when_the_server_is_told_to_stop_comes_to_its_end(
+def test_a_running_turn_ends_normally_when_the_server_stops(
     tmp_path: Path,
 ) -> None:
     with process(tmp_path) as (running, client):
@@ -206,7 +206,7 @@ def test_a_turn_that_runs_when_the_server_is_told_to_stop_comes_to_its_end(
         assert [message["text"] for message in data] == ["wait", "One two."]
 
 
-def test_after_a_kill_the_sessions_are_there_without_half_a_turn(tmp_path: Path) -> None:
+def test_a_killed_server_keeps_its_sessions_without_partial_turns(tmp_path: Path) -> None:
     with process(tmp_path) as (running, client):
         session = client.post("/v1/sessions", json={"metadata": {"customer": "7"}}).json()["id"]
         path = f"/v1/sessions/{session}/turns"

@@ -17,7 +17,7 @@ MODULES = sorted(FOLDER.glob("*.js"))
 FILES = sorted(path for path in FOLDER.iterdir() if path.is_file())
 
 
-def test_every_file_of_the_page_is_served_as_what_it_is(serve: Serve) -> None:
+def test_every_file_of_the_page_is_served_with_its_type(serve: Serve) -> None:
     client = serve().client
     assert client.get("/").headers["content-type"] == "text/html; charset=utf-8"
     for path in FILES:
@@ -28,7 +28,7 @@ def test_every_file_of_the_page_is_served_as_what_it_is(serve: Serve) -> None:
     assert {path.name for path in FILES} == set(static_files())
 
 
-def test_a_browser_keeps_the_files_and_asks_whether_they_are_still_the_same(serve: Serve) -> None:
+def test_a_browser_caches_the_files_and_revalidates_them(serve: Serve) -> None:
     client = serve().client
     first = client.get("/static/main.js")
     assert first.headers["cache-control"] == "no-cache"
@@ -39,7 +39,7 @@ def test_a_browser_keeps_the_files_and_asks_whether_they_are_still_the_same(serv
     assert client.head("/").headers["etag"] == client.get("/").headers["etag"]
 
 
-def test_the_page_may_load_and_reach_nothing_but_this_server(serve: Serve) -> None:
+def test_the_page_can_load_and_reach_only_this_server(serve: Serve) -> None:
     client = serve().client
     for path in ("/", "/static/main.js"):
         headers = client.get(path).headers
@@ -51,7 +51,7 @@ def test_the_page_may_load_and_reach_nothing_but_this_server(serve: Serve) -> No
         assert "microphone=(self)" in headers["permissions-policy"]
 
 
-def test_nothing_in_the_files_names_another_server_or_makes_html_of_text() -> None:
+def test_no_file_names_another_server_or_builds_html_from_text() -> None:
     for path in FILES:
         text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?://|\bdata:|//cdn", text), path
@@ -60,13 +60,13 @@ def test_nothing_in_the_files_names_another_server_or_makes_html_of_text() -> No
     assert not re.search(r"<script(?![^>]*src=)", (FOLDER / "index.html").read_text("utf-8"))
 
 
-def test_all_modules_are_asked_for_at_once_and_not_one_after_the_other() -> None:
+def test_all_modules_are_requested_at_once() -> None:
     named = set(re.findall(r'="static/([a-z-]+\.js)"', (FOLDER / "index.html").read_text("utf-8")))
     worklets = {path.name for path in MODULES if "worklet" in path.name}
     assert named == {path.name for path in MODULES} - worklets - {"resampler.js"}
 
 
-def test_only_the_files_of_the_page_are_there(serve: Serve) -> None:
+def test_only_the_files_of_the_page_are_served(serve: Serve) -> None:
     client = serve().client
     for name in ("nothing.js", "..%2fapp.py", "%2e%2e/app.py", "", ".", "page.py", "main.js%00"):
         answer = client.get(f"/static/{name}")
@@ -74,7 +74,7 @@ def test_only_the_files_of_the_page_are_there(serve: Serve) -> None:
         assert "import" not in answer.text
 
 
-def test_the_page_needs_no_key_and_what_it_asks_for_does(serve: Serve, tmp_path: Path) -> None:
+def test_the_page_needs_no_key_and_its_requests_do(serve: Serve, tmp_path: Path) -> None:
     keys = tmp_path / "keys.toml"
     add_key(keys)
     client = serve(server={"keys": str(keys)}).client
@@ -97,7 +97,7 @@ def test_every_module_is_well_formed() -> None:
     assert run.returncode == 0, run.stderr
 
 
-def test_the_modules_are_small_and_keep_nothing_globally() -> None:
+def test_the_modules_are_small_and_have_no_globals() -> None:
     for path in MODULES:
         text = path.read_text("utf-8")
         assert text.count("\n") <= 300, path

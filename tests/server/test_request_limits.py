@@ -23,7 +23,7 @@ from tests.support.serving import Serve, new_session, wav
 JSON = {"Content-Type": "application/json"}
 
 
-def test_a_body_that_is_too_large_is_a_413_declared_or_not(serve: Serve) -> None:
+def test_a_body_that_is_too_large_is_a_413_whether_declared_or_not(serve: Serve) -> None:
     server = serve(server={"limits": {"max_body_bytes": 2_000}})
     path = f"/v1/sessions/{new_session(server)}/turns"
 
@@ -83,9 +83,7 @@ def depth_of(value: object) -> int:
 
 @given(value=VALUES, ascii_only=st.booleans())
 @bounded(max_examples=200, deadline=None)
-def test_the_depth_that_is_checked_is_the_depth_of_the_json(
-    value: object, ascii_only: bool
-) -> None:
+def test_the_checked_depth_is_the_depth_of_the_json(value: object, ascii_only: bool) -> None:
     depth = depth_of(value)
     body = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "replace")
     check_json(body, depth)
@@ -103,7 +101,7 @@ def test_a_malformed_body_is_a_4xx_in_the_usual_shape(serve: Serve, content: byt
         assert answer.json()["error"]["message"]
 
 
-def test_a_body_that_never_comes_is_given_up(serve: Serve) -> None:
+def test_a_body_that_never_comes_times_out(serve: Serve) -> None:
     server = serve(server={"limits": {"body_timeout_s": 0.05}})
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         head = "POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
@@ -121,7 +119,7 @@ def flac_bomb() -> bytes:
 
 
 @pytest.mark.anyio
-async def test_a_decode_bomb_is_refused_by_what_it_would_become() -> None:
+async def test_a_decompression_bomb_is_refused_by_its_decoded_size() -> None:
     data = flac_bomb()  # 20 seconds
     assert len(data) < 300_000
     with pytest.raises(AudioError, match="limit is 30 seconds"):
@@ -134,7 +132,7 @@ async def test_a_decode_bomb_is_refused_by_what_it_would_become() -> None:
     "data",
     [b"", b"RIFF", b"x" * 1_000, wav()[:44], b"ID3" + b"\0" * 500, b"OggS" + b"\xff" * 300],
 )
-async def test_what_is_no_sound_is_an_error_of_one_line(data: bytes) -> None:
+async def test_data_that_is_not_audio_is_an_error_of_one_line(data: bytes) -> None:
     with pytest.raises(AudioError) as caught:
         await decode_audio(data, max_seconds=10)
     assert "\n" not in str(caught.value)
@@ -143,7 +141,7 @@ async def test_what_is_no_sound_is_an_error_of_one_line(data: bytes) -> None:
 @pytest.mark.anyio
 @given(data=st.binary(max_size=200), at=st.integers(0, 60))
 @bounded(max_examples=80, deadline=None)
-async def test_a_damaged_file_is_read_or_refused(data: bytes, at: int) -> None:
+async def test_a_damaged_file_is_decoded_or_refused(data: bytes, at: int) -> None:
     good = wav(0.05)
     try:
         sound = await decode_audio(good[:at] + data + good[at:], max_seconds=1)
@@ -152,7 +150,7 @@ async def test_a_damaged_file_is_read_or_refused(data: bytes, at: int) -> None:
     assert np.abs(sound.samples).max() <= 1.0
 
 
-def test_sound_that_is_too_long_is_a_400_with_the_limit(serve: Serve) -> None:
+def test_audio_that_is_too_long_is_a_400_with_the_limit(serve: Serve) -> None:
     server = serve(max_audio_s=1.0)
     path = f"/v1/sessions/{new_session(server)}/turns"
     answer = server.client.post(path, files={"audio": wav(1.5)})

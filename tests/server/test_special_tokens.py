@@ -28,7 +28,7 @@ WORDS = st.text("ab <>|_1", max_size=6) | st.sampled_from(["a < b", "<b>", "x<1>
 
 @given(pieces=st.lists(SPECIAL | WORDS, max_size=8), cuts=st.lists(st.integers(0, 60)))
 @bounded(max_examples=300, deadline=None)
-def test_a_stream_is_cleaned_as_the_whole_text_is(pieces: list[str], cuts: list[int]) -> None:
+def test_a_stream_is_cleaned_like_the_whole_text(pieces: list[str], cuts: list[int]) -> None:
     text = "".join(pieces)
     places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     clean = SpecialTokenFilter()
@@ -36,13 +36,13 @@ def test_a_stream_is_cleaned_as_the_whole_text_is(pieces: list[str], cuts: list[
     assert "".join(out) + clean.finish() == without_special_tokens(text)
 
 
-def test_what_only_looks_like_a_token_is_kept() -> None:
+def test_text_that_only_looks_like_a_token_stays() -> None:
     text = "if a <b> and c < d: <audio_x> <html> <audio_"
     clean = SpecialTokenFilter()
     assert "".join(map(clean.feed, text)) + clean.finish() == text
 
 
-def test_turns_are_remembered_by_id_until_they_are_too_old_or_too_many() -> None:
+def test_turns_are_cached_by_id_until_they_are_too_old_or_too_many() -> None:
     now = [1_000.0]
     recall = TurnCache(limit=2, ttl_s=60.0, now=lambda: now[0])
     turn = (AssistantMessage("Hello."),)

@@ -25,7 +25,7 @@ def in_background(server: Running, session: str, answers: list[httpx.Response]) 
     return thread
 
 
-def test_as_many_wait_as_may_and_the_next_one_is_told_when_to_come_back(
+def test_requests_wait_up_to_a_limit_and_the_next_one_gets_a_time_to_retry(
     serve: Serve, hold: Hold
 ) -> None:
     limits = {"max_turns": 1, "max_waiting": 2}
@@ -105,14 +105,14 @@ def test_the_segments_of_a_turn_add_up_to_its_time(serve: Serve) -> None:
     assert server.metric("assistant_sessions_live") == 3
 
 
-def test_each_app_counts_for_itself() -> None:
+def test_each_app_has_its_own_metrics() -> None:
     first, second = Metrics(), Metrics()
     first.turns.labels("completed").inc()
     assert b'assistant_turns_total{outcome="completed"} 1.0' in first.render()
     assert b'outcome="completed"' not in second.render()
 
 
-def test_the_name_of_a_tool_that_is_none_makes_no_figure_of_its_own(serve: Serve) -> None:
+def test_an_unknown_tool_name_gets_no_metric(serve: Serve) -> None:
     server = serve(ScriptedEngine([call("x" * 50)], ["Hm."]))
     ask(server, new_session(server))
     assert "xxx" not in server.client.get("/metrics").text

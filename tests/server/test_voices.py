@@ -61,7 +61,7 @@ def test_an_uploaded_voice_can_be_used_and_deleted(serve: Serve, settings: Any) 
         ({**CONSENT, "id": "../../etc/x"}, clip("kal"), "id"),
     ],
 )
-def test_what_is_no_voice_is_refused(
+def test_a_file_that_is_not_a_voice_is_refused(
     serve: Serve, form: dict[str, str], audio: bytes, field: str
 ) -> None:
     answer = serve().client.post("/v1/voices", data=form, files={"audio": ("/etc/a.wav", audio)})
@@ -76,7 +76,7 @@ def test_a_bundled_voice_is_not_deleted(serve: Serve) -> None:
     assert "slt" in server.client.get("/v1/voices").text
 
 
-def test_a_key_sees_its_voices_and_writes_only_with_the_scope(serve: Serve, tmp_path: Path) -> None:
+def test_a_key_sees_its_voices_and_needs_the_scope_to_write(serve: Serve, tmp_path: Path) -> None:
     file = tmp_path / "keys.toml"
     server = serve(server={"keys": file}, key=add_key(file, voices=["awb"]))
     assert [v["id"] for v in server.client.get("/v1/voices").json()["data"]] == ["awb"]

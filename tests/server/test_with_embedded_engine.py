@@ -16,7 +16,7 @@ from tests.support.serving import Serve
 QUESTION = Path(__file__).parents[2] / "examples" / "what_time_is_it_in_tokyo.wav"
 
 
-def test_a_spoken_question_is_heard_looked_up_and_answered_in_speech(serve: Serve) -> None:
+def test_a_spoken_question_is_transcribed_looked_up_and_answered_in_speech(serve: Serve) -> None:
     server = serve(create_engine(Settings()))
     root = f"http://127.0.0.1:{server.port}/v1"
     part = {"data": base64.b64encode(QUESTION.read_bytes()).decode(), "format": "wav"}

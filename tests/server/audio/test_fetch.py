@@ -96,7 +96,7 @@ async def refused(respond: Respond, match: str, limits: FetchLimits = LIMITS) ->
         "2002:7f00:1::", "2002:c0a8:101::", "2001:0:0:0:0:0:80ff:fffe",
     ],
 )  # fmt: skip
-async def test_an_address_of_a_private_net_is_not_public(text: str) -> None:
+async def test_an_address_of_a_private_network_is_not_public(text: str) -> None:
     assert not is_public(ip_address(text))
 
 
@@ -111,12 +111,12 @@ async def test_an_address_of_the_internet_is_public(text: str) -> None:
     "host",
     ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]", "0", "127.1"],
 )
-async def test_this_machine_is_refused_however_it_is_written(host: str) -> None:
+async def test_the_local_machine_is_refused_in_every_notation(host: str) -> None:
     with pytest.raises(AudioError, match=r"not on the public internet|not known|not a URL"):
         await fetch_audio(f"http://{host}:1/a.wav", LIMITS)
 
 
-async def test_a_name_of_which_one_address_is_private_is_refused() -> None:
+async def test_a_name_with_one_private_address_is_refused() -> None:
     names = Names(["8.8.8.8", "10.0.0.1"])
     with pytest.raises(AudioError, match=r"not on the public internet"):
         await fetch_audio("http://mixed.example/a.wav", LIMITS, resolve=names)
@@ -158,7 +158,7 @@ async def test_each_redirect_is_checked_as_a_url_of_its_own() -> None:
     assert names.asked == ["out.example", "inside.example"]
 
 
-async def test_a_redirect_is_followed_and_keeps_its_place() -> None:
+async def test_a_relative_redirect_is_followed_from_the_place_of_its_url() -> None:
     def respond(handler: BaseHTTPRequestHandler) -> None:
         if handler.path == "/folder/a":
             answer(b"", 307, Location="b.wav")(handler)
@@ -186,7 +186,7 @@ async def test_a_redirect_to_another_scheme_is_refused(location: str) -> None:
         await fetch(f"http://x.example:{port}/")
 
 
-async def test_too_much_is_refused_declared_or_not() -> None:
+async def test_an_oversized_body_is_refused_whether_declared_or_not() -> None:
     def endless(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.end_headers()
@@ -206,7 +206,7 @@ async def test_too_much_is_refused_declared_or_not() -> None:
         assert len(await fetch(f"http://x.example:{port}/")) == 10_000
 
 
-async def test_packed_data_is_refused() -> None:
+async def test_compressed_data_is_refused() -> None:
     bomb = gzip.compress(b"\0" * 1_000_000)
     with (
         web_server(answer(bomb, Content_Encoding="gzip")) as port,
@@ -215,7 +215,7 @@ async def test_packed_data_is_refused() -> None:
         await fetch(f"http://x.example:{port}/")
 
 
-async def test_a_server_that_never_answers_is_given_up() -> None:
+async def test_a_server_that_never_answers_times_out() -> None:
     done = threading.Event()
 
     def hang(handler: BaseHTTPRequestHandler) -> None:
@@ -234,7 +234,7 @@ async def test_anything_but_a_200_is_an_error(status: int) -> None:
         await fetch(f"http://x.example:{port}/")
 
 
-async def test_a_dead_port_is_an_error_that_does_not_hold_the_url() -> None:
+async def test_a_closed_port_is_an_error_that_does_not_contain_the_url() -> None:
     with pytest.raises(AudioError) as caught:
         await fetch("http://x.example:1/token-in-path")
     assert "can't be fetched" in str(caught.value)
@@ -247,13 +247,13 @@ async def test_a_dead_port_is_an_error_that_does_not_hold_the_url() -> None:
      "gopher://x", "http://user:pass@x.example/a", "https://[", "http://x.example:99999/",
      "data:audio/wav", "data:;base64,%%%"],
 )  # fmt: skip
-async def test_what_is_no_such_url_is_an_error_of_one_line(url: str) -> None:
+async def test_an_invalid_url_is_an_error_of_one_line(url: str) -> None:
     with pytest.raises(AudioError) as caught:
         await fetch(url)
     assert "\n" not in str(caught.value)
 
 
-async def test_data_urls_hold_the_sound_itself() -> None:
+async def test_data_urls_contain_the_audio_itself() -> None:
     data = bytes(range(256))
     text = base64.b64encode(data).decode()
     for url in (

@@ -24,7 +24,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "keys.toml"
 
 
-def test_a_key_opens_and_another_one_does_not(file: Path) -> None:
+def test_a_known_key_is_accepted_and_an_unknown_one_is_refused(file: Path) -> None:
     token = add_key(file, name='the "desk"', scopes=["chat"], tools=["a"], requests_per_minute=5)
     other = add_key(file)
     ring = read_keys(file)
@@ -37,13 +37,13 @@ def test_a_key_opens_and_another_one_does_not(file: Path) -> None:
         assert ring.find(wrong) is None
 
 
-def test_the_file_holds_no_key_and_is_for_its_owner_only(file: Path) -> None:
+def test_the_file_contains_no_key_and_only_its_owner_can_read_it(file: Path) -> None:
     token = add_key(file)
     assert token.rsplit("_", 1)[1] not in file.read_text()
     assert file.stat().st_mode & 0o077 == 0
 
 
-def test_a_removed_key_does_not_open_any_more_and_a_broken_file_changes_nothing(
+def test_a_removed_key_is_refused_and_a_broken_file_changes_nothing(
     file: Path,
 ) -> None:
     first, second = add_key(file), add_key(file)
@@ -83,7 +83,7 @@ def test_a_missing_key_file_is_one_clear_line(file: Path) -> None:
         read_keys(file)
 
 
-def test_a_bucket_gives_a_minute_of_requests_and_says_when_the_next_is_due() -> None:
+def test_a_bucket_allows_a_minute_of_requests_and_says_when_the_next_is_due() -> None:
     now = [0.0]
     rates = RateLimits(now=lambda: now[0])
     key = ApiKey(id="00000000", sha256="0" * 64, requests_per_minute=30)
@@ -112,7 +112,7 @@ def test_a_bucket_gives_a_minute_of_requests_and_says_when_the_next_is_due() -> 
         ({"host": "0.0.0.0", "keys": "keys.toml"}, True),
     ],
 )
-def test_without_keys_the_server_listens_on_this_machine_only(
+def test_a_server_without_keys_listens_on_loopback_only(
     settings: dict[str, Any], fine: bool
 ) -> None:
     made = ServerSettings.model_validate(settings)
@@ -123,7 +123,9 @@ def test_without_keys_the_server_listens_on_this_machine_only(
             check_address(made)
 
 
-def test_with_keys_everything_but_the_probes_needs_one(serve: Serve, file: Path) -> None:
+def test_a_server_with_keys_needs_one_for_everything_but_the_probes(
+    serve: Serve, file: Path
+) -> None:
     token = add_key(file, scopes=SCOPES)
     server = serve(server={"keys": file})
     client = server.client
@@ -141,12 +143,12 @@ def test_with_keys_everything_but_the_probes_needs_one(serve: Serve, file: Path)
     assert body["error"]["code"] == "invalid_api_key"
 
 
-def test_without_keys_any_key_is_fine(serve: Serve) -> None:
+def test_a_server_without_keys_accepts_any_key(serve: Serve) -> None:
     answer = serve().client.get("/v1/tools", headers={"Authorization": "Bearer EMPTY"})
     assert answer.status_code == 200
 
 
-def test_a_key_may_do_what_its_scopes_say(serve: Serve, file: Path) -> None:
+def test_a_key_can_do_only_what_its_scopes_allow(serve: Serve, file: Path) -> None:
     server = serve(server={"keys": file}, key=add_key(file, scopes=["tools"]))
     assert server.client.get("/v1/tools").status_code == 200
     for path in ("/v1/sessions", "/metrics"):
@@ -191,9 +193,7 @@ def test_a_key_uses_only_its_tools(serve: Serve, file: Path) -> None:
     assert finished["outcome"] == "denied"
 
 
-def test_a_key_uses_only_its_voices_and_so_do_the_tools_that_run_for_it(
-    serve: Serve, file: Path
-) -> None:
+def test_a_key_uses_only_its_voices_and_its_tools_do_too(serve: Serve, file: Path) -> None:
     @tool
     async def speak_as(voice: str) -> ToolResult:
         """Changes the voice."""
@@ -210,7 +210,7 @@ def test_a_key_uses_only_its_voices_and_so_do_the_tools_that_run_for_it(
     assert engine.requests[-1].voice.id == "awb"
 
 
-def test_a_key_that_asks_too_often_is_told_when_to_come_back(serve: Serve, file: Path) -> None:
+def test_a_key_beyond_its_rate_gets_the_time_of_its_next_request(serve: Serve, file: Path) -> None:
     server = serve(server={"keys": file}, key=add_key(file, requests_per_minute=2))
     codes = [server.client.get("/v1/tools").status_code for _ in range(3)]
     assert codes == [200, 200, 429]
@@ -218,7 +218,7 @@ def test_a_key_that_asks_too_often_is_told_when_to_come_back(serve: Serve, file:
     assert server.client.get("/health").status_code == 200
 
 
-def test_a_key_has_as_many_turns_at_a_time_as_it_may(serve: Serve, file: Path, hold: Hold) -> None:
+def test_a_key_has_a_limit_of_concurrent_turns(serve: Serve, file: Path, hold: Hold) -> None:
     key = add_key(file, concurrent_turns=1)
     server = serve(ScriptedEngine(["One ", hold]), server={"keys": file}, key=key)
     first, second = new_session(server), new_session(server)
@@ -245,7 +245,7 @@ def test_a_key_has_as_many_turns_at_a_time_as_it_may(serve: Serve, file: Path, h
         ({"Origin": "https://app.example"}, 200),
     ],
 )
-def test_web_pages_of_others_can_not_use_a_server_without_keys(
+def test_web_pages_of_other_origins_cannot_use_a_server_without_keys(
     serve: Serve, headers: dict[str, str], status: int
 ) -> None:
     options = {"cors_origins": ["https://app.example"], "allowed_hosts": ["here.example"]}
@@ -260,7 +260,7 @@ def test_no_origin_is_allowed_unless_it_is_listed(serve: Serve) -> None:
     assert answer.status_code >= 400
 
 
-def test_a_listed_origin_may_ask(serve: Serve) -> None:
+def test_a_listed_origin_is_allowed(serve: Serve) -> None:
     preflight = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
     server = serve(server={"cors_origins": ["https://app.example"]})
     answer = server.client.options("/v1/sessions", headers=preflight)

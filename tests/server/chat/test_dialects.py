@@ -58,9 +58,7 @@ def message_of(server: Running, **body: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("form", ["in the user's text", "as an opened answer"])
-def test_vllm_omni_asks_for_speech_by_the_token_it_would_start_with(
-    serve: Serve, form: str
-) -> None:
+def test_vllm_omni_requests_speech_by_its_start_token(serve: Serve, form: str) -> None:
     engine = ScriptedEngine(["<tts_start>It is ", "noon.<audio_12>"])
     question = "What time is it?" + ("<tts_start>" if form == "in the user's text" else "")
     messages = [
@@ -100,7 +98,7 @@ def test_vllm_omni_sends_a_recording_as_a_data_url(serve: Serve) -> None:
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1/a.wav", "file:///etc/passwd", "data:audio/wav;base64,!", "x"]
 )
-def test_a_recording_that_can_not_be_fetched_is_refused(serve: Serve, url: str) -> None:
+def test_a_recording_that_cannot_be_fetched_is_refused(serve: Serve, url: str) -> None:
     parts = [{"type": "audio_url", "audio_url": {"url": url}}]
     answer = serve().client.post(URL, json={"messages": [{"role": "user", "content": parts}]})
     assert answer.status_code == 400
@@ -137,7 +135,7 @@ def test_stepfun_reads_its_speech_from_tts_content(serve: Serve) -> None:
     assert "\n" not in answer.text
 
 
-def test_stepfun_gets_text_when_it_opens_no_speech(serve: Serve) -> None:
+def test_stepfun_gets_text_if_it_opens_no_speech(serve: Serve) -> None:
     engine = ScriptedEngine(["Good day."])
     message = message_of(
         serve(engine),
@@ -213,7 +211,7 @@ def test_stepfun_gets_a_streamed_call_in_one_piece(serve: Serve) -> None:
     assert "tts_content" in delta
 
 
-def test_history_that_another_server_made_is_taken_as_it_stands(serve: Serve) -> None:
+def test_history_from_another_server_is_accepted_unchanged(serve: Serve) -> None:
     engine = ScriptedEngine(["Fine."])
     function = {"name": "get_weather", "arguments": '{"city": "Oslo"}'}
     calls = [
@@ -236,7 +234,7 @@ def test_history_that_another_server_made_is_taken_as_it_stands(serve: Serve) ->
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer EMPTY"}])
-def test_any_key_and_any_field_and_any_model_is_taken(serve: Serve, headers: Any) -> None:
+def test_any_key_field_and_model_is_accepted(serve: Serve, headers: Any) -> None:
     body = {
         "model": "stepfun-ai/Step-Audio2-mini",
         "messages": [{"role": "user", "content": "hello", "name": "x"}],

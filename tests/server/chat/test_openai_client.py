@@ -68,7 +68,7 @@ def samples_of(file: bytes) -> Any:
     return samples
 
 
-def test_an_answer_in_text(serve: Serve, connect: Connect) -> None:
+def test_a_text_request_gets_an_answer_in_text(serve: Serve, connect: Connect) -> None:
     engine = ScriptedEngine(["Hel", "lo.", Finish("stop", (1, 2, 3), 7)])
     answer = connect(serve(engine)).chat.completions.create(
         model="gpt-4o-audio-preview",
@@ -107,7 +107,7 @@ def test_an_answer_in_speech_is_a_whole_file_with_its_transcript(
 
 
 @pytest.mark.parametrize("form", ["wav", "mp3", "flac", "opus", "pcm16"])
-def test_every_format_of_an_answer_in_speech_can_be_read(
+def test_every_format_of_an_answer_in_speech_can_be_decoded(
     serve: Serve, connect: Connect, form: Any
 ) -> None:
     answer = connect(serve(ScriptedEngine(["Hello there."]))).chat.completions.create(
@@ -122,7 +122,7 @@ def test_every_format_of_an_answer_in_speech_can_be_read(
     assert 7_000 < np.abs(samples).max() < 9_000
 
 
-def test_a_stream_brings_text_piece_by_piece_and_usage_only_when_asked(
+def test_a_stream_sends_text_in_pieces_and_usage_only_if_asked(
     serve: Serve, connect: Connect
 ) -> None:
     client = connect(serve(ScriptedEngine(["Hel", "lo.", Finish("length", (1, 2), 3)])))
@@ -156,7 +156,7 @@ def test_a_stream_of_speech_is_raw_samples_and_their_transcript(
     assert [part for part in parts if part][-1]["expires_at"] > 0
 
 
-def test_what_the_user_says_in_sound_reaches_the_engine(serve: Serve, connect: Connect) -> None:
+def test_audio_from_the_user_reaches_the_engine(serve: Serve, connect: Connect) -> None:
     engine = ScriptedEngine([Transcript("what time is it"), "Noon."])
     pcm = np.full(2_400, 8_192, "<i2").tobytes()
     parts = [
@@ -183,7 +183,7 @@ def encoded(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def test_a_call_of_the_clients_tool_comes_back_and_its_result_is_answered(
+def test_a_client_tool_call_is_returned_and_its_result_is_answered(
     serve: Serve, connect: Connect
 ) -> None:
     engine = ScriptedEngine(
@@ -210,7 +210,7 @@ def test_a_call_of_the_clients_tool_comes_back_and_its_result_is_answered(
     assert (result.call.id, result.outcome, result.text) == (made.id, "ok", "open")
 
 
-def test_tools_of_server_and_client_work_together_and_nothing_of_a_turn_is_lost(
+def test_server_and_client_tools_work_together_and_lose_nothing_of_a_turn(
     serve: Serve, connect: Connect
 ) -> None:
     def step(request: EngineRequest) -> list[Any]:
@@ -256,7 +256,7 @@ def test_a_streamed_call_is_complete_in_one_delta(serve: Serve, connect: Connect
     assert chunks[-1].choices[0].finish_reason == "tool_calls"
 
 
-def test_tools_of_the_server_show_in_the_stream_in_a_field_of_their_own(
+def test_server_tools_appear_in_the_stream_in_a_field_of_their_own(
     serve: Serve, connect: Connect
 ) -> None:
     engine = ScriptedEngine([call("stock", item="keys")], ["Twelve."])
@@ -293,7 +293,7 @@ def test_tool_choice_reaches_the_engine(
     assert engine.requests[0].must_call is must
 
 
-def test_sampling_of_the_request_is_that_of_the_turn(serve: Serve, connect: Connect) -> None:
+def test_the_sampling_of_the_request_is_used_in_the_turn(serve: Serve, connect: Connect) -> None:
     engine = ScriptedEngine(["Hello."])
     client = connect(serve(engine))
     client.chat.completions.create(
@@ -319,7 +319,7 @@ def test_sampling_of_the_request_is_that_of_the_turn(serve: Serve, connect: Conn
     assert engine.requests[1].sampling == Sampling()
 
 
-def test_an_answer_in_speech_is_named_by_its_id_in_the_next_request(
+def test_an_answer_in_speech_is_referenced_by_its_id_in_the_next_request(
     serve: Serve, connect: Connect
 ) -> None:
     engine = ScriptedEngine(["Hello.", Finish("stop", (1, 2))])
@@ -354,7 +354,7 @@ def test_an_answer_in_speech_is_named_by_its_id_in_the_next_request(
         ({"messages": [{"role": "tool", "tool_call_id": "x", "content": "y"}]}, "no call 'x'"),
     ],
 )
-def test_what_can_not_be_done_is_refused_in_a_line(
+def test_an_unsupported_request_is_refused_in_a_line(
     serve: Serve, connect: Connect, change: dict[str, Any], message: str
 ) -> None:
     client = connect(serve())
@@ -367,16 +367,14 @@ def test_what_can_not_be_done_is_refused_in_a_line(
     ("data", "message"),
     [("!!!", "not base64"), (encoded(b"no sound"), "the audio"), (encoded(wav(2.0)), "too long")],
 )
-def test_sound_that_can_not_be_used_is_refused(
-    serve: Serve, connect: Connect, data: str, message: str
-) -> None:
+def test_unusable_audio_is_refused(serve: Serve, connect: Connect, data: str, message: str) -> None:
     part = {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
     client = connect(serve(max_audio_s=1.0))
     with pytest.raises(openai.BadRequestError, match=message):
         client.chat.completions.create(model="m", messages=[{"role": "user", "content": [part]}])
 
 
-def test_an_engine_that_fails_at_once_is_an_error_and_later_ends_the_stream_with_one(
+def test_an_engine_that_fails_at_once_is_an_error_and_later_ends_the_stream_with_an_error(
     serve: Serve, connect: Connect
 ) -> None:
     def step(request: EngineRequest) -> list[Any]:
@@ -398,7 +396,7 @@ def test_an_engine_that_fails_at_once_is_an_error_and_later_ends_the_stream_with
 
 
 @pytest.mark.parametrize("error", [UnsupportedError("can't"), AudioError("can't")])
-def test_what_the_engine_can_not_do_for_this_request_is_no_fault_of_the_server(
+def test_a_request_that_the_engine_cannot_serve_is_a_client_error(
     serve: Serve, connect: Connect, error: Exception
 ) -> None:
     client = connect(serve(ScriptedEngine([error])))
@@ -406,14 +404,16 @@ def test_what_the_engine_can_not_do_for_this_request_is_no_fault_of_the_server(
         client.chat.completions.create(model="m", messages=HELLO)
 
 
-def test_there_is_one_model_and_it_answers_to_any_name(serve: Serve, connect: Connect) -> None:
+def test_one_model_is_listed_and_every_model_name_is_accepted(
+    serve: Serve, connect: Connect
+) -> None:
     client = connect(serve())
     assert [model.id for model in client.models.list()] == ["scripted"]
     assert client.models.retrieve("stepfun-ai/Step-Audio-2-mini").object == "model"
 
 
 @pytest.mark.parametrize("form", ["wav", "pcm", "mp3", "flac", "opus"])
-def test_speech_in_every_format(serve: Serve, connect: Connect, form: Any) -> None:
+def test_speech_is_available_in_every_format(serve: Serve, connect: Connect, form: Any) -> None:
     engine = ScriptedEngine(["Read ", "aloud, at length."])
     speech = connect(serve(engine)).audio.speech.create(
         model="gpt-4o-mini-tts",
@@ -434,7 +434,9 @@ def test_speech_in_every_format(serve: Serve, connect: Connect, form: Any) -> No
     )
 
 
-def test_speech_is_streamed_while_it_is_made(serve: Serve, connect: Connect, hold: Any) -> None:
+def test_speech_is_streamed_while_it_is_generated(
+    serve: Serve, connect: Connect, hold: Any
+) -> None:
     engine = ScriptedEngine(["One. ", hold, "Two."])
     speech = connect(serve(engine)).audio.speech.with_streaming_response
     with speech.create(model="m", input="One. Two.", voice="v", response_format="pcm") as answer:
@@ -448,7 +450,7 @@ def test_speech_is_streamed_while_it_is_made(serve: Serve, connect: Connect, hol
     assert len(data) == 2 * (int(5 * 0.05 * 24_000) + int(4 * 0.05 * 24_000))
 
 
-def test_the_voice_of_the_library_is_the_voice_of_the_answer(
+def test_a_library_voice_can_be_requested_for_speech_and_chat(
     serve: Serve, connect: Connect
 ) -> None:
     engine = ScriptedEngine(["Deep."])
@@ -464,7 +466,9 @@ def test_the_voice_of_the_library_is_the_voice_of_the_answer(
 
 
 @pytest.mark.parametrize("text", ["", "  "])
-def test_speech_of_nothing_is_refused(serve: Serve, connect: Connect, text: str) -> None:
+def test_a_speech_request_without_text_is_refused(
+    serve: Serve, connect: Connect, text: str
+) -> None:
     with pytest.raises(openai.BadRequestError, match="input: there is nothing to say"):
         connect(serve()).audio.speech.create(model="m", input=text, voice="v")
 
@@ -474,7 +478,7 @@ def listener(*acts: Any) -> ScriptedEngine:
     return ScriptedEngine([TextDelta(act) if isinstance(act, str) else act for act in acts])
 
 
-def test_a_transcription_in_every_format(serve: Serve, connect: Connect) -> None:
+def test_a_transcription_is_available_in_every_format(serve: Serve, connect: Connect) -> None:
     engine = listener("what time ", "is it")
     create = connect(serve(engine)).audio.transcriptions.create
     file = ("audio.wav", wav(0.5), "audio/wav")
@@ -496,7 +500,7 @@ def test_a_transcription_in_every_format(serve: Serve, connect: Connect) -> None
     assert (sound.seconds, sound.sample_rate) == (0.5, 16_000)
 
 
-def test_a_streamed_transcription(serve: Serve, connect: Connect) -> None:
+def test_a_transcription_can_be_streamed(serve: Serve, connect: Connect) -> None:
     stream = connect(serve(listener("what time ", "is it"))).audio.transcriptions.create(
         model="gpt-4o-mini-transcribe", file=("a.wav", wav(), "audio/x-wav"), stream=True
     )
@@ -510,7 +514,7 @@ def test_a_streamed_transcription(serve: Serve, connect: Connect) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
-def test_a_translation_is_asked_for_in_english(serve: Serve, connect: Connect) -> None:
+def test_a_translation_is_requested_in_english(serve: Serve, connect: Connect) -> None:
     engine = listener("good day")
     answer = connect(serve(engine)).audio.translations.create(
         model="whisper-1", file=("a.wav", wav(), "audio/wav")

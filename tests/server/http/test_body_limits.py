@@ -75,7 +75,7 @@ def check(answer: httpx.Response) -> None:
     assert "Traceback" not in message
 
 
-def test_a_thousand_malformed_bodies_are_refused_and_nothing_is_kept_of_them(
+def test_a_thousand_malformed_bodies_are_refused_and_leave_nothing_in_memory(
     client: httpx.Client,
 ) -> None:
     @given(sent=JSON_BODY)
@@ -95,7 +95,7 @@ def test_a_thousand_malformed_bodies_are_refused_and_nothing_is_kept_of_them(
     assert client.post("/v1/chat/completions", json=TEXT).status_code == 200
 
 
-def test_memory_is_flat_over_refused_bodies(client: httpx.Client) -> None:
+def test_memory_stays_flat_over_refused_bodies(client: httpx.Client) -> None:
     body = json.dumps({"messages": [{"role": "user", "content": [{"type": "x" * 100_000}]}]})
 
     def send(count: int) -> None:

@@ -30,7 +30,9 @@ def log(*, log_content: bool = False) -> Iterator[io.StringIO]:
         root.setLevel(level)
 
 
-def test_every_answer_has_a_request_id_and_keeps_a_good_one_of_the_client(serve: Serve) -> None:
+def test_every_response_has_a_request_id_and_a_valid_one_of_the_client_is_used(
+    serve: Serve,
+) -> None:
     client = serve().client
     for path in ("/health", "/v1/tools", "/nowhere", "/v1/sessions/none"):
         answer = client.get(path, headers={"X-Request-Id": "abc-1.2:3"})
@@ -40,7 +42,7 @@ def test_every_answer_has_a_request_id_and_keeps_a_good_one_of_the_client(serve:
         assert made["X-Request-Id"] not in (bad, "")
 
 
-def test_a_defect_is_a_500_that_tells_nothing_and_is_in_the_log_with_its_request(
+def test_a_defect_is_a_500_without_details_and_is_logged_with_its_request(
     serve: Serve,
 ) -> None:
     server = serve()
@@ -62,7 +64,7 @@ def test_a_defect_is_a_500_that_tells_nothing_and_is_in_the_log_with_its_request
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_nothing_that_is_said_is_in_the_log_unless_asked(serve: Serve, asked: bool) -> None:
+def test_nothing_from_the_conversation_is_logged_unless_enabled(serve: Serve, asked: bool) -> None:
     @tool
     async def look_up(word: str) -> str:
         """Looks up."""
@@ -92,7 +94,7 @@ def test_nothing_that_is_said_is_in_the_log_unless_asked(serve: Serve, asked: bo
         assert (word in text) is asked, word
 
 
-def test_the_query_of_a_websocket_is_not_in_the_log(serve: Serve) -> None:
+def test_the_query_of_a_websocket_is_not_logged(serve: Serve) -> None:
     with log() as written:
         server = serve()
         with connect(f"ws://127.0.0.1:{server.port}/v1/realtime?session_id=Secretword") as socket:

@@ -50,7 +50,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize("kind", REQUESTS)
 @pytest.mark.parametrize("before", [[], ["Well, "]], ids=["before any output", "after some"])
-def test_the_turn_of_a_client_that_goes_away_is_stopped(
+def test_the_turn_of_a_client_that_disconnects_is_stopped(
     serve: Serve, kind: str, before: list[Any]
 ) -> None:
     endless = Endless()
@@ -62,7 +62,7 @@ def test_the_turn_of_a_client_that_goes_away_is_stopped(
     assert server.client.get("/health").status_code == 200
 
 
-def test_a_client_that_leaves_while_another_is_answered_takes_nothing_along(serve: Serve) -> None:
+def test_a_client_that_disconnects_does_not_affect_another_one(serve: Serve) -> None:
     endless = Endless()
 
     def step(request: Any) -> list[Any]:

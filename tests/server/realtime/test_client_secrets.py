@@ -24,7 +24,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "keys.toml"
 
 
-def test_openais_client_asks_for_a_secret_that_opens_the_session_it_described(
+def test_openais_client_gets_a_secret_that_opens_the_session_it_described(
     serve: Serve, file: Path
 ) -> None:
     key = add_key(file, tools=["weather"])
@@ -53,7 +53,7 @@ def test_openais_client_asks_for_a_secret_that_opens_the_session_it_described(
         assert {schema.name for schema in request.tools} == {"weather"}
 
 
-def test_a_secret_opens_live_conversations_and_nothing_else(serve: Serve, file: Path) -> None:
+def test_a_secret_opens_only_live_conversations(serve: Serve, file: Path) -> None:
     server = serve(server={"keys": file}, key=add_key(file))
     secret = server.client.post("/v1/realtime/client_secrets", json={}).json()["value"]
     headers = {"Authorization": f"Bearer {secret}"}
@@ -64,7 +64,7 @@ def test_a_secret_opens_live_conversations_and_nothing_else(serve: Serve, file: 
     assert httpx.post(url, json=chat, headers=headers).status_code == 403
 
 
-def test_a_secret_makes_no_further_secrets(serve: Serve, file: Path) -> None:
+def test_a_secret_cannot_create_further_secrets(serve: Serve, file: Path) -> None:
     server = serve(server={"keys": file}, key=add_key(file))
     secret = server.client.post("/v1/realtime/client_secrets", json={}).json()["value"]
     headers = {"Authorization": f"Bearer {secret}"}
@@ -72,7 +72,7 @@ def test_a_secret_makes_no_further_secrets(serve: Serve, file: Path) -> None:
     assert answer.status_code == 403
 
 
-def test_with_the_key_its_secrets_go(serve: Serve, file: Path) -> None:
+def test_a_removed_key_removes_its_secrets(serve: Serve, file: Path) -> None:
     key, _ = add_key(file), add_key(file)
     server = serve(server={"keys": file}, key=key)
     secret = server.client.post("/v1/realtime/client_secrets", json={}).json()["value"]
@@ -95,7 +95,7 @@ def test_with_the_key_its_secrets_go(serve: Serve, file: Path) -> None:
         ({}, 200),
     ],
 )
-def test_what_a_secret_may_be_asked_for(serve: Serve, body: dict[str, object], status: int) -> None:
+def test_a_secret_request_is_validated(serve: Serve, body: dict[str, object], status: int) -> None:
     answer = serve().client.post("/v1/realtime/client_secrets", json=body)
     assert answer.status_code == status, answer.text
     if status == 200:
@@ -121,7 +121,7 @@ def test_a_secret_expires() -> None:
     assert secrets.find(token) is None
 
 
-def test_secrets_are_bounded_by_key_and_the_expired_ones_make_room() -> None:
+def test_secrets_are_bounded_by_key_and_expired_ones_are_removed_first() -> None:
     now = [1_000.0]
     secrets = ClientSecrets(lambda: now[0])
     for _ in range(MAX_PER_OWNER):
@@ -134,7 +134,7 @@ def test_secrets_are_bounded_by_key_and_the_expired_ones_make_room() -> None:
     secrets.make("me", 60, {})
 
 
-def test_ids_can_not_be_guessed() -> None:
+def test_ids_cannot_be_guessed() -> None:
     made = {new_id("sess") for _ in range(100)}
     assert len(made) == 100
     assert all(len(one) == 5 + 24 for one in made)

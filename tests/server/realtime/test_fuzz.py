@@ -115,7 +115,7 @@ def engine() -> ScriptedEngine:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_monkey_at_the_keyboard(
+def test_random_client_events_never_break_a_session(
     serve: Serve, seed: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = serve(engine())

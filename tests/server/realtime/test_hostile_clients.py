@@ -51,7 +51,7 @@ def url(server: Running, path: str = "/v1/realtime?model=m") -> str:
     ],
     ids=lambda text: text[:40],
 )
-def test_what_is_no_event_is_an_error_and_the_socket_is_kept(serve: Serve, text: str) -> None:
+def test_an_invalid_event_is_an_error_and_the_socket_stays_open(serve: Serve, text: str) -> None:
     with calling(serve()) as caller:
         caller.socket.send(text)
         error = caller.until("error")["error"]
@@ -68,7 +68,7 @@ def test_an_error_names_the_event_that_it_is_about(serve: Serve) -> None:
     assert "no.such.event" in error["message"]
 
 
-def test_who_sends_nothing_but_rubbish_is_sent_away(serve: Serve) -> None:
+def test_a_client_that_sends_only_invalid_events_is_disconnected(serve: Serve) -> None:
     with calling(serve()) as caller:
         for _ in range(30):
             caller.socket.send("rubbish")
@@ -90,12 +90,12 @@ def test_a_message_that_is_too_large_is_refused(serve: Serve) -> None:
         assert caller.closed()[0] == 1009
 
 
-def test_a_client_that_sends_nothing_is_sent_away(serve: Serve) -> None:
+def test_a_silent_client_is_disconnected(serve: Serve) -> None:
     with calling(serve(server={"sockets": {"idle_s": 0.2}})) as caller:
         assert caller.closed() == (1001, "idle")
 
 
-def test_a_session_has_an_end(serve: Serve) -> None:
+def test_a_session_ends_at_its_time_limit(serve: Serve) -> None:
     with calling(serve(server={"sockets": {"session_s": 0.3}})) as caller:
         code, reason = caller.closed()
     assert code == 1001
@@ -115,7 +115,7 @@ def test_the_buffer_of_a_client_that_never_commits_is_bounded(serve: Serve) -> N
         caller.after("input_audio_buffer.commit", "input_audio_buffer.committed")
 
 
-def test_speech_without_an_end_is_cut(serve: Serve) -> None:
+def test_endless_speech_is_ended(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(
         serve(engine, live={"lead_ins": False, "max_user_turn_s": 2.0, "speculate_ms": 0})
@@ -126,7 +126,7 @@ def test_speech_without_an_end_is_cut(serve: Serve) -> None:
     assert engine.requests[0].messages[-1].parts[0].seconds < 2.5
 
 
-def test_a_conversation_holds_so_much_and_no_more(
+def test_a_conversation_has_a_limit_of_items_and_bytes(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(items, "MAX_BYTES", 10_000)
@@ -140,7 +140,7 @@ def test_a_conversation_holds_so_much_and_no_more(
         assert caller.closed()[0] == 1008
 
 
-def test_the_oldest_items_are_forgotten(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_items_are_dropped(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(items, "MAX_ITEMS", 3)
     engine = ScriptedEngine(["Yes."])
     with calling(serve(engine)) as caller:
@@ -153,7 +153,7 @@ def test_the_oldest_items_are_forgotten(serve: Serve, monkeypatch: pytest.Monkey
     assert [message.text for message in engine.requests[0].messages[1:]] == ["1", "2", "3", "4"]
 
 
-def test_many_responses_apart_at_once_are_refused(serve: Serve, hold: Hold) -> None:
+def test_too_many_concurrent_out_of_band_responses_are_refused(serve: Serve, hold: Hold) -> None:
     with calling(serve(ScriptedEngine([hold, "Yes."]))) as caller:
         for _ in range(4):
             caller.send("response.create", response={"conversation": "none"})
@@ -164,7 +164,7 @@ def test_many_responses_apart_at_once_are_refused(serve: Serve, hold: Hold) -> N
             caller.until("response.done")
 
 
-def test_who_takes_nothing_loses_the_connection_and_nobody_else_does(serve: Serve) -> None:
+def test_a_client_that_reads_nothing_is_disconnected_and_no_other_is_affected(serve: Serve) -> None:
     engine = ScriptedEngine(["Once upon a time. " * 400] * 20)
     server = serve(engine, server={"limits": {"stall_s": 0.5}, "sockets": {"max_per_key": 2}})
     # A receive buffer of its own that is small, and nobody who reads: its sound piles up.
@@ -243,7 +243,7 @@ def test_a_page_of_another_origin_gets_no_socket(serve: Serve) -> None:
         assert "session.created" in str(socket.recv())
 
 
-def test_a_browser_shows_its_key_as_a_subprotocol(serve: Serve, file: Path) -> None:
+def test_a_browser_sends_its_key_as_a_subprotocol(serve: Serve, file: Path) -> None:
     key = add_key(file)
     server = serve(server={"keys": file})
     protocols = ["realtime", f"openai-insecure-api-key.{key}"]
@@ -265,7 +265,7 @@ def test_connections_are_counted_by_key(serve: Serve, file: Path) -> None:
             pass
 
 
-def test_a_key_holds_with_its_tools_and_voices(serve: Serve, file: Path) -> None:
+def test_a_key_limits_tools_and_voices(serve: Serve, file: Path) -> None:
     engine = ScriptedEngine(["Yes."])
     key = add_key(file, tools=["weather"], voices=["slt"])
     server = serve(engine, server={"keys": file})
@@ -278,7 +278,7 @@ def test_a_key_holds_with_its_tools_and_voices(serve: Serve, file: Path) -> None
         assert {schema.name for schema in request.tools} == {"weather"}
 
 
-def test_a_turn_that_the_queue_has_no_place_for_fails_and_says_why(
+def test_a_turn_that_finds_no_place_in_the_queue_fails_and_says_why(
     serve: Serve, hold: Hold
 ) -> None:
     engine = ScriptedEngine([hold, "Yes."])

@@ -16,7 +16,7 @@ def texts(engine: ScriptedEngine) -> list[str]:
     return [message.text for message in engine.requests[-1].messages[1:]]
 
 
-def test_speech_over_an_answer_stops_it_and_is_answered(serve: Serve, hold: Hold) -> None:
+def test_speech_over_a_response_stops_it_and_gets_a_response(serve: Serve, hold: Hold) -> None:
     engine = ScriptedEngine([STORY, hold, "The end."], ["All right."])
     with calling(serve(engine)) as caller:
         caller.say("Tell me a story.")
@@ -48,7 +48,7 @@ def test_speech_over_an_answer_stops_it_and_is_answered(serve: Serve, hold: Hold
     assert len(told[1]) < len(STORY)
 
 
-def test_the_client_says_how_much_was_heard(serve: Serve) -> None:
+def test_the_client_reports_how_much_was_played(serve: Serve) -> None:
     engine = ScriptedEngine([STORY], ["Yes?"])
     with calling(serve(engine)) as caller:
         caller.say("Tell me a story.")
@@ -72,7 +72,7 @@ def test_the_client_says_how_much_was_heard(serve: Serve) -> None:
     assert shown["content"][0]["transcript"] == heard
 
 
-def test_more_than_was_sent_is_all_of_it_and_less_than_nothing_is_nothing(serve: Serve) -> None:
+def test_a_reported_position_is_limited_to_the_audio_that_was_sent(serve: Serve) -> None:
     engine = ScriptedEngine([STORY], ["Yes?"])
     with calling(serve(engine)) as caller:
         item_id = caller.respond()["output"][0]["id"]
@@ -93,7 +93,7 @@ def test_more_than_was_sent_is_all_of_it_and_less_than_nothing_is_nothing(serve:
         assert truncate(-5) == 0
 
 
-def test_an_answer_that_still_runs_is_cut_and_stopped(serve: Serve, hold: Hold) -> None:
+def test_truncating_a_running_response_stops_it(serve: Serve, hold: Hold) -> None:
     engine = ScriptedEngine([STORY, hold, "The end."], ["Yes?"])
     with calling(serve(engine)) as caller:
         caller.send("response.create")
@@ -111,7 +111,7 @@ def test_an_answer_that_still_runs_is_cut_and_stopped(serve: Serve, hold: Hold) 
     assert 5 <= len(heard) <= 10
 
 
-def test_an_answer_can_be_deleted_after_it_was_cut(serve: Serve) -> None:
+def test_a_response_can_be_deleted_after_it_was_truncated(serve: Serve) -> None:
     engine = ScriptedEngine([STORY], ["Yes?"])
     with calling(serve(engine)) as caller:
         caller.say("Tell me a story.")
@@ -129,7 +129,7 @@ def test_an_answer_can_be_deleted_after_it_was_cut(serve: Serve) -> None:
     assert texts(engine) == ["Tell me a story.", "Well?"]
 
 
-def test_a_client_may_want_its_answers_not_to_be_interrupted(serve: Serve, hold: Hold) -> None:
+def test_a_client_can_turn_interruption_off(serve: Serve, hold: Hold) -> None:
     engine = ScriptedEngine([STORY, hold, "The end."], ["Yes?"])
     with calling(serve(engine)) as caller:
         caller.listen(turn_detection={"type": "server_vad", "interrupt_response": False})
@@ -144,7 +144,7 @@ def test_a_client_may_want_its_answers_not_to_be_interrupted(serve: Serve, hold:
     assert caller.text_of(done) == STORY + "The end."
 
 
-def test_with_the_extensions_the_listener_is_told_and_says_what_it_heard(
+def test_a_client_with_the_extensions_gets_playback_events_and_reports_its_position(
     serve: Serve, hold: Hold
 ) -> None:
     engine = ScriptedEngine([STORY, hold, "The end."], ["Yes?"])
@@ -165,7 +165,7 @@ def test_with_the_extensions_the_listener_is_told_and_says_what_it_heard(
     assert STORY.startswith(cleared["text"])
 
 
-def test_a_cough_pauses_the_answer_and_lets_it_go_on(serve: Serve, hold: Hold) -> None:
+def test_a_cough_pauses_the_response_and_resumes_it(serve: Serve, hold: Hold) -> None:
     whole = speech(silence_s=0.0)
     cough = whole[24_000 : 24_000 + 48 * 200] + b"\0" * 48_000
     engine = ScriptedEngine([STORY, hold, "The end."])

@@ -23,7 +23,7 @@ def history(engine: ScriptedEngine) -> list[str]:
     return [getattr(message, "text", "") for message in engine.requests[-1].messages[1:]]
 
 
-def test_the_history_can_be_told_by_items(serve: Serve) -> None:
+def test_the_history_can_be_given_as_items(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(serve(engine)) as caller:
         caller.create(message("system", "The user is called Ann."))
@@ -44,7 +44,7 @@ def test_the_history_can_be_told_by_items(serve: Serve) -> None:
     ]
 
 
-def test_a_recording_may_be_an_item(serve: Serve) -> None:
+def test_a_recording_can_be_an_item(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(serve(engine)) as caller:
         audio = base64.b64encode(speech(silence_s=0.0)).decode()
@@ -57,7 +57,7 @@ def test_a_recording_may_be_an_item(serve: Serve) -> None:
     assert text == "Well?"
 
 
-def test_ids_of_clients_are_kept_and_may_not_repeat(serve: Serve) -> None:
+def test_client_ids_are_used_and_must_be_unique(serve: Serve) -> None:
     with calling(serve()) as caller:
         assert caller.create(message("user", "One.", id="one"))["id"] == "one"
         error = caller.refused("conversation.item.create", item=message("user", "Two.", id="one"))
@@ -68,7 +68,7 @@ def test_ids_of_clients_are_kept_and_may_not_repeat(serve: Serve) -> None:
         assert got["content"] == [{"type": "input_text", "text": "One."}]
 
 
-def test_items_go_where_they_are_put(serve: Serve) -> None:
+def test_items_are_inserted_at_the_requested_position(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(serve(engine)) as caller:
         caller.create(message("user", "2", id="two"))
@@ -104,7 +104,7 @@ def test_deleted_items_leave_the_history_and_the_rest_stays(serve: Serve) -> Non
     assert history(engine) == ["Two?", "Second.", "Three?"]
 
 
-def test_a_spoken_question_can_be_deleted_and_something_put_in_its_place(serve: Serve) -> None:
+def test_a_spoken_question_can_be_deleted_and_replaced(serve: Serve) -> None:
     engine = ScriptedEngine(["First."], ["Second."])
     with calling(serve(engine)) as caller:
         caller.speak()
@@ -124,7 +124,7 @@ def calls_light(caller: Caller) -> tuple[str, str]:
     return called["id"], called["call_id"]
 
 
-def test_a_result_that_comes_too_late_still_counts(serve: Serve) -> None:
+def test_a_late_result_still_counts(serve: Serve) -> None:
     engine = ScriptedEngine([call("light")], ["Hm."], ["It is on."])
     with calling(serve(engine)) as caller:
         _, call_id = calls_light(caller)
@@ -190,7 +190,7 @@ def test_a_deleted_text_leaves_the_call_that_came_with_it(serve: Serve) -> None:
         ),
     ],
 )
-def test_what_is_not_there_or_can_not_be_read_is_an_error_with_a_code(
+def test_a_missing_or_invalid_item_is_an_error_with_a_code(
     serve: Serve, kind: str, values: dict[str, Any], code: str
 ) -> None:
     with calling(serve()) as caller:

@@ -37,14 +37,14 @@ def sounds(messages: Iterable[Message]) -> int:
     return sum(isinstance(part, Audio) for user in users for part in user.parts)
 
 
-def test_only_the_last_recordings_are_kept() -> None:
+def test_only_the_last_recordings_stay_in_memory() -> None:
     items, messages = talked()
     assert sounds(messages) == 4
     assert sounds([m for item in items for m in item.messages]) <= RECENT
     assert not items.full
 
 
-def test_items_whose_sound_is_gone_are_deleted_from_the_history_as_others_are() -> None:
+def test_items_without_audio_are_deleted_from_the_history_like_others() -> None:
     items, messages = talked()
     for name in ("q0", "q20", f"q{TURNS - 1}"):
         item = items.get(name, "delete")

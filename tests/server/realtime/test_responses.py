@@ -26,7 +26,7 @@ def test_the_first_response_needs_no_item(serve: Serve) -> None:
     assert [message.text for message in engine.requests[0].messages] == ["Greet the user."]
 
 
-def test_what_a_response_wishes_holds_for_that_one_only(serve: Serve) -> None:
+def test_the_options_of_a_response_apply_to_that_response_only(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     tool = {"type": "function", "name": "light", "description": "d"}
     with calling(serve(engine)) as caller:
@@ -55,7 +55,7 @@ def test_what_a_response_wishes_holds_for_that_one_only(serve: Serve) -> None:
     assert "light" not in {schema.name for schema in second.tools}
 
 
-def test_null_in_a_response_is_the_sessions_value(serve: Serve) -> None:
+def test_null_in_a_response_means_the_value_of_the_session(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(serve(engine)) as caller:
         caller.update(instructions="Be brief.")
@@ -63,7 +63,7 @@ def test_null_in_a_response_is_the_sessions_value(serve: Serve) -> None:
     assert engine.requests[0].messages[0].text == "Be brief."
 
 
-def test_the_clients_metadata_is_in_created_and_done(serve: Serve) -> None:
+def test_the_metadata_of_the_client_is_in_the_created_and_done_events(serve: Serve) -> None:
     with calling(serve()) as caller:
         caller.respond(metadata={"client_event_id": "abc"})
         created, done = caller.all("response.created")[0], caller.all("response.done")[0]
@@ -82,7 +82,7 @@ def test_only_one_response_runs_at_a_time(serve: Serve, hold: Hold) -> None:
         assert caller.until("response.done")["response"]["status"] == "completed"
 
 
-def test_two_at_once_are_one_and_an_error(serve: Serve, hold: Hold) -> None:
+def test_a_second_response_at_the_same_time_is_an_error(serve: Serve, hold: Hold) -> None:
     with calling(serve(ScriptedEngine([hold, "Yes."]))) as caller:
         caller.send("response.create")
         error = caller.refused("response.create")
@@ -92,7 +92,7 @@ def test_two_at_once_are_one_and_an_error(serve: Serve, hold: Hold) -> None:
     assert len(caller.all("response.created")) == 1
 
 
-def test_a_response_is_cancelled_and_says_who_did_it(serve: Serve, hold: Hold) -> None:
+def test_a_cancelled_response_says_who_cancelled_it(serve: Serve, hold: Hold) -> None:
     with calling(serve(ScriptedEngine(["Once upon ", hold, "a time."], ["The end."]))) as caller:
         response_id = start(caller)
         hold.wait_reached()
@@ -114,7 +114,7 @@ def test_a_response_is_cancelled_and_says_who_did_it(serve: Serve, hold: Hold) -
     ]
 
 
-def test_the_wishes_of_a_response_that_never_began_are_not_the_next_ones(serve: Serve) -> None:
+def test_the_options_of_a_response_that_never_began_are_dropped(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(serve(engine)) as caller:
         for _ in range(5):
@@ -138,7 +138,7 @@ def test_cancelling_nothing_is_an_error_that_clients_ignore(serve: Serve) -> Non
         caller.respond()
 
 
-def test_a_response_out_of_the_conversation_leaves_no_trace(serve: Serve) -> None:
+def test_an_out_of_band_response_leaves_no_trace(serve: Serve) -> None:
     engine = ScriptedEngine(["Aloud."])
     with calling(serve(engine)) as caller:
         caller.say("Hello.")
@@ -166,7 +166,7 @@ def test_a_response_out_of_the_conversation_leaves_no_trace(serve: Serve) -> Non
         ("Answer the message.", "none", "answer"),
     ],
 )
-def test_a_text_that_is_only_to_be_spoken_is_read(
+def test_a_text_that_is_only_to_be_spoken_is_read_aloud(
     serve: Serve, instructions: str, choice: str, task: str
 ) -> None:
     engine = ScriptedEngine(["The washing is done."])
@@ -182,7 +182,7 @@ def test_a_text_that_is_only_to_be_spoken_is_read(
     assert [message.text for message in request.messages] == [instructions, "The washing is done."]
 
 
-def test_a_response_apart_sees_what_was_sent_just_before_it(serve: Serve) -> None:
+def test_an_out_of_band_response_includes_the_item_sent_just_before_it(serve: Serve) -> None:
     engine = ScriptedEngine(["Aye."])
     with calling(serve(engine)) as caller:
         session = {"type": "realtime", "instructions": "Talk like a sailor.", "tools": [TOOL]}
@@ -196,7 +196,7 @@ def test_a_response_apart_sees_what_was_sent_just_before_it(serve: Serve) -> Non
     assert TOOL["name"] in [tool.name for tool in request.tools]
 
 
-def test_a_response_apart_runs_beside_the_conversation_and_can_be_cancelled(
+def test_an_out_of_band_response_runs_beside_the_conversation_and_can_be_cancelled(
     serve: Serve, hold: Hold
 ) -> None:
     engine = ScriptedEngine(lambda r: ["Slow ", hold] if len(r.messages) == 1 else ["Fast."])
@@ -210,7 +210,7 @@ def test_a_response_apart_runs_beside_the_conversation_and_can_be_cancelled(
     assert (done["id"], done["status"]) == (apart, "cancelled")
 
 
-def test_an_input_of_its_own_may_name_items_and_the_answer_joins_the_conversation(
+def test_an_input_of_its_own_can_name_items_and_the_response_joins_the_conversation(
     serve: Serve,
 ) -> None:
     engine = ScriptedEngine(["Two."], ["Both."])
@@ -237,15 +237,13 @@ def test_an_input_of_its_own_may_name_items_and_the_answer_joins_the_conversatio
         {"metadata": {"a": {"b": 1}}},
     ],
 )
-def test_a_response_that_can_not_be_made_is_an_error(
-    serve: Serve, response: dict[str, object]
-) -> None:
+def test_an_invalid_response_is_an_error(serve: Serve, response: dict[str, object]) -> None:
     with calling(serve()) as caller:
         assert caller.refused("response.create", response=response)["event_id"] == "mine"
         caller.respond()
 
 
-def test_an_answer_that_reaches_its_limit_is_incomplete(serve: Serve) -> None:
+def test_a_response_that_reaches_its_limit_is_incomplete(serve: Serve) -> None:
     with calling(serve(ScriptedEngine(["And then", Finish("length")]))) as caller:
         done = caller.respond()
     assert done["status"] == "incomplete"

@@ -34,7 +34,7 @@ def texts(engine: ScriptedEngine) -> list[str]:
     return [message.text for message in engine.requests[-1].messages[1:]]
 
 
-def test_a_lost_client_goes_on_where_it_was(serve: Serve) -> None:
+def test_a_disconnected_client_resumes_its_conversation(serve: Serve) -> None:
     engine = ScriptedEngine(["Hello, Ann."], ["Ann."])
     server = serve(engine)
     with calling(server) as caller:
@@ -57,7 +57,7 @@ def test_a_lost_client_goes_on_where_it_was(serve: Serve) -> None:
     assert engine.requests[-1].voice.id == "awb"
 
 
-def test_an_answer_that_was_cut_off_is_remembered_as_far_as_it_was_heard(
+def test_a_response_that_was_cut_off_is_stored_as_far_as_it_was_played(
     serve: Serve, hold: Hold
 ) -> None:
     engine = ScriptedEngine([STORY, hold, "The end."], ["Where were we?"])
@@ -78,7 +78,7 @@ def test_an_answer_that_was_cut_off_is_remembered_as_far_as_it_was_heard(
     assert len("".join(heard[1:])) < len(STORY)
 
 
-def test_what_was_only_guessed_at_is_not_remembered(serve: Serve, hold: Hold) -> None:
+def test_a_speculative_response_is_not_stored(serve: Serve, hold: Hold) -> None:
     engine = ScriptedEngine(lambda r: [hold] if len(r.messages) == 2 else ["Yes."])
     server = serve(
         engine,
@@ -103,7 +103,7 @@ def test_what_was_only_guessed_at_is_not_remembered(serve: Serve, hold: Hold) ->
     assert texts(engine) == ["Hello."]
 
 
-def test_a_connection_that_is_not_known_to_be_dead_yet_is_taken_over(serve: Serve) -> None:
+def test_a_connection_that_is_not_yet_known_to_be_dead_is_taken_over(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     server = serve(engine)
     with calling(server) as first:
@@ -116,7 +116,7 @@ def test_a_connection_that_is_not_known_to_be_dead_yet_is_taken_over(serve: Serv
     assert texts(engine) == ["Hello."]
 
 
-def test_a_client_that_says_goodbye_does_not_come_back(serve: Serve) -> None:
+def test_a_client_that_closes_normally_cannot_resume(serve: Serve) -> None:
     server = serve()
     with calling(server) as caller:
         session_id = caller.seen[0]["session"]["id"]
@@ -125,7 +125,7 @@ def test_a_client_that_says_goodbye_does_not_come_back(serve: Serve) -> None:
     assert len(server.app.state.server.get(ResumableSessions)) == 0
 
 
-def test_nobody_elses_conversation_is_gone_on_with(serve: Serve, tmp_path: Path) -> None:
+def test_the_conversation_of_another_key_cannot_be_resumed(serve: Serve, tmp_path: Path) -> None:
     file = tmp_path / "keys.toml"
     mine, other = add_key(file), add_key(file)
     server = serve(ScriptedEngine(["Yes."]), server={"keys": file})
@@ -145,7 +145,7 @@ def test_nobody_elses_conversation_is_gone_on_with(serve: Serve, tmp_path: Path)
             assert caller.seen[0]["session"]["id"] == session_id
 
 
-def test_conversations_are_kept_so_many_and_so_long(serve: Serve) -> None:
+def test_the_number_and_the_age_of_resumable_conversations_are_limited(serve: Serve) -> None:
     server = serve(server={"sockets": {"max_resumable": 2, "resume_s": 0.5}})
     ids = []
     for count in (1, 2, 2):
@@ -163,7 +163,7 @@ def test_conversations_are_kept_so_many_and_so_long(serve: Serve) -> None:
         assert caller.seen[0]["session"]["id"] != ids[-1]
 
 
-def test_a_server_that_is_about_to_stop_lets_an_answer_end(tmp_path: Path) -> None:
+def test_a_server_that_is_about_to_stop_lets_a_response_end(tmp_path: Path) -> None:
     with process(tmp_path) as (running, client):
         server = client.base_url.copy_with(scheme="ws", path="/v1/realtime")
         with connect(str(server)) as talking, connect(str(server)) as silent:

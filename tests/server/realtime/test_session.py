@@ -16,7 +16,7 @@ def detection_of(session: dict[str, Any]) -> Any:
     return session["audio"]["input"]["turn_detection"]
 
 
-def test_a_new_session_says_what_holds(serve: Serve) -> None:
+def test_a_new_session_reports_its_configuration(serve: Serve) -> None:
     with calling(serve(), "model=gpt-realtime") as caller:
         session = caller.seen[0]["session"]
     assert (session["type"], session["object"]) == ("realtime", "realtime.session")
@@ -35,7 +35,7 @@ def test_a_new_session_says_what_holds(serve: Serve) -> None:
     }
 
 
-def test_what_an_update_leaves_out_keeps_its_value(serve: Serve) -> None:
+def test_fields_that_an_update_leaves_out_are_unchanged(serve: Serve) -> None:
     with calling(serve()) as caller:
         caller.update(instructions="Be brief.", audio={"output": {"voice": "awb"}})
         caller.listen(transcription={"model": "whisper-1", "language": "en"})
@@ -48,7 +48,7 @@ def test_what_an_update_leaves_out_keeps_its_value(serve: Serve) -> None:
     assert (detection["silence_duration_ms"], detection["threshold"]) == (700, 0.7)
 
 
-def test_null_clears_what_can_be_cleared(serve: Serve) -> None:
+def test_null_clears_the_optional_fields(serve: Serve) -> None:
     with calling(serve()) as caller:
         caller.listen(transcription={"model": "m"}, noise_reduction={"type": "near_field"})
         before = caller.update(tracing="auto", instructions="Be brief.")
@@ -75,14 +75,14 @@ def test_another_kind_of_turn_detection_replaces_the_old_one(serve: Serve) -> No
         assert detection_of(caller.listen(turn_detection={"type": "none"})) is None
 
 
-def test_speech_and_text_are_never_both(serve: Serve) -> None:
+def test_the_output_is_never_both_speech_and_text(serve: Serve) -> None:
     with calling(serve()) as caller:
         both = caller.update(output_modalities=["text", "audio"])
         assert both["output_modalities"] == ["audio"]
         assert caller.update(output_modalities=["text"])["output_modalities"] == ["text"]
 
 
-def test_unknown_fields_are_ignored_and_the_rest_is_done(serve: Serve) -> None:
+def test_unknown_fields_are_ignored_and_the_others_are_applied(serve: Serve) -> None:
     with calling(serve()) as caller:
         session = caller.update(
             instructions="Hm.", temperature=0.8, include=["x"], prompt={"id": 1}
@@ -109,7 +109,7 @@ def test_unknown_fields_are_ignored_and_the_rest_is_done(serve: Serve) -> None:
         ({"audio": {"input": {"turn_detection": {"type": "guess"}}}}, "turn_detection"),
     ],
 )
-def test_what_can_not_be_done_is_refused_and_changes_nothing(
+def test_an_unsupported_update_is_refused_and_changes_nothing(
     serve: Serve, session: dict[str, Any], param: str
 ) -> None:
     with calling(serve()) as caller:
@@ -143,7 +143,7 @@ def test_the_settings_reach_the_engine(serve: Serve) -> None:
     assert second.sampling.max_tokens == 2_048
 
 
-def test_the_clients_silence_ends_its_turns(serve: Serve) -> None:
+def test_the_silence_duration_of_the_client_ends_its_turns(serve: Serve) -> None:
     with calling(serve(live={"lead_ins": False, "speculate_ms": 0})) as caller:
         caller.listen(turn_detection={"type": "server_vad", "silence_duration_ms": 1_200})
         caller.speak()
@@ -152,7 +152,7 @@ def test_the_clients_silence_ends_its_turns(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("kind", ["server_vad", "semantic_vad"])
-def test_turns_that_are_not_to_be_answered_are_heard_only(serve: Serve, kind: str) -> None:
+def test_turns_without_automatic_responses_are_recorded_only(serve: Serve, kind: str) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(serve(engine)) as caller:
         caller.listen(turn_detection={"type": kind, "create_response": False})
@@ -165,7 +165,7 @@ def test_turns_that_are_not_to_be_answered_are_heard_only(serve: Serve, kind: st
     assert len(engine.requests[0].messages) == 2
 
 
-def test_without_turn_detection_the_client_commits(serve: Serve) -> None:
+def test_the_client_commits_if_there_is_no_turn_detection(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(serve(engine)) as caller:
         caller.listen(turn_detection=None)

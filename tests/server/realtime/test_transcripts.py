@@ -21,7 +21,7 @@ def listening(caller: Caller, **audio_in: Any) -> None:
     caller.after("session.update", "session.updated", session=session)
 
 
-def test_speech_is_written_down_and_nobody_answers(serve: Serve) -> None:
+def test_speech_is_transcribed_without_a_response(serve: Serve) -> None:
     engine = ScriptedEngine(["What time is it?"])
     with calling(serve(engine), "intent=transcription") as caller:
         assert caller.seen[0]["session"]["type"] == "transcription"
@@ -38,13 +38,13 @@ def test_speech_is_written_down_and_nobody_answers(serve: Serve) -> None:
     assert all(len(request.messages) == 2 for request in engine.requests)
 
 
-def test_speech_before_the_first_update_is_written_down_too(serve: Serve) -> None:
+def test_speech_before_the_first_update_is_transcribed_too(serve: Serve) -> None:
     with calling(serve(ScriptedEngine(["Yes."])), "intent=transcription") as caller:
         caller.speak()
         assert caller.until(COMPLETED)["transcript"] == "Yes."
 
 
-def test_a_client_that_commits_and_clears_gets_its_last_words(serve: Serve) -> None:
+def test_a_client_that_commits_and_clears_gets_its_last_transcript(serve: Serve) -> None:
     with calling(serve(ScriptedEngine(["Yes."])), "intent=transcription&model=m") as caller:
         listening(caller, turn_detection=None, format={"type": "audio/pcmu"})
         caller.speak(speech(form="audio/pcmu"))
@@ -64,7 +64,7 @@ def test_a_transcription_session_has_no_responses(serve: Serve) -> None:
         assert caller.refused("session.update", session=wrong)["param"] == "session.type"
 
 
-def test_one_that_fails_does_not_hold_up_the_next(serve: Serve) -> None:
+def test_a_failed_transcription_does_not_delay_the_next(serve: Serve) -> None:
     count = iter(range(2))
 
     def step(request: object) -> list[object]:
@@ -78,7 +78,7 @@ def test_one_that_fails_does_not_hold_up_the_next(serve: Serve) -> None:
         assert caller.until(COMPLETED)["transcript"] == "Yes."
 
 
-def test_an_answer_that_is_asked_for_right_after_a_commit_spares_the_second_hearing(
+def test_a_response_right_after_a_commit_saves_the_separate_transcription(
     serve: Serve,
 ) -> None:
     engine = ScriptedEngine([Transcript("What time?"), "It is noon."])
@@ -92,7 +92,7 @@ def test_an_answer_that_is_asked_for_right_after_a_commit_spares_the_second_hear
     assert [request.task for request in engine.requests] == ["answer"]
 
 
-def test_a_client_with_the_extensions_sees_the_servers_tools_at_work(serve: Serve) -> None:
+def test_a_client_with_the_extensions_gets_the_calls_of_server_tools(serve: Serve) -> None:
     @tool
     def clock() -> str:
         """The time."""
@@ -113,7 +113,9 @@ def test_a_client_with_the_extensions_sees_the_servers_tools_at_work(serve: Serv
 
 
 @pytest.mark.parametrize("query", ["model=m", "extensions=other", "extensions="])
-def test_a_client_without_them_sees_nothing_of_ours(serve: Serve, query: str) -> None:
+def test_a_client_without_the_extensions_gets_none_of_their_events(
+    serve: Serve, query: str
+) -> None:
     @tool
     def clock() -> str:
         """The time."""
@@ -127,7 +129,7 @@ def test_a_client_without_them_sees_nothing_of_ours(serve: Serve, query: str) ->
     assert not [kind for kind in caller.types() if kind.startswith("assistant.")]
 
 
-def test_what_happens_is_counted(serve: Serve) -> None:
+def test_a_conversation_is_counted_in_the_metrics(serve: Serve) -> None:
     engine = ScriptedEngine(["It is noon, and has been for a while by now, as you may know."])
     server = serve(engine)
     with calling(server) as caller:

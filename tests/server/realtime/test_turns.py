@@ -43,7 +43,7 @@ def asked(engine: ScriptedEngine) -> list[str]:
     return [type(message).__name__ for message in engine.requests[-1].messages[1:]]
 
 
-def test_a_spoken_turn_comes_in_the_order_that_clients_rely_on(serve: Serve) -> None:
+def test_a_spoken_turn_has_the_order_of_events_that_clients_rely_on(serve: Serve) -> None:
     server = serve(ScriptedEngine(["It is noon."]))
     with calling(server) as caller:
         caller.speak()
@@ -71,7 +71,7 @@ def test_each_event_has_an_id_of_its_own_and_ids_of_calls_are_short(serve: Serve
 
 
 @pytest.mark.parametrize(("name", "codec"), [("audio/pcmu", MU_LAW), ("audio/pcma", A_LAW)])
-def test_telephone_sound_goes_in_and_out(serve: Serve, name: str, codec: object) -> None:
+def test_telephone_audio_is_read_and_written(serve: Serve, name: str, codec: object) -> None:
     engine = ScriptedEngine(["It is noon."])
     with calling(serve(engine)) as caller:
         form = {"type": name}
@@ -89,7 +89,7 @@ def test_telephone_sound_goes_in_and_out(serve: Serve, name: str, codec: object)
     assert tone.argmax() * 2 == pytest.approx(220, abs=4)
 
 
-def test_sound_may_come_in_one_format_and_go_out_in_another(serve: Serve) -> None:
+def test_input_and_output_can_have_different_audio_formats(serve: Serve) -> None:
     with calling(serve(ScriptedEngine(["It is noon."]))) as caller:
         caller.update(audio={"output": {"format": {"type": "audio/pcmu"}}})
         caller.speak()
@@ -97,7 +97,7 @@ def test_sound_may_come_in_one_format_and_go_out_in_another(serve: Serve) -> Non
     assert len(caller.sound()) == pytest.approx(len(speech_of("It is noon.").samples) / 3, abs=80)
 
 
-def test_samples_may_be_cut_anywhere(serve: Serve) -> None:
+def test_audio_can_be_split_anywhere(serve: Serve) -> None:
     engine = ScriptedEngine(["Yes."])
     with calling(serve(engine)) as caller:
         caller.speak(piece_bytes=3_333)
@@ -106,7 +106,7 @@ def test_samples_may_be_cut_anywhere(serve: Serve) -> None:
     assert float(np.median(loud[loud > 0.001])) < 0.2  # half a sample off, and it is noise
 
 
-def test_text_answers_have_no_sound(serve: Serve) -> None:
+def test_text_responses_have_no_audio(serve: Serve) -> None:
     engine = ScriptedEngine(["It is noon."])
     with calling(serve(engine)) as caller:
         caller.update(output_modalities=["text"])
@@ -127,7 +127,7 @@ LIGHT = {
 }
 
 
-def test_a_call_of_the_clients_tool_and_its_result_are_one_conversation(serve: Serve) -> None:
+def test_a_client_tool_call_and_its_result_are_one_conversation(serve: Serve) -> None:
     engine = ScriptedEngine(["One moment. ", call("light", on=True)], ["It is on."])
     with calling(serve(engine)) as caller:
         caller.update(tools=[LIGHT])
@@ -192,7 +192,7 @@ def test_a_result_that_comes_before_the_response_is_done_is_not_lost(
     assert kinds[at + 1 : at + 3] == ["ToolMessage", "ToolMessage"]
 
 
-def test_tools_of_the_server_run_unseen(serve: Serve) -> None:
+def test_server_tools_run_without_events(serve: Serve) -> None:
     @tool
     def clock() -> str:
         """The time."""
@@ -208,7 +208,7 @@ def test_tools_of_the_server_run_unseen(serve: Serve) -> None:
     assert not [kind for kind in caller.types() if "function" in kind or "assistant" in kind]
 
 
-def test_a_phrase_is_said_while_a_slow_tool_runs(serve: Serve, hold: Hold) -> None:
+def test_a_phrase_is_spoken_while_a_slow_tool_runs(serve: Serve, hold: Hold) -> None:
     @tool
     async def slow() -> str:
         """Takes a while."""
@@ -232,7 +232,7 @@ def test_a_phrase_is_said_while_a_slow_tool_runs(serve: Serve, hold: Hold) -> No
     assert len(caller.sound()) > len(speech_of("It is noon.").samples.tobytes())
 
 
-def test_a_voice_that_a_tool_takes_is_told_by_session_updated(serve: Serve) -> None:
+def test_a_voice_change_by_a_tool_is_reported_in_a_session_update(serve: Serve) -> None:
     @tool
     def deeper() -> ToolResult:
         """Speaks deeper."""
@@ -289,14 +289,14 @@ def transcribing(caller: Caller) -> str:
     return str(done["transcript"])
 
 
-def test_what_the_engine_heard_is_the_transcript(serve: Serve) -> None:
+def test_a_transcript_from_the_engine_is_the_transcript_of_the_item(serve: Serve) -> None:
     engine = ScriptedEngine([Transcript("What time is it?"), "It is noon."])
     with calling(serve(engine)) as caller:
         assert transcribing(caller) == "What time is it?"
     assert len(engine.requests) == 1
 
 
-def test_an_engine_without_transcripts_writes_the_question_down_after_it_answers(
+def test_an_engine_without_transcripts_transcribes_the_question_after_the_response(
     serve: Serve,
 ) -> None:
     engine = ScriptedEngine(lambda r: ["What time?" if r.task == "transcribe" else "It is noon."])
@@ -305,7 +305,7 @@ def test_an_engine_without_transcripts_writes_the_question_down_after_it_answers
     assert [request.task for request in engine.requests] == ["answer", "transcribe"]
 
 
-def test_a_transcript_that_fails_says_so_and_harms_nothing(serve: Serve) -> None:
+def test_a_failed_transcript_is_reported_and_affects_nothing_else(serve: Serve) -> None:
     def step(request: object) -> list[object]:
         failed = getattr(request, "task", "") == "transcribe"
         return [RuntimeError("no ears") if failed else "It is noon."]
@@ -319,7 +319,7 @@ def test_a_transcript_that_fails_says_so_and_harms_nothing(serve: Serve) -> None
             caller.until("response.done")
 
 
-def test_nobody_asks_for_transcripts_and_none_come(serve: Serve) -> None:
+def test_no_transcripts_come_unless_they_are_requested(serve: Serve) -> None:
     engine = ScriptedEngine([Transcript("What time is it?"), "It is noon."])
     with calling(serve(engine)) as caller:
         caller.speak()

@@ -19,7 +19,7 @@ from assistant.testing import ScriptedEngine
 from tests.support.serving import Hold, Serve, call, events_of, new_session, wav
 
 
-def test_a_turn_is_a_stream_of_the_events_of_the_loop(serve: Serve) -> None:
+def test_a_turn_is_a_stream_of_the_events_of_the_turn_loop(serve: Serve) -> None:
     server = serve(ScriptedEngine(["Hel", "lo."]))
     session = new_session(server)
     answer = server.client.post(f"/v1/sessions/{session}/turns", json={"text": "hi"})
@@ -32,7 +32,7 @@ def test_a_turn_is_a_stream_of_the_events_of_the_loop(serve: Serve) -> None:
     assert len(pcm) == round(events[2]["seconds"] * 24_000) > 0
 
 
-def test_without_streaming_the_answer_is_whole(serve: Serve) -> None:
+def test_a_turn_without_streaming_is_answered_in_one_body(serve: Serve) -> None:
     @tool
     async def count() -> ToolResult:
         """Counts."""
@@ -53,7 +53,7 @@ def test_without_streaming_the_answer_is_whole(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "pcm", "multipart", "data_url"])
-def test_a_spoken_question_reaches_the_engine_as_sound(serve: Serve, form: str) -> None:
+def test_a_spoken_question_reaches_the_engine_as_audio(serve: Serve, form: str) -> None:
     engine = ScriptedEngine([Transcript("what time is it"), "Noon."])
     server = serve(engine)
     path = f"/v1/sessions/{new_session(server)}/turns"
@@ -78,7 +78,7 @@ def test_a_spoken_question_reaches_the_engine_as_sound(serve: Serve, form: str) 
     assert history[0] == {"role": "user", "text": "what time is it", "audio_seconds": 0.5}
 
 
-def test_a_conversation_goes_on_where_it_was_after_a_restart(serve: Serve) -> None:
+def test_a_conversation_continues_after_a_restart(serve: Serve) -> None:
     @tool
     async def deep(voice: str) -> ToolResult:
         """Changes the voice."""
@@ -110,7 +110,7 @@ def test_a_conversation_goes_on_where_it_was_after_a_restart(serve: Serve) -> No
     assert (after["turns"], after["metadata"]) == (2, {"n": "7"})
 
 
-def test_a_deleted_session_is_gone_with_all_that_was_said(serve: Serve) -> None:
+def test_a_deleted_session_is_removed_with_its_messages(serve: Serve) -> None:
     server = serve()
     session = new_session(server)
     server.client.post(f"/v1/sessions/{session}/turns", json={"text": "secret"})
@@ -135,7 +135,7 @@ def test_a_second_turn_at_the_same_time_is_a_409(serve: Serve, hold: Hold) -> No
     assert (events[-1]["reason"], events[-1]["text"]) == ("completed", "One two.")
 
 
-def test_a_second_turn_interrupts_the_first_where_it_asks_to(serve: Serve, hold: Hold) -> None:
+def test_a_second_turn_interrupts_the_first_if_it_asks_to(serve: Serve, hold: Hold) -> None:
     engine = ScriptedEngine(["One ", hold, "two."], ["Three."])
     server = serve(engine)
     session = new_session(server)
@@ -150,7 +150,7 @@ def test_a_second_turn_interrupts_the_first_where_it_asks_to(serve: Serve, hold:
     assert texts == ["first", "One ", "second"]
 
 
-def test_interrupting_does_not_wait_for_a_first_client_that_reads_nothing(
+def test_an_interruption_does_not_wait_for_a_client_that_reads_nothing(
     serve: Serve, hold: Hold
 ) -> None:
     def endless(request: Any) -> Any:
@@ -170,7 +170,7 @@ def test_interrupting_does_not_wait_for_a_first_client_that_reads_nothing(
         assert events_of(second.text)[-1]["text"] == "Now."
 
 
-def test_cancel_ends_the_turn_and_keeps_what_was_said(serve: Serve, hold: Hold) -> None:
+def test_cancel_ends_the_turn_and_stores_what_was_said(serve: Serve, hold: Hold) -> None:
     server = serve(ScriptedEngine(["One ", hold, "two."]))
     session = new_session(server)
     path = f"/v1/sessions/{session}"
@@ -215,7 +215,7 @@ def test_many_sessions_have_turns_at_the_same_time(serve: Serve) -> None:
         ({"audio_url": "file:///etc/passwd"}, 400, "https:"),
     ],
 )
-def test_what_can_not_be_asked_is_a_clear_400(
+def test_an_invalid_turn_is_a_clear_400(
     serve: Serve, body: dict[str, Any], status: int, word: str
 ) -> None:
     server = serve()
@@ -233,9 +233,7 @@ def test_what_can_not_be_asked_is_a_clear_400(
         ({"system_prompt": 3}, "system_prompt"),
     ],
 )
-def test_a_session_that_can_not_be_is_refused(
-    serve: Serve, values: dict[str, Any], word: str
-) -> None:
+def test_an_invalid_session_is_refused(serve: Serve, values: dict[str, Any], word: str) -> None:
     answer = serve().client.post("/v1/sessions", json=values)
     assert answer.status_code == 400
     assert word in answer.json()["error"]["message"]

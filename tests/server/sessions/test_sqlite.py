@@ -58,7 +58,7 @@ def tone(rate: int = 24_000) -> Audio:
 
 @given(messages=st.lists(MESSAGES, max_size=6))
 @bounded(max_examples=60, deadline=None)
-def test_messages_come_back_as_they_were(
+def test_messages_are_restored_unchanged(
     messages: list[Message], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     store = open_store(tmp_path_factory.mktemp("store"))
@@ -71,7 +71,7 @@ def test_messages_come_back_as_they_were(
     assert [decode(message.value, message.audio) for message in found[1]] == messages
 
 
-def test_a_recording_comes_back_at_16_khz(tmp_path: Path) -> None:
+def test_a_recording_is_restored_at_16_khz(tmp_path: Path) -> None:
     value, sounds = encode(UserMessage(("say", tone()), ""), "all")
     message = decode(value, sounds)
     assert isinstance(message, UserMessage)
@@ -90,7 +90,7 @@ def test_a_recording_comes_back_at_16_khz(tmp_path: Path) -> None:
         ("none", "", ("please", NOT_KEPT)),
     ],
 )
-def test_a_recording_that_is_left_out_comes_back_as_its_transcript(
+def test_an_omitted_recording_is_restored_as_its_transcript(
     keep: str, transcript: str, parts: tuple[str, ...]
 ) -> None:
     value, sounds = encode(UserMessage(("please", tone()), transcript), keep)  # type: ignore[arg-type]
@@ -98,14 +98,14 @@ def test_a_recording_that_is_left_out_comes_back_as_its_transcript(
     assert decode(value, sounds) == UserMessage(parts)
 
 
-def test_a_recording_without_a_transcript_is_kept_by_default() -> None:
+def test_a_recording_without_a_transcript_is_stored_by_default() -> None:
     _, sounds = encode(UserMessage((tone(),)), SessionSettings().audio)
     assert len(sounds) == 1
     _, sounds = encode(UserMessage((tone(),), "heard"), SessionSettings().audio)
     assert sounds == ()
 
 
-def test_a_session_is_deleted_with_its_sounds(tmp_path: Path) -> None:
+def test_a_session_is_deleted_with_its_recordings(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     store.create(RECORD)
     store.append(RECORD, 0, [replace(HELLO, audio=(b"SECRETSOUND" * 50,))])
@@ -126,7 +126,7 @@ def test_expired_sessions_are_deleted_but_not_those_in_use(tmp_path: Path) -> No
     store.close()
 
 
-def test_a_full_store_says_so_keeps_what_it_has_and_goes_on_when_there_is_room(
+def test_a_full_store_says_so_and_continues_once_there_is_room(
     tmp_path: Path,
 ) -> None:
     store = open_store(tmp_path, max_bytes=200_000)
@@ -143,7 +143,7 @@ def test_a_full_store_says_so_keeps_what_it_has_and_goes_on_when_there_is_room(
     store.close()
 
 
-def test_a_turn_for_a_session_that_is_gone_is_an_error(tmp_path: Path) -> None:
+def test_a_turn_for_a_deleted_session_is_an_error(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     with pytest.raises(StoreError, match="was deleted"):
         store.append(RECORD, 0, [HELLO])
@@ -158,7 +158,7 @@ def test_a_file_belongs_to_one_server_at_a_time(tmp_path: Path) -> None:
     open_store(tmp_path).close()
 
 
-def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     store.create(RECORD)
     for path in tmp_path.glob("s.sqlite3*"):
@@ -197,7 +197,7 @@ with store._transaction() as db:
 """
 
 
-def test_a_process_that_is_killed_leaves_whole_turns_only(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_only_whole_turns(tmp_path: Path) -> None:
     file = tmp_path / "s.sqlite3"
     run = subprocess.run([sys.executable, "-c", KILLED, str(file)], check=False)
     assert run.returncode == -9

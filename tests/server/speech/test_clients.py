@@ -31,7 +31,7 @@ def read_wav(data: bytes) -> Any:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
-def test_a_wav_that_is_not_streamed_tells_its_true_length(serve: Serve) -> None:
+def test_a_wav_without_streaming_has_its_true_length(serve: Serve) -> None:
     answer = serve(ScriptedEngine(["Hello."])).client.post(SPEECH, json={"input": "Hello."})
     assert answer.headers["content-type"] == "audio/wav"
     assert len(read_wav(answer.content)) == 7_200
@@ -86,7 +86,7 @@ def test_a_failure_is_a_status_before_the_first_sound_and_an_event_after_it(serv
     assert answer.status_code == 500
 
 
-def test_a_format_that_is_not_ours_is_refused_with_those_that_are(serve: Serve) -> None:
+def test_an_unknown_format_is_refused_with_the_known_ones(serve: Serve) -> None:
     answer = serve().client.post(SPEECH, json={"input": "Hello.", "response_format": "aac"})
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == "response_format"
@@ -128,7 +128,7 @@ def test_a_question_with_a_recording_is_answered(serve: Serve, tmp_path: Path) -
     assert server.metric("assistant_audio_in_seconds_total") == pytest.approx(1.0)
 
 
-def test_no_path_leads_out_of_the_folder_of_recordings(serve: Serve, tmp_path: Path) -> None:
+def test_no_path_leads_out_of_the_recordings_folder(serve: Serve, tmp_path: Path) -> None:
     folder = tmp_path / "recordings"
     folder.mkdir()
     (tmp_path / "secret.wav").write_bytes(wav())
@@ -145,7 +145,7 @@ def test_no_path_leads_out_of_the_folder_of_recordings(serve: Serve, tmp_path: P
     assert str(tmp_path) not in broken.text
 
 
-def test_without_a_folder_no_path_is_opened(serve: Serve, tmp_path: Path) -> None:
+def test_no_path_is_opened_if_no_folder_is_set(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(wav())
     assert generated(serve(), audio_path=str(tmp_path / "a.wav")).status_code == 400
 
@@ -163,9 +163,7 @@ def test_a_request_without_text_has_status_422_and_a_detail(
 
 
 @pytest.mark.parametrize("how", ["json", "data"])
-def test_a_streamed_answer_begins_with_a_header_of_its_own(
-    serve: Serve, hold: Hold, how: str
-) -> None:
+def test_a_streamed_answer_begins_with_its_own_header(serve: Serve, hold: Hold, how: str) -> None:
     engine = ScriptedEngine(["Hel", hold, "lo."])
     body = {"text": "Hello.", "streaming": True if how == "json" else "1"}
     with serve(engine).client.stream("POST", "/generate", **{how: body}) as answer:
@@ -179,7 +177,7 @@ def test_a_streamed_answer_begins_with_a_header_of_its_own(
     assert len(soundfile.read(io.BytesIO(data))[0]) == 7_200
 
 
-def test_text_that_comes_word_by_word_is_spoken_sentence_by_sentence(serve: Serve) -> None:
+def test_text_that_arrives_word_by_word_is_spoken_sentence_by_sentence(serve: Serve) -> None:
     engine = ScriptedEngine(lambda request: [request.messages[-1].text])
     server = serve(engine)
     client = server.client

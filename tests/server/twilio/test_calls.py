@@ -37,7 +37,7 @@ async def ask(caller: Caller) -> None:
     await caller.speak(silence(1.0))
 
 
-async def test_the_greeting_comes_first_and_stands_in_the_history(serve: Serve) -> None:
+async def test_the_greeting_comes_first_and_is_in_the_history(serve: Serve) -> None:
     engine = answering(["Fine."])
     server = serve(engine, server=OPEN)
     async with calling(server) as caller:
@@ -49,7 +49,7 @@ async def test_the_greeting_comes_first_and_stands_in_the_history(serve: Serve) 
     assert turns(engine)[0].messages[1] == AssistantMessage("Hello.")
 
 
-async def test_a_greeting_that_is_spoken_over_stops_and_only_its_beginning_was_said(
+async def test_a_greeting_that_is_interrupted_stops_and_is_truncated(
     serve: Serve,
 ) -> None:
     engine = answering(["Fine."])
@@ -65,7 +65,7 @@ async def test_a_greeting_that_is_spoken_over_stops_and_only_its_beginning_was_s
     assert LONG.startswith(said.text)
 
 
-async def test_sound_is_sent_in_frames_of_twenty_milliseconds(serve: Serve) -> None:
+async def test_audio_is_sent_in_frames_of_twenty_milliseconds(serve: Serve) -> None:
     server = serve(answering(["Fine, thank you."]), server=MUTE)
     async with calling(server) as caller:
         await ask(caller)
@@ -76,7 +76,7 @@ async def test_sound_is_sent_in_frames_of_twenty_milliseconds(serve: Serve) -> N
         assert loudness(caller.heard()) > 0.05
 
 
-async def test_speech_over_an_answer_silences_it_and_the_history_has_what_was_heard(
+async def test_speech_over_a_response_stops_it_and_the_history_has_what_was_played(
     serve: Serve,
 ) -> None:
     engine = answering([LONG], ["Yes?"])
@@ -101,7 +101,7 @@ def cleared(caller: Caller) -> int:
     return max(at for at, one in enumerate(caller.messages) if one["event"] == "clear")
 
 
-async def test_a_cough_pauses_the_answer_which_goes_on_where_it_stopped(serve: Serve) -> None:
+async def test_a_cough_pauses_the_response_which_resumes_at_its_position(serve: Serve) -> None:
     engine = answering([LONG[:80]])
     server = serve(engine, server=MUTE)
     async with calling(server) as caller:
@@ -119,7 +119,7 @@ async def test_a_cough_pauses_the_answer_which_goes_on_where_it_stopped(serve: S
     assert 4.0 <= caller.heard_s() < 4.6
 
 
-async def test_keys_are_a_message_once_the_caller_presses_the_hash(serve: Serve) -> None:
+async def test_pressed_keys_are_a_message_after_the_hash_key(serve: Serve) -> None:
     engine = answering(["Thank you."])
     server = serve(engine, server=MUTE)
     async with calling(server) as caller:
@@ -130,7 +130,7 @@ async def test_keys_are_a_message_once_the_caller_presses_the_hash(serve: Serve)
     assert message.parts == ("42*7",)
 
 
-async def test_keys_silence_the_answer_that_plays(serve: Serve) -> None:
+async def test_pressed_keys_stop_the_response(serve: Serve) -> None:
     engine = answering([LONG], ["Yes."])
     server = serve(engine, server=MUTE)
     async with calling(server, echoes=False) as caller:
@@ -142,7 +142,7 @@ async def test_keys_silence_the_answer_that_plays(serve: Serve) -> None:
     assert caller.heard_s() < 3.0
 
 
-async def test_a_slow_tool_is_bridged_by_a_phrase(serve: Serve) -> None:
+async def test_a_phrase_is_played_during_a_slow_tool(serve: Serve) -> None:
     slow = SlowTool("wait", blocking=True)
     engine = answering([call("wait")], ["Done."])
     server = serve(engine, slow.tool, server=MUTE)
@@ -155,7 +155,7 @@ async def test_a_slow_tool_is_bridged_by_a_phrase(serve: Serve) -> None:
     assert loudness(caller.heard()) > 0.05
 
 
-async def test_an_answer_that_fails_is_an_apology(serve: Serve) -> None:
+async def test_a_failed_response_is_an_apology(serve: Serve) -> None:
     engine = answering([ValueError("broken")], ["Fine."])
     server = serve(engine, server={**MUTE, "twilio": {"greeting": "", "apology": "Sorry, again."}})
     async with calling(server) as caller:
@@ -198,7 +198,7 @@ async def test_the_turn_of_a_caller_who_hangs_up_is_stopped(serve: Serve) -> Non
             await anyio.to_thread.run_sync(server.client.get, "/health")
 
 
-async def test_a_caller_too_many_hears_that_the_line_is_busy(serve: Serve) -> None:
+async def test_a_caller_beyond_the_limit_gets_a_busy_message(serve: Serve) -> None:
     server = serve(answering(["Hi."]), server={**OPEN, "twilio": {"max_calls": 1}})
     token = announce(server)
     async with calling(server) as caller:

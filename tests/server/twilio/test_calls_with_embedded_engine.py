@@ -13,7 +13,7 @@ from tests.support.serving import Serve
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_spoken_question_is_heard_looked_up_and_answered(serve: Serve) -> None:
+async def test_a_spoken_question_is_transcribed_looked_up_and_answered(serve: Serve) -> None:
     server = serve(create_engine(Settings()), server={"insecure": True})
     async with calling(server) as caller:
         await caller.until(lambda: caller.heard_s() > 0.5)
@@ -30,7 +30,7 @@ async def test_a_spoken_question_is_heard_looked_up_and_answered(serve: Serve) -
     assert server.metric("assistant_calls_total", ended_by="caller") == 1
 
 
-async def test_frames_that_come_twice_or_in_another_order_are_heard_as_they_were_said(
+async def test_duplicate_and_reordered_frames_are_processed_in_order(
     serve: Serve,
 ) -> None:
     table = {"insecure": True, "twilio": {"greeting": ""}}

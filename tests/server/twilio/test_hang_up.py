@@ -80,7 +80,7 @@ async def ask(caller: Caller) -> None:
     await caller.speak(silence(1.0))
 
 
-async def test_goodbye_is_played_to_the_end_and_not_cut_by_the_caller(serve: Serve) -> None:
+async def test_goodbye_is_played_to_the_end_and_cannot_be_interrupted(serve: Serve) -> None:
     engine = answering([HANG_UP], [GOODBYE])
     server = serve(engine, server=MUTE)
     async with calling(server) as caller:
@@ -101,7 +101,7 @@ async def test_goodbye_is_played_to_the_end_and_not_cut_by_the_caller(serve: Ser
     assert server.metric("assistant_calls_total", ended_by="assistant") == 1
 
 
-async def test_a_goodbye_that_was_said_with_the_call_is_not_said_twice(serve: Serve) -> None:
+async def test_a_goodbye_spoken_with_the_call_is_not_repeated(serve: Serve) -> None:
     engine = answering([GOODBYE, HANG_UP])
     server = serve(engine, server=MUTE)
     async with calling(server) as caller:
@@ -123,7 +123,7 @@ async def test_the_call_does_not_end_before_the_mark_after_goodbye_comes_back(se
         assert await caller.until_closed() == (1000, "")
 
 
-async def test_a_call_to_hang_up_in_an_answer_that_was_spoken_over_ends_nothing(
+async def test_a_hang_up_call_in_an_interrupted_response_ends_nothing(
     serve: Serve,
 ) -> None:
     engine = answering([GOODBYE * 8], ["Yes?"])
@@ -141,7 +141,7 @@ def closing(server: Running) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
-async def test_twilio_is_told_with_the_credentials_of_the_account(
+async def test_twilio_gets_the_credentials_of_the_account(
     serve: Serve, twilio: Twilio, status: int
 ) -> None:
     twilio.status = status
@@ -167,7 +167,7 @@ async def test_twilio_is_told_with_the_credentials_of_the_account(
     ]
 
 
-async def test_where_twilio_can_not_be_reached_closing_the_socket_ends_the_call(
+async def test_closing_the_socket_ends_the_call_if_twilio_is_unreachable(
     serve: Serve,
 ) -> None:
     table = {"auth_token": TOKEN, "account_sid": ACCOUNT, "public_url": PUBLIC, "greeting": ""}

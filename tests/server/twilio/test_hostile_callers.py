@@ -49,7 +49,7 @@ async def still_answers(caller: Caller) -> None:
         f'{{"event": "start", "streamSid": "{STREAM}", "start": {{"callSid": "CA1"}}}}',
     ],
 )
-async def test_a_message_that_is_none_of_twilios_ends_the_call(serve: Serve, text: str) -> None:
+async def test_an_invalid_message_ends_the_call(serve: Serve, text: str) -> None:
     server = serve(answering(["Hi."]), server=MUTE)
     async with calling(server) as caller:
         await caller.send_raw(text)
@@ -68,7 +68,9 @@ async def test_a_message_that_is_none_of_twilios_ends_the_call(serve: Serve, tex
         {"event": "start", "streamSid": STREAM, "start": {"callSid": "../../x y"}},
     ],
 )
-async def test_a_call_begins_with_its_start(serve: Serve, first: dict[str, Any]) -> None:
+async def test_a_call_must_begin_with_its_start_message(
+    serve: Serve, first: dict[str, Any]
+) -> None:
     server = serve(answering(["Hi."]), server=MUTE)
     async with connected(server) as caller:
         await caller.send_raw(json.dumps(first))
@@ -78,7 +80,7 @@ async def test_a_call_begins_with_its_start(serve: Serve, first: dict[str, Any])
 @pytest.mark.parametrize(
     "changed", [{"encoding": "audio/x-l16"}, {"sampleRate": 16_000}, {"channels": 2}]
 )
-async def test_sound_of_another_kind_is_refused(serve: Serve, changed: dict[str, Any]) -> None:
+async def test_audio_in_another_format_is_refused(serve: Serve, changed: dict[str, Any]) -> None:
     server = serve(answering(["Hi."]), server=MUTE)
     form = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1, **changed}
     token = announce(server)
@@ -88,21 +90,21 @@ async def test_sound_of_another_kind_is_refused(serve: Serve, changed: dict[str,
 
 
 @pytest.mark.parametrize("size", [70_000, 5_000_000])
-async def test_a_giant_message_ends_the_call(serve: Serve, size: int) -> None:
+async def test_an_oversized_message_ends_the_call(serve: Serve, size: int) -> None:
     server = serve(answering(["Hi."]), server=MUTE, options={"ws_max_size": 4 * 2**20})
     async with calling(server) as caller:
         await caller.send_raw("x" * size)
         assert (await caller.until_closed())[0] == 1009
 
 
-async def test_bytes_end_the_call(serve: Serve) -> None:
+async def test_a_binary_message_ends_the_call(serve: Serve) -> None:
     server = serve(answering(["Hi."]), server=MUTE)
     async with calling(server) as caller:
         await caller.send_raw(b"\xff" * 160)
         assert (await caller.until_closed())[0] == 1003
 
 
-async def test_events_that_are_not_known_and_other_streams_mean_nothing(serve: Serve) -> None:
+async def test_unknown_events_and_other_streams_are_ignored(serve: Serve) -> None:
     engine = answering(["Fine."])
     server = serve(engine, server=MUTE)
     async with calling(server) as caller:
@@ -120,14 +122,14 @@ async def test_events_that_are_not_known_and_other_streams_mean_nothing(serve: S
     assert len(turns(engine)) == 1
 
 
-async def test_a_socket_has_one_call(serve: Serve) -> None:
+async def test_a_socket_carries_only_one_call(serve: Serve) -> None:
     server = serve(answering(["Hi."]), server=MUTE)
     async with calling(server) as caller:
         await caller.start("another")
         assert await caller.until_closed() == (1008, "a call has one start message")
 
 
-async def test_frames_of_any_length_are_heard(serve: Serve) -> None:
+async def test_frames_of_any_length_are_processed(serve: Serve) -> None:
     server = serve(answering(["Fine."]), server=MUTE)
     async with calling(server) as caller:
         await caller.frame(b"")
@@ -136,7 +138,7 @@ async def test_frames_of_any_length_are_heard(serve: Serve) -> None:
         await still_answers(caller)
 
 
-async def test_noise_alone_is_no_turn(serve: Serve) -> None:
+async def test_noise_alone_starts_no_turn(serve: Serve) -> None:
     engine = answering(["Fine."])
     server = serve(engine, server=MUTE)
     noise = np.random.default_rng(0).normal(0, 900, 8_000 * 10).astype(np.int16)

@@ -139,7 +139,7 @@ async def stage(assistant: tuple[Assistant, ScriptedEngine]) -> AsyncIterator[St
     made.line.finish()
 
 
-async def test_keys_are_a_message_after_a_pause(stage: Stage) -> None:
+async def test_pressed_keys_are_a_message_after_a_pause(stage: Stage) -> None:
     await stage.start()
     for key in "427":
         stage.line.give("dtmf", dtmf={"digit": key})
@@ -161,7 +161,7 @@ async def test_a_socket_without_a_call_is_closed_after_ten_seconds(stage: Stage)
     assert stage.line.closed == (1008, "no call has started")
 
 
-async def test_a_line_that_sends_no_sound_is_given_up(stage: Stage) -> None:
+async def test_a_call_without_incoming_audio_is_ended(stage: Stage) -> None:
     await stage.start()
     await stage.talk(20.0)  # of silence, which is fine
     assert stage.line.closed is None
@@ -172,7 +172,7 @@ async def test_a_line_that_sends_no_sound_is_given_up(stage: Stage) -> None:
     assert stage.metrics.registry.get_sample_value("assistant_calls_total", {"ended_by": "lost"})
 
 
-async def test_a_call_at_its_limit_hears_a_farewell_to_its_end(
+async def test_a_call_at_its_limit_plays_a_farewell_to_its_end(
     assistant: tuple[Assistant, ScriptedEngine],
 ) -> None:
     stage = Stage(*assistant, max_call_s=20.0)
@@ -191,7 +191,7 @@ async def test_a_call_at_its_limit_hears_a_farewell_to_its_end(
     assert stage.metrics.registry.get_sample_value("assistant_calls_total", {"ended_by": "limit"})
 
 
-async def test_a_server_that_stops_lets_the_answer_end_and_says_farewell(stage: Stage) -> None:
+async def test_a_server_that_stops_lets_the_response_end_and_plays_a_farewell(stage: Stage) -> None:
     await stage.start()
     await stage.ask()
     stage.draining.set()
@@ -204,7 +204,7 @@ async def test_a_server_that_stops_lets_the_answer_end_and_says_farewell(stage: 
     assert stage.line.heard_s == pytest.approx(whole * 0.05, abs=0.15)
 
 
-async def test_a_line_that_never_sends_its_marks_back_is_left_after_a_while(
+async def test_a_call_without_returned_marks_is_ended_after_a_while(
     assistant: tuple[Assistant, ScriptedEngine],
 ) -> None:
     stage = Stage(*assistant, max_call_s=1.0)
@@ -221,7 +221,7 @@ async def test_a_line_that_never_sends_its_marks_back_is_left_after_a_while(
     assert len(GOODBYE) * 0.05 < seconds <= len(GOODBYE) * 0.05 + 3.0
 
 
-async def test_sound_that_comes_faster_than_time_waits_for_its_time(stage: Stage) -> None:
+async def test_audio_that_comes_faster_than_real_time_waits(stage: Stage) -> None:
     await stage.start()
     for _ in range(30 * 50):
         stage.line.give_sound()
@@ -231,7 +231,7 @@ async def test_sound_that_comes_faster_than_time_waits_for_its_time(stage: Stage
     assert stage.line.waiting == pytest.approx(5 * 50, abs=55)
 
 
-async def test_what_the_caller_has_heard_is_told_by_the_marks(stage: Stage) -> None:
+async def test_the_marks_report_what_was_played(stage: Stage) -> None:
     """The line plays everything 0.3 s late; the history knows, once the answer is interrupted."""
     await stage.start()
     await stage.ask()

@@ -40,7 +40,7 @@ def ring(server: Running, headers: dict[str, str], query: str = "", **form: str)
     return server.client.post(f"/twilio/voice{query}", data={**FORM, **form}, headers=headers)
 
 
-def test_the_signature_is_the_one_of_twilios_documentation() -> None:
+def test_the_signature_equals_the_one_in_twilios_documentation() -> None:
     fields = {
         "CallSid": "CA1234567890ABCDE",
         "Caller": "+14158675309",
@@ -62,7 +62,7 @@ def test_the_signature_is_the_one_of_twilios_documentation() -> None:
         ("https://a.example:8443/x", "https://a.example:8443/x"),
     ],
 )
-def test_the_schemes_own_port_makes_no_difference(signed: str, asked: str) -> None:
+def test_the_default_port_of_the_scheme_makes_no_difference(signed: str, asked: str) -> None:
     assert is_signed(sign("t", signed), "t", asked)
 
 
@@ -84,14 +84,14 @@ def test_a_signed_webhook_is_answered_with_the_address_of_the_socket(serve: Serv
     assert [child.attrib["name"] for child in stream] == ["token"]
 
 
-def test_a_query_that_was_configured_is_part_of_what_is_signed(serve: Serve) -> None:
+def test_a_configured_query_is_part_of_the_signature(serve: Serve) -> None:
     server = serve(answering(["Hi."]), server=SIGNED)
     url = f"{VOICE_URL}?line=%2B1&x"
     assert ring(server, {HEADER: sign(TOKEN, url, list(FORM.items()))}, "?line=%2B1&x").is_success
     assert ring(server, {HEADER: sign(TOKEN, url, list(FORM.items()))}).status_code == 403
 
 
-def test_a_webhook_that_is_not_signed_right_is_refused(serve: Serve) -> None:
+def test_a_webhook_with_a_wrong_signature_is_refused(serve: Serve) -> None:
     server = serve(answering(["Hi."]), server=SIGNED)
     right = sign(TOKEN, VOICE_URL, list(FORM.items()))
     for wrong in ("", "x", right[:-2], right.lower(), sign("other", VOICE_URL)):
@@ -101,7 +101,7 @@ def test_a_webhook_that_is_not_signed_right_is_refused(serve: Serve) -> None:
     assert len(server.app.state.server.get(Telephone).announced) == 0
 
 
-async def test_a_socket_that_is_not_signed_right_is_refused(serve: Serve) -> None:
+async def test_a_socket_with_a_wrong_signature_is_refused(serve: Serve) -> None:
     server = serve(answering(["Hi."]), server=SIGNED)
     token = announce(server, TOKEN, PUBLIC)
     for signature in (None, "", sign(TOKEN, VOICE_URL), sign("other", MEDIA_URL)):
@@ -116,7 +116,7 @@ async def test_a_socket_that_is_not_signed_right_is_refused(serve: Serve) -> Non
         assert await caller.until_closed() == (1000, "")
 
 
-async def test_a_token_is_good_for_one_call(serve: Serve) -> None:
+async def test_a_token_is_valid_for_one_call(serve: Serve) -> None:
     server = serve(answering(["Hi."]), server={"insecure": True, "twilio": {"greeting": ""}})
     token = announce(server)
     async with connected(server) as first, connected(server) as replayed:
@@ -127,7 +127,7 @@ async def test_a_token_is_good_for_one_call(serve: Serve) -> None:
         assert await replayed.until_closed() == (1008, "the call was not announced")
 
 
-async def test_a_token_is_good_for_the_call_that_it_was_made_for_and_only_once_tried(
+async def test_a_token_is_valid_for_its_own_call_and_for_one_attempt(
     serve: Serve,
 ) -> None:
     server = serve(answering(["Hi."]), server={"insecure": True, "twilio": {"greeting": ""}})
@@ -138,7 +138,7 @@ async def test_a_token_is_good_for_the_call_that_it_was_made_for_and_only_once_t
             assert await caller.until_closed() == (1008, "the call was not announced")
 
 
-async def test_a_call_that_was_not_announced_is_refused(serve: Serve) -> None:
+async def test_an_unannounced_call_is_refused(serve: Serve) -> None:
     server = serve(answering(["Hi."]), server={"insecure": True})
     for parameters in ({}, {"token": ""}, {"token": "guessed"}):
         async with connected(server) as caller:
@@ -148,7 +148,7 @@ async def test_a_call_that_was_not_announced_is_refused(serve: Serve) -> None:
     assert server.metric("assistant_calls_total", ended_by="refused") == 3
 
 
-async def test_tokens_are_forgotten_after_a_minute_and_when_there_are_too_many() -> None:
+async def test_tokens_expire_after_a_minute_or_if_there_are_too_many() -> None:
     clock = ManualClock()
     announced = PendingCalls(clock, valid_s=60, most=3)
     old = announced.add("CA1")
@@ -166,7 +166,7 @@ async def test_a_call_of_another_account_is_refused(serve: Serve) -> None:
         assert await caller.until_closed() == (1008, "the call is of another account")
 
 
-async def test_without_an_auth_token_there_is_no_telephone(serve: Serve) -> None:
+async def test_the_telephone_route_is_absent_without_an_auth_token(serve: Serve) -> None:
     server = serve(answering(["Hi."]))
     assert server.client.post("/twilio/voice", data=FORM).status_code == 404
     with pytest.raises(InvalidStatus) as refused:
@@ -175,14 +175,16 @@ async def test_without_an_auth_token_there_is_no_telephone(serve: Serve) -> None
     assert refused.value.response.status_code == 404
 
 
-def test_a_server_with_keys_has_no_open_telephone(serve: Serve, tmp_path: Path) -> None:
+def test_the_telephone_route_of_a_server_with_keys_needs_signatures(
+    serve: Serve, tmp_path: Path
+) -> None:
     keys = tmp_path / "keys.toml"
     add_key(keys)
     server = serve(answering(["Hi."]), server={"insecure": True, "keys": keys})
     assert server.client.post("/twilio/voice", data=FORM).status_code == 404
 
 
-def test_twilio_needs_no_api_key_and_comes_by_any_name(serve: Serve, tmp_path: Path) -> None:
+def test_twilio_needs_no_api_key_and_can_use_any_host_name(serve: Serve, tmp_path: Path) -> None:
     keys = tmp_path / "keys.toml"
     add_key(keys)
     headers = {HEADER: sign(TOKEN, VOICE_URL, list(FORM.items())), "Host": "phone.example"}
@@ -192,7 +194,7 @@ def test_twilio_needs_no_api_key_and_comes_by_any_name(serve: Serve, tmp_path: P
         server.stop()
 
 
-def test_forms_that_are_none_or_too_large_are_refused(serve: Serve) -> None:
+def test_invalid_and_oversized_forms_are_refused(serve: Serve) -> None:
     server = serve(answering(["Hi."]), server={"insecure": True})
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     for body, status in (
@@ -206,7 +208,7 @@ def test_forms_that_are_none_or_too_large_are_refused(serve: Serve) -> None:
         assert answer.status_code == status, body[:10]
 
 
-def test_the_address_is_escaped_in_the_answer(serve: Serve) -> None:
+def test_the_address_is_escaped_in_the_response(serve: Serve) -> None:
     public = 'https://phone.example/a&b"<c>'
     server = serve(answering(["Hi."]), server={"insecure": True, "twilio": {"public_url": public}})
     answer = server.client.post("/twilio/voice", data={"CallSid": CALL})
@@ -228,12 +230,12 @@ def test_an_auth_token_needs_the_public_address_and_is_never_shown() -> None:
 
 
 @pytest.mark.parametrize("url", ["phone.example", "wss://phone.example", "https://", "https://a b"])
-def test_a_public_address_that_is_none_is_refused(url: str) -> None:
+def test_an_invalid_public_address_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="public_url"):
         load_settings(environment={"ASSISTANT_SERVER__TWILIO__PUBLIC_URL": url})
 
 
-def test_an_account_sid_has_its_form() -> None:
+def test_a_malformed_account_sid_is_refused() -> None:
     assert TwilioSettings(account_sid=ACCOUNT).account_sid == ACCOUNT
     with pytest.raises(SettingsError, match="account_sid"):
         load_settings(environment={"ASSISTANT_SERVER__TWILIO__ACCOUNT_SID": "../x"})
