@@ -70,14 +70,14 @@ def test_a_broken_file_is_an_error_of_the_test(tmp_path: Path) -> None:
         call_tool(path)
 
 
-def test_tries_follow_each_other_without_a_wait() -> None:
+def test_retries_follow_each_other_without_a_wait() -> None:
     busy = ToolError("busy", transient=True)
     failing = FailingTool(*[busy] * 10, result="at last")
     outcome = ToolBench(failing.tool, limits=PluginSettings(retries=10, timeout_s=60)).call()
     assert (outcome.text, outcome.attempts, failing.tries) == ("at last", 11, 11)
 
 
-def test_a_recording_tool_keeps_what_it_was_called_with() -> None:
+def test_a_recording_tool_stores_its_arguments() -> None:
     recording = RecordingTool(result={"n": 1})
     assert call_tool(recording.tool, {"value": "x"}, language="de").data == {"n": 1}
     assert recording.values == ["x"]
