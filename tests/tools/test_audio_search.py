@@ -75,13 +75,15 @@ def test_a_description_changes_the_voice_to_one_that_fits(
         "变回你自己的声音吧",
     ],
 )
-def test_the_normal_voice_comes_back(tool: Tool, context: ToolContext, description: str) -> None:
+def test_a_request_for_the_usual_voice_restores_the_default_voice(
+    tool: Tool, context: ToolContext, description: str
+) -> None:
     without_library = dataclasses.replace(context, voices=None)
     assert search(tool, without_library, description).voice == "default"
 
 
 @pytest.mark.parametrize("description", ["a normal man", "go back to the female voice"])
-def test_a_description_with_such_a_word_in_it_is_still_searched(
+def test_a_description_that_contains_such_a_word_is_still_searched(
     tool: Tool, context: ToolContext, description: str
 ) -> None:
     assert search(tool, context, description).voice not in ("default", None)
@@ -99,14 +101,14 @@ def test_a_language_is_preferred(tool: Tool, context: ToolContext) -> None:
         ("a man", "klingonese", "can't be searched: language 'klingonese'"),
     ],
 )
-def test_what_can_not_be_done_is_said_in_plain_words(
+def test_an_unusable_request_is_reported_in_plain_words(
     tool: Tool, context: ToolContext, description: str, language: str, expected: str
 ) -> None:
     with pytest.raises(ToolError, match=expected):
         tool(description, context, language)
 
 
-def test_without_a_library_the_voice_can_not_be_changed(tool: Tool, context: ToolContext) -> None:
+def test_the_voice_cannot_be_changed_without_a_library(tool: Tool, context: ToolContext) -> None:
     with pytest.raises(ToolError, match="no voice library"):
         tool("a man", dataclasses.replace(context, voices=None))
 
@@ -119,12 +121,12 @@ class Broken:
         raise LibraryError("no")
 
 
-def test_a_broken_library_is_said_in_plain_words(tool: Tool, context: ToolContext) -> None:
+def test_a_broken_library_is_reported_in_plain_words(tool: Tool, context: ToolContext) -> None:
     with pytest.raises(ToolError, match=r"can't be searched: voices\.toml"):
         tool("a man", dataclasses.replace(context, voices=Broken()))
 
 
-def test_the_settings_say_how_well_a_voice_must_fit(tool: Tool, context: ToolContext) -> None:
+def test_the_settings_set_the_minimum_score_of_a_voice(tool: Tool, context: ToolContext) -> None:
     strict = tool.configured({"min_score": 0.99, "candidates": 1}).settings
     with pytest.raises(ToolError, match="The nearest would be"):
         tool("deep male voice", dataclasses.replace(context, settings=strict))

@@ -24,7 +24,7 @@ def summer(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk.module, "utc_now", lambda: SUMMER)
 
 
-def test_it_tells_time_date_and_weekday_in_a_sentence(desk: Desk) -> None:
+def test_a_sentence_gives_time_date_and_weekday(desk: Desk) -> None:
     outcome = desk(location_or_timezone="tokyo")
     assert outcome.outcome == "ok"
     assert outcome.text == "It is 11:05 PM on Wednesday, the 15th of January 2025, in Tokyo, Japan."
@@ -74,32 +74,32 @@ def test_it_tells_time_date_and_weekday_in_a_sentence(desk: Desk) -> None:
         ("singapore", "Asia/Singapore"),
     ],
 )
-def test_a_place_is_found_by_the_names_that_people_use(desk: Desk, asked: str, zone: str) -> None:
+def test_a_place_is_found_by_its_common_names(desk: Desk, asked: str, zone: str) -> None:
     outcome = desk(location_or_timezone=asked)
     assert outcome.outcome == "ok", outcome.text
     assert outcome.data["time_zone"] == zone
 
 
-def test_the_most_populous_city_is_meant_and_named_with_its_country(desk: Desk) -> None:
+def test_the_most_populous_city_is_chosen_and_named_with_its_country(desk: Desk) -> None:
     assert desk(location_or_timezone="london").text.endswith("in London, United Kingdom.")
     assert desk(location_or_timezone="london canada").text.endswith("in London, Canada.")
 
 
-def test_a_country_of_several_zones_is_told_by_its_capital_and_says_so(desk: Desk) -> None:
+def test_a_country_of_several_zones_uses_its_capital_and_says_so(desk: Desk) -> None:
     text = desk(location_or_timezone="australia").text
     assert "in Canberra, Australia." in text
     assert "more than one time zone" in text
     assert "more than one" not in desk(location_or_timezone="japan").text
 
 
-def test_without_a_place_it_is_the_zone_of_the_machine(desk: Desk) -> None:
+def test_the_zone_of_the_machine_is_used_without_a_place(desk: Desk) -> None:
     outcome = desk()
     local = WINTER.astimezone()
     assert outcome.data["time"] == local.isoformat(timespec="seconds")
     assert f"The time zone is {local.tzname()}." in outcome.text
 
 
-def test_the_settings_may_name_the_place_that_is_meant_without_one(desk_for: Any) -> None:
+def test_the_settings_can_name_the_default_place(desk_for: Any) -> None:
     desk = desk_for("date_time", home="Lisbon")
     assert desk().data["time_zone"] == "Europe/Lisbon"
 
@@ -115,7 +115,7 @@ def test_the_settings_may_name_the_place_that_is_meant_without_one(desk_for: Any
         ("honolulu", "Pacific/Kiritimati", 1440, "is 24 hours ahead of"),
     ],
 )
-def test_the_hours_between_two_places(
+def test_the_difference_between_two_places_is_given_in_hours(
     desk: Desk, first: str, second: str, minutes: int, words: str
 ) -> None:
     outcome = desk(location_or_timezone=first, compared_to=second)
@@ -124,7 +124,7 @@ def test_the_hours_between_two_places(
 
 
 @pytest.mark.usefixtures("summer")
-def test_daylight_saving_time_counts(desk: Desk) -> None:
+def test_daylight_saving_time_is_applied(desk: Desk) -> None:
     outcome = desk(location_or_timezone="berlin", compared_to="tokyo")
     assert outcome.data["difference_minutes"] == 420
     assert outcome.data["daylight_saving"] is True
@@ -143,9 +143,7 @@ def test_daylight_saving_time_counts(desk: Desk) -> None:
         ("tokyo\x1f0\x1f", "I know no city"),
     ],
 )
-def test_a_place_that_is_none_is_an_error_in_plain_words(
-    desk: Desk, asked: str, words: str
-) -> None:
+def test_an_unknown_place_is_an_error_in_plain_words(desk: Desk, asked: str, words: str) -> None:
     outcome = desk(location_or_timezone=asked)
     assert outcome.outcome == "error"
     assert words in outcome.text
@@ -159,13 +157,13 @@ def test_any_words_end_in_an_answer_or_a_plain_error(desk: Desk, first: str, sec
     assert "unexpected" not in outcome.text
 
 
-def test_every_zone_of_iana_is_known_by_its_own_name(desk: Desk) -> None:
+def test_every_iana_zone_is_found_by_its_own_name(desk: Desk) -> None:
     zones = [zone for zone in sorted(desk.module._zones().values()) if "/" in zone]
     outcomes = desk.together([{"location_or_timezone": zone} for zone in zones])
     assert [o.data["time_zone"] for o in outcomes] == zones
 
 
-def test_the_offset_of_every_city_is_one_that_exists(desk: Desk) -> None:
+def test_the_offset_of_every_city_is_a_valid_one(desk: Desk) -> None:
     cities = desk.module._gazetteer().cities
     for zone in {city.zone for city in cities}:
         offset = WINTER.astimezone(desk.module.zoneinfo.ZoneInfo(zone)).utcoffset()

@@ -98,7 +98,7 @@ def desk(desk_at: Any, meteo: Loopback) -> Desk:
     return desk_at(meteo.url)
 
 
-def test_now_is_told_in_sentences_with_the_rest_of_the_day(desk: Desk) -> None:
+def test_the_current_weather_is_given_in_sentences_with_the_rest_of_the_day(desk: Desk) -> None:
     outcome = desk(location="berlin")
     assert outcome.outcome == "ok"
     assert outcome.text == (
@@ -134,7 +134,7 @@ def test_now_is_told_in_sentences_with_the_rest_of_the_day(desk: Desk) -> None:
         ("三天后", ["Sunday:"]),
     ],
 )
-def test_the_day_is_understood_as_people_say_it(desk: Desk, day: str, told: list[str]) -> None:
+def test_the_day_is_understood_in_everyday_words(desk: Desk, day: str, told: list[str]) -> None:
     outcome = desk(location="berlin", day=day)
     assert outcome.outcome == "ok", outcome.text
     sentences = outcome.text.removeprefix("The weather in Berlin, Germany. ").split(". ")
@@ -177,7 +177,7 @@ def test_tomorrow_is_the_day_after_the_date_at_the_place(
 
 
 @pytest.mark.parametrize("units", ["imperial", "fahrenheit", "auto"])
-def test_imperial_units_are_asked_for_and_told(desk_at: Any, meteo: Loopback, units: str) -> None:
+def test_imperial_units_are_requested_and_shown(desk_at: Any, meteo: Loopback, units: str) -> None:
     outcome = desk_at(meteo.url, units="imperial")(location="berlin", units=units)
     query = meteo.asked[-1][1]
     assert (query["temperature_unit"], query["wind_speed_unit"]) == ("fahrenheit", "mph")
@@ -185,7 +185,7 @@ def test_imperial_units_are_asked_for_and_told(desk_at: Any, meteo: Loopback, un
     assert "12 miles per hour" in outcome.text
 
 
-def test_of_places_with_one_name_the_most_populous_is_meant(desk: Desk, meteo: Loopback) -> None:
+def test_the_most_populous_of_places_with_one_name_is_chosen(desk: Desk, meteo: Loopback) -> None:
     meteo.routes["/search"] = places(
         place("Springfield", 114394, "United States", "Illinois"),
         place("Springfield", 170188, "United States", "Missouri"),
@@ -228,7 +228,7 @@ def test_the_service_is_asked_in_the_language_of_the_name(
     )
 
 
-def test_a_place_that_is_nowhere_is_said_so(desk: Desk, meteo: Loopback) -> None:
+def test_an_unknown_place_is_reported(desk: Desk, meteo: Loopback) -> None:
     meteo.routes["/search"] = places()
     outcome = desk(location="Atlantis")
     assert outcome.outcome == "error"
@@ -237,12 +237,12 @@ def test_a_place_that_is_nowhere_is_said_so(desk: Desk, meteo: Loopback) -> None
 
 
 @pytest.mark.parametrize("name", ["", " ?", "\x00", "x" * 101])
-def test_without_a_name_it_asks_for_one(desk: Desk, meteo: Loopback, name: str) -> None:
+def test_a_missing_name_is_asked_for(desk: Desk, meteo: Loopback, name: str) -> None:
     assert desk(location=name).text.startswith("I need the name of a place")
     assert not meteo.asked
 
 
-def test_an_answer_is_used_again_for_some_minutes(desk: Desk, meteo: Loopback) -> None:
+def test_a_forecast_is_cached_for_some_minutes(desk: Desk, meteo: Loopback) -> None:
     desk(location="berlin")
     desk(location="berlin", day="tomorrow")
     assert [path for path, _ in meteo.asked] == ["/search", "/forecast"]
@@ -250,14 +250,14 @@ def test_an_answer_is_used_again_for_some_minutes(desk: Desk, meteo: Loopback) -
     assert [path for path, _ in meteo.asked] == ["/search", "/forecast", "/forecast"]
 
 
-def test_without_caching_every_call_asks(desk_at: Any, meteo: Loopback) -> None:
+def test_every_call_sends_a_request_without_caching(desk_at: Any, meteo: Loopback) -> None:
     desk = desk_at(meteo.url, cache_s=0)
     desk(location="berlin")
     desk(location="berlin")
     assert len(meteo.asked) == 4
 
 
-def test_an_old_answer_is_asked_for_again(
+def test_an_expired_forecast_is_requested_again(
     desk: Desk, meteo: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk(location="berlin")
@@ -267,14 +267,14 @@ def test_an_old_answer_is_asked_for_again(
     assert len(meteo.asked) == 4
 
 
-def test_failures_are_not_kept(desk: Desk, meteo: Loopback) -> None:
+def test_failures_are_not_cached(desk: Desk, meteo: Loopback) -> None:
     good, meteo.routes["/forecast"] = meteo.routes["/forecast"], Answer("{}")
     assert desk(location="berlin").outcome == "error"
     meteo.routes["/forecast"] = good
     assert desk(location="berlin").outcome == "ok"
 
 
-def test_many_calls_at_once_all_get_their_own_place(desk: Desk, meteo: Loopback) -> None:
+def test_concurrent_calls_each_get_their_own_place(desk: Desk, meteo: Loopback) -> None:
     meteo.routes["/search"] = lambda query: places(place(query["name"], 5, "Nowhere"))
     names = [f"town {n}" for n in range(40)]
     outcomes = desk.together([{"location": name} for name in names])
@@ -316,7 +316,7 @@ TROUBLE = "trouble of its own"
     ],
 )
 @pytest.mark.parametrize("path", ["/search", "/forecast"])
-def test_a_service_in_trouble_is_told_in_plain_words(
+def test_a_failing_service_is_reported_in_plain_words(
     desk: Desk, meteo: Loopback, path: str, answer: Answer, words: str, attempts: int | None
 ) -> None:
     meteo.routes[path] = meteo.routes["/loop"] = answer
@@ -332,14 +332,14 @@ def test_a_redirect_is_followed(desk: Desk, meteo: Loopback) -> None:
     assert desk(location="berlin").outcome == "ok"
 
 
-def test_without_a_network_it_says_so_at_once(desk_at: Any, closed_port: str) -> None:
+def test_a_missing_network_is_reported_at_once(desk_at: Any, closed_port: str) -> None:
     outcome = desk_at(closed_port)(location="berlin")
     assert outcome.outcome == "error"
     assert outcome.text.startswith("I could not reach the weather service.")
     assert outcome.attempts == 1
 
 
-def test_a_service_that_never_answers_is_given_up(desk_at: Any, meteo: Loopback) -> None:
+def test_a_service_that_never_answers_times_out(desk_at: Any, meteo: Loopback) -> None:
     release = threading.Event()
     meteo.routes["/search"] = Answer("{}", wait=release)
     outcome = desk_at(meteo.url, timeout_s=0.1)(location="berlin")
@@ -348,14 +348,14 @@ def test_a_service_that_never_answers_is_given_up(desk_at: Any, meteo: Loopback)
     assert outcome.text.startswith("I could not reach the weather service.")
 
 
-def test_numbers_that_are_none_are_refused(desk: Desk, meteo: Loopback) -> None:
+def test_invalid_numbers_are_refused(desk: Desk, meteo: Loopback) -> None:
     for odd in ("NaN", "1e999", "1e300", '"warm"', "null"):
         text = json.dumps(forecast()).replace("20.4", odd)
         meteo.routes["/forecast"] = Answer(text)
         assert desk(location="berlin").text == f"The weather service gave {UNREADABLE}."
 
 
-def test_days_that_the_service_leaves_out_are_not_made_up(desk: Desk, meteo: Loopback) -> None:
+def test_days_missing_from_the_service_are_not_invented(desk: Desk, meteo: Loopback) -> None:
     daily = {name: column[:1] for name, column in forecast()["daily"].items()}
     meteo.routes["/forecast"] = Answer(json.dumps(forecast(daily=daily)))
     assert desk(location="berlin", day="today").outcome == "ok"
@@ -372,7 +372,7 @@ def test_unknown_codes_and_missing_values_are_left_out(desk: Desk, meteo: Loopba
     assert outcome.text.endswith("Now it is minus 1 degree Celsius. Today: no forecast.")
 
 
-def test_names_from_the_service_can_not_break_the_line(desk: Desk, meteo: Loopback) -> None:
+def test_names_from_the_service_cannot_break_the_line(desk: Desk, meteo: Loopback) -> None:
     meteo.routes["/search"] = places(place("Ber\nlin\u202e\x00", 5, "<|EOT|>"))
     assert desk(location="berlin").text.startswith("The weather in Ber lin, <|EOT|>. Now")
 
@@ -392,7 +392,7 @@ changes = st.dictionaries(st.sampled_from([*BERLIN, *forecast(), "results"]), va
 
 @settings(max_examples=60, deadline=None)
 @given(search=changes, found=changes, told=changes, raw=st.none() | st.binary(max_size=30))
-def test_whatever_the_service_answers_the_call_ends_in_words(
+def test_any_response_of_the_service_ends_in_words(
     garbled: tuple[Desk, Loopback],
     search: dict[str, Any],
     found: dict[str, Any],

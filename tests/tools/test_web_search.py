@@ -58,7 +58,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return rows
 
 
-def test_results_of_a_search_engine_are_told_with_their_sites(
+def test_results_of_a_search_engine_are_given_with_their_sites(
     web: Desk, loopback: Loopback
 ) -> None:
     loopback.routes["/html/"] = Answer(
@@ -82,16 +82,14 @@ def test_a_search_without_results_is_a_plain_sentence(
     assert outcome.data == {"query": "qqqq", "results": []}
 
 
-def test_a_page_that_is_none_is_an_answer_that_can_not_be_read(
-    web: Desk, loopback: Loopback
-) -> None:
+def test_an_unreadable_page_is_reported_as_such(web: Desk, loopback: Loopback) -> None:
     loopback.routes["/html/"] = Answer(" ")
     outcome = web(query="great wall")
     assert outcome.outcome == "error"
     assert "could not read" in outcome.text
 
 
-def test_an_engine_that_never_answers_is_given_up(web: Desk, loopback: Loopback) -> None:
+def test_an_engine_that_never_answers_times_out(web: Desk, loopback: Loopback) -> None:
     release = threading.Event()
     loopback.routes["/html/"] = Answer(page(WALL), wait=release)
     outcome = web(query="great wall")
@@ -101,7 +99,7 @@ def test_an_engine_that_never_answers_is_given_up(web: Desk, loopback: Loopback)
     assert outcome.attempts == 1
 
 
-def test_without_a_network_it_says_that_it_could_not_reach_the_web(
+def test_a_missing_network_is_reported_as_an_unreachable_web(
     desk_for: Any, closed_port: str
 ) -> None:
     desk = desk_for("web_search", proxy=closed_port)
@@ -178,7 +176,7 @@ def test_hostile_pages_become_plain_sentences(desk: Desk, found: list[Any]) -> N
     assert "alert" not in str(outcome.data)
 
 
-def test_what_is_the_same_is_told_once(desk: Desk, found: list[Any]) -> None:
+def test_duplicate_results_are_given_once(desk: Desk, found: list[Any]) -> None:
     found.extend(
         [
             row(*WALL),
@@ -192,7 +190,9 @@ def test_what_is_the_same_is_told_once(desk: Desk, found: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(("wanted", "given"), [(1, 1), (3, 3), (0, 1), (-5, 1), (1000, 20)])
-def test_no_more_results_than_wanted(desk: Desk, found: list[Any], wanted: int, given: int) -> None:
+def test_no_more_results_come_than_requested(
+    desk: Desk, found: list[Any], wanted: int, given: int
+) -> None:
     found.extend(row(f"t{i}", f"https://a.example/{i}", f"Fact {i}.") for i in range(30))
     assert len(desk(query="x", max_results=wanted).data["results"]) == given
 
@@ -209,7 +209,7 @@ def test_long_snippets_end_with_a_sentence_or_a_word(desk: Desk, found: list[Any
 
 
 @pytest.mark.parametrize("query", ["", "  ", "?!", "\x00", "<b></b>"])
-def test_nothing_to_search_for_is_asked_back(desk: Desk, query: str) -> None:
+def test_an_empty_query_asks_back(desk: Desk, query: str) -> None:
     outcome = desk(query=query)
     assert outcome.outcome == "error"
     assert "Say it in a few words" in outcome.text
@@ -228,9 +228,7 @@ fields = st.fixed_dictionaries(
 
 @settings(max_examples=100, deadline=None)
 @given(rows=st.lists(fields | odd, max_size=5) | odd, query=st.text(min_size=1))
-def test_whatever_ddgs_gives_the_call_ends_in_an_answer(
-    desk_for: Any, rows: Any, query: str
-) -> None:
+def test_any_result_of_ddgs_ends_in_an_answer(desk_for: Any, rows: Any, query: str) -> None:
     desk = desk_for("web_search")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ddgs.DDGS, "text", lambda self, query, **options: rows)
