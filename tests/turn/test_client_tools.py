@@ -35,7 +35,7 @@ async def turn(session: Session, question: str = "hello", **options: Any) -> lis
     return [event async for event in session.ask(question, **options)]
 
 
-async def test_a_call_of_the_clients_tool_ends_the_turn_and_waits_for_its_result(
+async def test_a_client_tool_call_ends_the_turn_and_waits_for_its_result(
     settings: Settings,
 ) -> None:
     engine = ScriptedEngine(["Wait. ", call("open_door", which="front")], ["It is open."])
@@ -60,7 +60,7 @@ async def test_a_call_of_the_clients_tool_ends_the_turn_and_waits_for_its_result
     assert {"open_door", "echo"} <= {schema.name for schema in engine.requests[0].tools}
 
 
-async def test_tools_of_both_sides_are_called_in_one_round(settings: Settings) -> None:
+async def test_server_and_client_tools_are_called_in_one_round(settings: Settings) -> None:
     engine = ScriptedEngine([call("echo", text="a") + call("open_door")], ["Done."])
     async with Assistant(settings, engine=engine, tools=[echo]) as assistant:
         session = assistant.session(client_tools=[DOOR])
@@ -74,7 +74,7 @@ async def test_tools_of_both_sides_are_called_in_one_round(settings: Settings) -
     assert results == ["echo a", "open"]
 
 
-async def test_the_clients_tool_stands_before_the_servers_of_the_same_name(
+async def test_a_client_tool_takes_precedence_over_a_server_tool_of_the_same_name(
     settings: Settings,
 ) -> None:
     engine = ScriptedEngine([call("echo", text="a")])
@@ -85,7 +85,7 @@ async def test_the_clients_tool_stands_before_the_servers_of_the_same_name(
     assert [s.description for s in engine.requests[0].tools if s.name == "echo"] == ["Theirs."]
 
 
-async def test_a_malformed_call_of_the_clients_tool_goes_back_to_the_model(
+async def test_a_malformed_client_tool_call_goes_back_to_the_model(
     settings: Settings,
 ) -> None:
     broken = "<tool_call>function\nopen_door\n{broken</tool_call>"
@@ -162,7 +162,7 @@ async def test_tool_choice_decides_what_the_engine_is_offered_first(
     assert not second.must_call
 
 
-async def test_sampling_is_of_the_turn_and_usage_of_all_its_steps(settings: Settings) -> None:
+async def test_sampling_applies_to_the_turn_and_usage_to_all_its_steps(settings: Settings) -> None:
     engine = ScriptedEngine(
         [call("echo", text="a"), Finish("tool_calls", (1, 2), 10)],
         ["Cut", Finish("length", (3,), 20)],

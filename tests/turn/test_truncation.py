@@ -58,11 +58,11 @@ def test_only_whole_words_count(share: float, heard: str) -> None:
     assert first_words("One two three four", share) == heard
 
 
-def test_in_chinese_every_character_is_a_word() -> None:
+def test_every_chinese_character_is_a_word() -> None:
     assert first_words("今天天气很好", 0.5) == "今天天"
 
 
-async def test_a_lead_in_that_was_heard_stays_with_its_calls(tmp_path: Path) -> None:
+async def test_a_played_lead_in_stays_with_its_calls(tmp_path: Path) -> None:
     session, whole = await after(tmp_path, ["Let me look. ", CALL], ["I saw it there."])
     assert whole == ["Let me look. ", "I saw it there."]
     lead_in = spoken_s("Let me look. ")
@@ -74,7 +74,7 @@ async def test_a_lead_in_that_was_heard_stays_with_its_calls(tmp_path: Path) -> 
     assert len(calls[0]) == 1
 
 
-async def test_a_cut_may_be_corrected(tmp_path: Path) -> None:
+async def test_a_truncation_can_be_corrected(tmp_path: Path) -> None:
     session, _ = await after(tmp_path, ["One two three four."])
     session.truncate(0.0)
     assert texts(session) == [""]
@@ -82,13 +82,13 @@ async def test_a_cut_may_be_corrected(tmp_path: Path) -> None:
     assert texts(session) == ["One two three four."]
 
 
-async def test_what_was_written_and_not_spoken_is_not_cut(tmp_path: Path) -> None:
+async def test_text_that_was_not_spoken_is_not_truncated(tmp_path: Path) -> None:
     session, whole = await after(tmp_path, ["One two three four."], speak=False)
     session.truncate(0.0)
     assert texts(session) == whole
 
 
-async def test_a_turn_that_is_not_known_is_not_cut(tmp_path: Path) -> None:
+async def test_an_unknown_turn_is_not_truncated(tmp_path: Path) -> None:
     session, whole = await after(tmp_path, ["One two three four."])
     assert session.truncate(0.0, "turn_99") is None
     assert texts(session) == whole

@@ -175,7 +175,7 @@ async def test_the_same_call_in_another_turn_runs_again(settings: Settings) -> N
     assert runs == ["press", "press"]
 
 
-async def test_after_the_cap_the_engine_is_offered_no_tools_and_answers(
+async def test_the_engine_gets_no_tools_after_the_cap_and_answers(
     settings: Settings,
 ) -> None:
     def step(request: Any) -> list[str]:
@@ -290,7 +290,7 @@ async def test_a_tool_changes_the_voice_of_what_follows_and_can_go_back(
         assert engine.requests[5].messages[-1].outcome == "error"
 
 
-async def test_what_was_heard_is_in_the_history_as_the_transcript(settings: Settings) -> None:
+async def test_the_transcript_is_in_the_history(settings: Settings) -> None:
     engine = ScriptedEngine([Transcript("what time is it"), "Noon."])
     sound = Audio(np.zeros(16_000, np.float32), 16_000)
     async with open_assistant(settings, engine) as assistant:
@@ -324,7 +324,7 @@ async def test_progress_of_a_running_tool_is_an_event(settings: Settings) -> Non
     assert (progress.name, progress.text) == ("count", "halfway")
 
 
-async def test_lists_of_a_session_decide_what_the_engine_is_offered_and_may_call(
+async def test_the_tool_lists_of_a_session_decide_what_the_engine_can_call(
     settings: Settings,
 ) -> None:
     engine = ScriptedEngine([call("echo", text="a")], ["Denied."])
@@ -337,7 +337,7 @@ async def test_lists_of_a_session_decide_what_the_engine_is_offered_and_may_call
         assert [schema.name for schema in engine.requests[2].tools] == ["echo"]
 
 
-async def test_approval_is_asked_before_a_tool_that_needs_it(settings: Settings) -> None:
+async def test_approval_is_requested_before_a_tool_that_needs_it(settings: Settings) -> None:
     runs: list[str] = []
 
     @tool(needs_approval=True)
@@ -404,7 +404,7 @@ async def test_a_turn_cancelled_at_any_point_leaves_a_consistent_history(
         assert not open_calls(session.history)
 
 
-async def test_a_slow_reader_holds_the_engine_back(settings: Settings) -> None:
+async def test_a_slow_reader_slows_down_the_engine(settings: Settings) -> None:
     made = 0
 
     def step(request: Any) -> Any:
@@ -422,7 +422,7 @@ async def test_a_slow_reader_holds_the_engine_back(settings: Settings) -> None:
         await stream.aclose()
 
 
-async def test_one_turn_at_a_time_and_the_second_is_refused(settings: Settings) -> None:
+async def test_a_second_turn_at_the_same_time_is_refused(settings: Settings) -> None:
     async with open_assistant(settings, ScriptedEngine(["Hello."])) as assistant:
         session = assistant.session()
         async with aclosing(session.ask("one")) as first:
@@ -466,13 +466,13 @@ async def test_closing_the_assistant_ends_its_turns_and_closes_the_engine(
 
 
 @pytest.mark.parametrize("question", ["", "  \n"])
-async def test_nothing_asked_is_an_error_before_the_turn(settings: Settings, question: str) -> None:
+async def test_empty_input_is_an_error_before_the_turn(settings: Settings, question: str) -> None:
     async with open_assistant(settings, ScriptedEngine()) as assistant:
         with pytest.raises(AssistantError, match="nothing was asked"):
             await turn(assistant.session(), question)
 
 
-async def test_a_sound_that_can_not_be_used_is_an_error_before_the_turn(
+async def test_unusable_audio_is_an_error_before_the_turn(
     settings: Settings, tmp_path: Path
 ) -> None:
     settings = settings.model_copy(update={"max_audio_s": 1.0})
@@ -486,7 +486,7 @@ async def test_a_sound_that_can_not_be_used_is_an_error_before_the_turn(
         assert (await turn(session))[-1].reason == "completed"
 
 
-async def test_an_error_in_the_block_of_an_assistant_comes_out_as_it_is(
+async def test_an_error_in_the_block_of_an_assistant_is_raised_unchanged(
     settings: Settings,
 ) -> None:
     engine = ScriptedEngine()
@@ -496,7 +496,7 @@ async def test_an_error_in_the_block_of_an_assistant_comes_out_as_it_is(
     assert engine.closed
 
 
-async def test_a_session_of_a_closed_assistant_says_so(settings: Settings) -> None:
+async def test_a_session_of_a_closed_assistant_is_an_error_that_says_so(settings: Settings) -> None:
     async with open_assistant(settings, ScriptedEngine(["Hi."])) as assistant:
         session = assistant.session()
     with pytest.raises(AssistantError, match="not open"):
