@@ -141,7 +141,7 @@ def test_a_protocol_of_the_server_imports_no_other_protocol(slice_: str) -> None
 
 
 @pytest.mark.parametrize("shared", SHARED)
-def test_what_the_protocols_of_the_server_share_imports_none_of_them(shared: str) -> None:
+def test_shared_modules_of_the_server_import_no_protocol(shared: str) -> None:
     assert not arrows("server")[shared] & {*SLICES, *ENDPOINTS, "app"}
 
 
@@ -214,7 +214,7 @@ def test_no_session_is_written_from_outside() -> None:
                 assert name != "session", f"{path}:{node.lineno}: pass it as an option of the turn"
 
 
-def test_every_exception_is_drawn_in_the_tree_of_errors() -> None:
+def test_every_exception_is_in_the_tree_of_errors() -> None:
     tree = errors.__doc__ or ""
     for info in pkgutil.walk_packages(assistant.__path__, "assistant."):
         if info.name.endswith("__main__") or ".token2wav" in info.name or "step_audio" in info.name:

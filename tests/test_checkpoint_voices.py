@@ -76,7 +76,7 @@ def values(*arguments: str) -> Any:
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_the_command_line_lists_them_with_what_was_measured(checkpoint: Path) -> None:
+def test_the_command_line_lists_checkpoint_voices_with_their_measures(checkpoint: Path) -> None:
     rows = {row["id"]: row for row in values("voices", "list")}
     assert rows.keys() >= {*DEFAULTS, "awb"}
     male = rows["default_male"]
@@ -86,18 +86,18 @@ def test_the_command_line_lists_them_with_what_was_measured(checkpoint: Path) ->
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_the_command_line_finds_them_by_words() -> None:
+def test_the_command_line_finds_checkpoint_voices_by_words() -> None:
     assert values("voices", "search", "the model's own male voice")[0]["id"] == ("default_male")
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_they_are_there_whatever_the_folder_of_the_user(tmp_path: Path) -> None:
+def test_checkpoint_voices_are_there_with_any_user_folder(tmp_path: Path) -> None:
     rows = values("voices", "list", "--library", str(tmp_path / "other"))
     assert {row["id"] for row in rows} >= {*DEFAULTS, "awb"}
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_the_command_line_does_not_remove_them(checkpoint: Path) -> None:
+def test_the_command_line_does_not_remove_checkpoint_voices(checkpoint: Path) -> None:
     error = run("voices", "remove", "default_male").exception
     assert isinstance(error, AssistantError)
     assert "not one of your clips" in str(error)
@@ -105,13 +105,13 @@ def test_the_command_line_does_not_remove_them(checkpoint: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_audio_search_finds_them() -> None:
+def test_audio_search_finds_checkpoint_voices() -> None:
     outcome = values("tools", "run", "audio_search", "description=the default male one")
     assert outcome["voice"] == "default_male"
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_the_doctor_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_counts_checkpoint_voices(monkeypatch: pytest.MonkeyPatch) -> None:
     def count() -> int:
         findings = {finding["part"]: finding for finding in values("doctor")}
         return int(findings["voices"]["detail"].split()[0])
@@ -122,7 +122,7 @@ def test_the_doctor_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_with_another_engine_they_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_engine_has_no_checkpoint_voices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASSISTANT_ENGINE", "embedded")
     assert not {row["id"] for row in values("voices", "list")} & set(DEFAULTS)
 
@@ -134,7 +134,7 @@ def server(with_checkpoint: Settings) -> Iterator[Running]:
         yield server
 
 
-def test_a_server_lists_and_searches_them(server: Running) -> None:
+def test_a_server_lists_and_searches_checkpoint_voices(server: Running) -> None:
     voices = server.client.get("/v1/voices").json()["data"]
     assert [voice["id"] for voice in voices] == DEFAULTS
     found = server.client.get("/v1/voices", params={"query": "a man"}).json()["data"]
@@ -142,13 +142,13 @@ def test_a_server_lists_and_searches_them(server: Running) -> None:
     assert found[0]["pitch_hz"] < 150
 
 
-def test_a_server_finds_one_that_sounds_alike(server: Running) -> None:
+def test_a_server_finds_a_checkpoint_voice_that_is_similar(server: Running) -> None:
     clip = (bundled("voices") / "rms.wav").read_bytes()
     answer = server.client.post("/v1/voices/search?limit=1", files={"audio": clip})
     assert [voice["id"] for voice in answer.json()["data"]] == ["default_male"]
 
 
-def test_a_server_opens_a_session_in_one_of_them(server: Running) -> None:
+def test_a_server_opens_a_session_in_a_checkpoint_voice(server: Running) -> None:
     answer = server.client.post("/v1/sessions", json={"voice": "default_male"})
     assert answer.status_code == 201, answer.text
     assert answer.json()["voice"] == "default_male"
@@ -156,7 +156,9 @@ def test_a_server_opens_a_session_in_one_of_them(server: Running) -> None:
     assert server.client.post("/v1/sessions", json={"voice": "default_x"}).status_code == 400
 
 
-def test_a_server_neither_deletes_nor_replaces_them(server: Running, checkpoint: Path) -> None:
+def test_a_server_neither_deletes_nor_replaces_checkpoint_voices(
+    server: Running, checkpoint: Path
+) -> None:
     path = checkpoint / "assets" / "default_male.wav"
     content = path.read_bytes()
     assert server.client.delete("/v1/voices/default_male").status_code == 400
@@ -169,13 +171,13 @@ def test_a_server_neither_deletes_nor_replaces_them(server: Running, checkpoint:
     assert len(server.client.get("/v1/voices").json()["data"]) == 2
 
 
-def test_a_sound_without_a_voice_is_no_failure(server: Running) -> None:
+def test_audio_without_a_voice_is_not_an_error(server: Running) -> None:
     answer = server.client.post("/v1/voices/search", files={"audio": wav(0.01)})
     assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.anyio
-async def test_a_session_speaks_in_one_and_a_tool_changes_to_the_other(
+async def test_a_session_speaks_in_one_checkpoint_voice_and_a_tool_changes_to_the_other(
     with_checkpoint: Settings, checkpoint: Path
 ) -> None:
     engine = ScriptedEngine([call("audio_search", description="a man")], ["Like this?"])
@@ -193,7 +195,7 @@ async def test_a_session_speaks_in_one_and_a_tool_changes_to_the_other(
 
 
 @pytest.mark.anyio
-async def test_an_empty_library_that_is_given_is_not_replaced(
+async def test_an_empty_library_that_is_passed_in_is_not_replaced(
     settings: Settings, tmp_path: Path
 ) -> None:
     empty = VoiceLibrary(tmp_path / "none")
@@ -201,7 +203,7 @@ async def test_an_empty_library_that_is_given_is_not_replaced(
         assert assistant.library is empty
 
 
-def test_a_clip_of_the_user_with_the_same_id_stands(
+def test_a_user_clip_with_the_same_id_wins(
     with_checkpoint: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = VoiceLibrary(with_checkpoint.library)
@@ -215,7 +217,7 @@ def test_a_clip_of_the_user_with_the_same_id_stands(
 @pytest.mark.parametrize(
     "model", ["nowhere/at/all", "no-such-maker/no-such-model", "", "~nobody-here/x", "a\0b"]
 )
-def test_without_the_checkpoint_the_library_is_as_ever(
+def test_a_missing_checkpoint_leaves_the_library_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     (tmp_path / "empty").mkdir()
@@ -223,14 +225,14 @@ def test_without_the_checkpoint_the_library_is_as_ever(
     assert ids(settings_for(tmp_path, model)) == []
 
 
-def test_a_checkpoint_that_comes_later_brings_its_voices_then(tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_installed_later_adds_its_voices_then(tmp_path: Path) -> None:
     library = open_library(settings_for(tmp_path, str(tmp_path / "later")))
     assert len(library) == 0
     add_clips(tmp_path / "later")
     assert sorted(voice.id for voice in library) == DEFAULTS
 
 
-def test_a_checkpoint_of_the_hub_is_found_where_it_was_downloaded_to(
+def test_a_checkpoint_of_the_hub_is_found_at_its_download_location(
     tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     constants = pytest.importorskip("huggingface_hub.constants")

@@ -13,13 +13,13 @@ from assistant import events
 from assistant.events import AudioChunk, Event, Latency, ToolCallFinished, TurnEnded, to_json
 
 
-def test_there_are_ten_kinds_and_each_has_its_own_type() -> None:
+def test_each_of_the_ten_kinds_has_its_own_type() -> None:
     types = [kind.type for kind in get_args(Event)]
     assert len(types) == len(set(types)) == 10
 
 
 @given(st.lists(st.integers(-32768, 32767), max_size=40), st.floats(0, 1e6))
-def test_samples_go_into_json_only_when_asked_and_come_out_the_same(
+def test_samples_go_into_json_only_if_asked_and_are_restored_unchanged(
     values: list[int], start: float
 ) -> None:
     event = AudioChunk(start, np.array(values, np.int16))
@@ -36,12 +36,12 @@ def test_nested_values_are_plain_json() -> None:
     assert next(iter(to_json(finished))) == "type"
 
 
-def test_data_that_json_can_not_hold_becomes_text() -> None:
+def test_data_without_a_json_form_becomes_text() -> None:
     value = to_json(ToolCallFinished("call_1", "a", "ok", 0.1, "", {"lock": threading.Lock()}))
     assert "lock" in json.dumps(value)
 
 
-def test_events_can_not_be_changed() -> None:
+def test_events_cannot_be_changed() -> None:
     event = events.TextDelta("a")
     try:
         event.text = "b"  # type: ignore[misc]

@@ -110,7 +110,7 @@ class TestCalls:
             ToolMessage(REFUND, "cancelled", NO_RESULT),
         ]
 
-    def test_a_message_that_held_nothing_but_the_dropped_call_goes_too(self) -> None:
+    def test_a_message_with_only_the_dropped_call_is_dropped_too(self) -> None:
         history = History([AssistantMessage("", (LOOKUP,))])
         history.drop_call("c1")
         assert history == []
@@ -172,7 +172,7 @@ ACTIONS = st.lists(
 
 
 @given(ACTIONS)
-def test_after_closing_every_call_has_one_outcome_in_its_place_whatever_came_before(
+def test_every_call_has_one_outcome_in_its_place_after_closing(
     actions: list[tuple[str, int]],
 ) -> None:
     history, made = History(), 0
@@ -208,7 +208,7 @@ def test_after_closing_every_call_has_one_outcome_in_its_place_whatever_came_bef
     assert not open_ids
 
 
-def test_a_history_is_read_like_a_sequence_and_can_not_be_assigned_to() -> None:
+def test_a_history_is_read_like_a_sequence_and_cannot_be_assigned_to() -> None:
     history = History([UserMessage(("a",))])
     assert (len(history), list(history)) == (1, [UserMessage(("a",))])
     with pytest.raises(TypeError):
