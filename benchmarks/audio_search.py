@@ -49,7 +49,7 @@ class Descriptions:
         self.random = np.random.default_rng(seed)
         made = [self.word() for _ in range(3_000)]
         words = [*CONCEPT_OF, *made]
-        # What a word adds to a text's vector, before that is brought to length 1.
+        # What a word adds to a text's vector, before that is scaled to length 1.
         self.words = np.zeros((len(words), LexicalEmbedder().dim), dtype=np.float32)
         for row, word in zip(self.words, words, strict=True):
             np.add.at(row, *hashed(word, len(row)))
@@ -132,23 +132,23 @@ def at_size(size: int, queries: int) -> dict[str, Any]:
 
 
 def library_costs() -> dict[str, Any]:
-    """What a search of the bundled voices costs, and measuring a second of sound."""
+    """What a search of the bundled voices costs, and measuring a second of audio."""
     voices = VoiceLibrary(Path("/nonexistent"), bundled=bundled("voices"))
     clip = next(voice.path for voice in voices if voice.path)
-    sound = read_audio(clip, max_seconds=60.0)
+    audio = read_audio(clip, max_seconds=60.0)
     text = ["a calm deep man with a Scottish accent"]
     works: dict[str, Callable[[], Any]] = {
         "open_ms": lambda: VoiceLibrary(Path("/nonexistent"), bundled=bundled("voices")),
         "search_ms": lambda: voices.search("a calm deep man"),
         "embed_text_ms": lambda: LexicalEmbedder().embed(text),
-        "measure_ms_per_s": lambda: measure(sound),
-        "speech_check_ms_per_s": lambda: speech_problem(sound),
-        "voiceprint_ms_per_s": lambda: Voiceprint().embed([sound]),
+        "measure_ms_per_s": lambda: measure(audio),
+        "speech_check_ms_per_s": lambda: speech_problem(audio),
+        "voiceprint_ms_per_s": lambda: Voiceprint().embed([audio]),
     }
     costs = {}
     for name, work in works.items():
         _, times = timed(lambda _, work=work: work(), np.zeros((30, 1), dtype=np.float32))
-        costs[name] = round(times["p50_ms"] / (sound.seconds if name.endswith("per_s") else 1), 3)
+        costs[name] = round(times["p50_ms"] / (audio.seconds if name.endswith("per_s") else 1), 3)
     return costs
 
 

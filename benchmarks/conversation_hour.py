@@ -2,9 +2,9 @@
 
     python benchmarks/conversation_hour.py [--minutes 60]
 
-Prints JSON. The sound is real (a recorded question, over and over, with noise, coughs and
-interruptions), the ears, the engine and the tools too; only the clock is moved by hand, and waits
-while an answer is made. `resident_mb` is what the process holds every ten minutes of
+Prints JSON. The audio is real (a recorded question, over and over, with noise, coughs and
+interruptions), the detector, the engine and the tools too; only the clock is moved by hand, and
+waits while a response is generated. `resident_mb` is what the process holds every ten minutes of
 conversation, `tasks` and `threads` what runs: flat is what they should be. `history_mb` is what the
 conversation itself remembers, words and the last recordings. The obvious alternative, in the same
 run: all recordings kept, `recordings_mb`.
@@ -80,8 +80,8 @@ class Caller:
 
 
 def speech(name: str, level: float = 1.0) -> Pcm16:
-    sound = read_audio(EXAMPLES / name, max_seconds=60).resampled(RATE)
-    return (sound.samples * level * 32_000).astype(np.int16)
+    audio = read_audio(EXAMPLES / name, max_seconds=60).resampled(RATE)
+    return (audio.samples * level * 32_000).astype(np.int16)
 
 
 async def converse(caller: Caller, minutes: float) -> list[dict[str, float]]:
@@ -106,8 +106,8 @@ async def converse(caller: Caller, minutes: float) -> list[dict[str, float]]:
 def figure(caller: Caller) -> dict[str, float]:
     gc.collect()
     history = caller.live.session.history
-    sounds = [p for m in history if isinstance(m, UserMessage) for p in m.parts]
-    held = sum(p.samples.nbytes if isinstance(p, Audio) else len(p) for p in sounds)
+    clips = [p for m in history if isinstance(m, UserMessage) for p in m.parts]
+    held = sum(p.samples.nbytes if isinstance(p, Audio) else len(p) for p in clips)
     return {
         "minutes": round(caller.live.audio_s / 60, 1),
         "resident_mb": round(resident_mb(), 1),

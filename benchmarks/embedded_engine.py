@@ -74,7 +74,7 @@ def tools(count: int) -> list[ToolSchema]:
 
 
 def first_audio(*parts: object) -> tuple[float, float]:
-    """Seconds to the first sound of an answer: at the first call of an engine, and once warm."""
+    """Seconds to the first audio of an answer: at the first call of an engine, and once warm."""
 
     async def run() -> tuple[float, float]:
         engine, times = create_engine(Settings(engine="embedded")), []
@@ -111,17 +111,17 @@ def planning_ms(count: int) -> float:
 def main() -> None:
     # First, while nothing is loaded.
     text_cold, text_warm = first_audio("hello there, how are you doing with all of this")
-    sound, recognizer = read_audio(QUESTION, max_seconds=60), SpeechRecognizer(1)
+    audio, recognizer = read_audio(QUESTION, max_seconds=60), SpeechRecognizer(1)
     spoken = len(whole_answer()) / OUTPUT_RATE
-    sound_cold, sound_warm = first_audio(sound)
+    audio_cold, audio_warm = first_audio(audio)
     whole = seconds(whole_answer)
     result = {
         "first_audio_s": {
             "text_cold": text_cold, "text": text_warm,
-            "spoken_question_cold": sound_cold, "spoken_question": sound_warm,
+            "spoken_question_cold": audio_cold, "spoken_question": audio_warm,
         },
         "hearing_real_time_factor":
-            seconds(lambda: recognizer.transcribe(sound, threading.Event())) / sound.seconds,
+            seconds(lambda: recognizer.transcribe(audio, threading.Event())) / audio.seconds,
         "speaking": {
             "answer_s": spoken,
             "real_time_factor": whole / spoken,

@@ -1,4 +1,4 @@
-"""How fast speech tokens become sound, at full size, with random weights. Prints JSON.
+"""How fast speech tokens become audio, at full size, with random weights. Prints JSON.
 
     python benchmarks/token2wav.py [--device cuda] [--precision float32] [--threads 2]
         [--clock cpu] [--streams 1 4 16] [--steps 10] [--long MINUTES] [--reference FOLDER]
@@ -162,17 +162,17 @@ SCHEDULES = ((5,), (8, 8), (10, 10, 15), (10, 15), (15, 15), (20, 20), ())
 
 
 def schedules(token2wav: Token2Wav, voice: FlowPrompt) -> dict[str, dict[str, float]]:
-    """For sizes of the first chunks: when the first sound is there, and the longest dropout.
+    """Times of the first audio, and the longest dropout, by sizes of the first chunks.
 
     All tokens are there at once, so this is what the decoder alone adds.
     """
     found = {}
     ahead, steady = token2wav.flow.shape.look_ahead, token2wav.settings.chunk
     for sizes in SCHEDULES:
-        flow, sound = token2wav.begin(voice), token2wav.begin_vocoder()
+        flow, audio = token2wav.begin(voice), token2wav.begin_vocoder()
         now, played_until, dropout, first = 0.0, 0.0, 0.0, 0.0
         for index, size in enumerate([*sizes, steady, steady, steady]):
-            job = ChunkJob(list(tokens(size + ahead)), flow, sound, last=False)
+            job = ChunkJob(list(tokens(size + ahead)), flow, audio, last=False)
             seconds, samples = timed(lambda job=job: token2wav.run(job), runs=1)
             now += seconds
             if index == 0:

@@ -111,7 +111,7 @@ PARTS: dict[str, Callable[[], str]] = {
 
 
 def render(text: str) -> str:
-    """The text with every part that this script knows made anew."""
+    """Returns the text with every part that this script knows generated again."""
 
     def part(match: re.Match[str]) -> str:
         make = PARTS.get(match[2])

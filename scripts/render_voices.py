@@ -1,4 +1,4 @@
-"""Renders the clips of voices/ anew, with the free synthesizers of Debian, and writes voices.toml.
+"""Renders the clips of voices/ again, with the free synthesizers of Debian, and writes voices.toml.
 
     apt-get install flite espeak-ng
     python scripts/render_voices.py [FOLDER]      (default: voices)
@@ -30,8 +30,8 @@ from assistant.library.writing import add_entries
 RATE = 16_000
 LOUDNESS_DB = -20.0
 MARGIN_S = 0.08  # of silence left at either end
-FLITE_LICENCE = "Rendered with CMU Flite: its BSD-like licence, see README.md"
-ESPEAK_LICENCE = "Rendered with eSpeak NG (GPLv3 software; see README.md on its output)"
+FLITE_LICENSE = "Rendered with CMU Flite: its BSD-like licence, see README.md"
+ESPEAK_LICENSE = "Rendered with eSpeak NG (GPLv3 software; see README.md on its output)"
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,9 @@ def command_of(recipe: Recipe, target: Path) -> list[str]:
     return [program, *options, "-w", str(target), recipe.text]
 
 
-def finished(sound: Audio) -> Audio:
-    """At 16 kHz, without the silence around it, at the loudness of all others."""
-    samples = sound.resampled(RATE).samples
+def finished(audio: Audio) -> Audio:
+    """Returns the clip at 16 kHz, without the silence around it, at the loudness of all others."""
+    samples = audio.resampled(RATE).samples
     loud = np.flatnonzero(np.abs(samples) > 0.02 * np.abs(samples).max())
     margin = int(MARGIN_S * RATE)
     samples = samples[max(0, loud[0] - margin) : loud[-1] + margin]
@@ -186,14 +186,14 @@ def spoken(recipe: Recipe) -> Audio:
 
 def render_other(recipe: Recipe, folder: Path) -> None:
     text = OTHER_CHINESE if recipe.language.startswith("zh") else OTHER
-    sound = spoken(replace(recipe, text=text))
-    soundfile.write(folder / f"{recipe.id}.ogg", sound.samples, RATE, format="OGG")
+    audio = spoken(replace(recipe, text=text))
+    soundfile.write(folder / f"{recipe.id}.ogg", audio.samples, RATE, format="OGG")
 
 
 def render(recipe: Recipe, folder: Path) -> Entry:
-    sound = spoken(recipe)
+    audio = spoken(recipe)
     path = folder / f"{recipe.id}.wav"
-    write_wav(path, [sound.to_pcm16()], RATE)
+    write_wav(path, [audio.to_pcm16()], RATE)
     flite = recipe.command.startswith("flite")
     return Entry(
         id=recipe.id,
@@ -202,7 +202,7 @@ def render(recipe: Recipe, folder: Path) -> Entry:
         tags=recipe.tags,
         transcript=recipe.text,
         language=recipe.language,
-        licence=FLITE_LICENCE if flite else ESPEAK_LICENCE,
+        licence=FLITE_LICENSE if flite else ESPEAK_LICENSE,
         consent="A synthesiser's voice that its makers publish; no further consent is needed",
         sha256=sha256_of(path),
         traits=measure(read_audio(path, max_seconds=60.0)),

@@ -1,9 +1,9 @@
-"""Makes docs/page.png anew: the web page in the middle of a spoken conversation.
+"""Writes docs/page.png: the web page in the middle of a spoken conversation.
 
     apt-get install chromium chromium-driver
     python scripts/screenshot.py [FILE]      (default: docs/page.png)
 
-What is seen is what happens: the embedded engine hears the recordings of examples/ by the browser's
+Nothing is staged: the embedded engine gets the recordings of examples/ from the browser's
 microphone, and answers.
 """
 
@@ -52,7 +52,7 @@ def converse(page: WebPage) -> None:
     page.wait_for(".voice")
     page.type("Please speak in a deep male voice.")
     page.wait_for(".answer .text", "narrator.")
-    page.will_hear(0.1, EXAMPLES / "what_time_is_it_in_tokyo.wav")
+    page.set_microphone(0.1, EXAMPLES / "what_time_is_it_in_tokyo.wav")
     page.click("#talk")
     page.find("#voice-search").send_keys("a calm American")
     page.run("document.activeElement.blur()")

@@ -14,7 +14,7 @@ import numpy as np
 
 from assistant.audio.samples import Pcm16
 
-_LATE_IN_A_ROW = 10  # after so many, it is the numbers that are wrong
+_LATE_IN_A_ROW = 10  # after this many, the numbers are wrong
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ LOWEST_RATE, HIGHEST_RATE = 1_000, 384_000
 _HALF_WIDTH = 32  # of the filter, in samples of the lower rate
 _CUTOFF = 0.95  # of the lower rate's band; half of the height is left there
 _KAISER_BETA = 7.5
-_PHASES = 1_024  # at most; between rates with no small ratio the nearest of so many is taken
+_PHASES = 1_024  # at most; between rates with no small ratio the nearest of these is taken
 _BLOCK = 960  # input samples at a time: what is worked on stays in the processor's cache
 
 

@@ -49,7 +49,7 @@ def ask(
     ] = False,
     settings: SettingsFile = None,
 ) -> None:
-    """Ask one question by text or sound, and get the answer as text and sound."""
+    """Ask one question by text or audio, and get the answer as text and audio."""
     if (text is None) == (audio is None):
         raise AssistantError("give a question: either TEXT or --audio FILE")
     if task not in TASKS:

@@ -78,14 +78,14 @@ def _run(app: FastAPI, values: Settings) -> None:
     address = f"http://{shown}:{port}"
     Console(stderr=True).print(f"{address}  (talk to it: {address}/, docs: /docs)", highlight=False)
     # Engines and tools work in threads. Each time one of them is at it, the event loop, and with it
-    # every call's next packet, waits so long for its turn; the default is 5 ms for each thread.
+    # every call's next packet, waits this long for its turn; the default is 5 ms for each thread.
     sys.setswitchinterval(SWITCH_S)
     Server(app, values.server).run_until_stopped(listener)
 
 
 def _listen(host: str, port: int, *, stall_s: float = 30.0) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Of the protocol TCP in so many words, or asyncio leaves Nagle's algorithm on: 40 ms an answer.
+    # The protocol must be TCP by name, or asyncio leaves Nagle's algorithm on: 40 ms per answer.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

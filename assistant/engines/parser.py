@@ -173,7 +173,7 @@ def _text(text: str) -> Iterator[TextDelta]:
 
 
 def _joined(items: Iterator[Parsed]) -> list[Parsed]:
-    """Neighbouring pieces of text as one."""
+    """Joins neighboring pieces of text."""
     joined: list[Parsed] = []
     for item in items:
         last = joined[-1] if joined else None

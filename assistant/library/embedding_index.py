@@ -35,7 +35,7 @@ def key_of(*parts: str) -> bytes:
 class EmbeddingIndex(Generic[T]):
     """The vectors of one kind of content (texts, audio) of a library.
 
-    A row has a key of its content: content that changed has another key and is embedded anew, and
+    A row has a key of its content: content that changed has another key and is embedded again, and
     the old row is dead until enough dead rows are worth a new index.
 
     Each embedder has files of its own, which are still valid if it is used again later.

@@ -51,7 +51,7 @@ class Pacer:
         self._sent = 0
         self._played_least = 0  # what the listener has played at least
         self._zero: float | None = None  # the time at which position 0 would have been played
-        self._run = 0  # position at which the sound that plays now began
+        self._run = 0  # position at which the audio that plays now began
         self._last = 0.0  # when the last frame was taken
         self._ready = 0.0  # since when the next frame could have been taken
         self._lag = 0.0

@@ -156,7 +156,7 @@ class _Run:
         except UNREACHABLE as error:
             logger.warning("The tool %s: %s: %s", name, type(error).__name__, error)
             self.end("error", f"The tool {name} could not reach what it needs.")
-        except Exception:  # the one place that contains the code of strangers
+        except Exception:  # the one place that catches what untrusted code raises
             logger.exception("The tool %s failed", name)
             self.end("error", _unexpected(name))
 

@@ -24,7 +24,7 @@ def load_file(path: Path) -> Harvest:
     with harvest(path) as found:
         try:
             _execute(path)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  (a stranger's code runs here)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (a plugin's code runs here)
             found.problems.append(_problem(error, path))
             found.tools.clear()  # they belong to a module that is only half there
     if not found.tools and not found.problems:

@@ -203,7 +203,7 @@ class LiveMeter:
         self._figures.open -= 1
 
     def handle(self, event: LiveEvent) -> float | None:
-        """Counts it. Gives the wait where it is the first sound of an answer to speech."""
+        """Counts the chunk; returns the wait if it is the first audio of a response to speech."""
         match event:
             case ResponseStarted():
                 self._response_started(event)

@@ -43,7 +43,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 timeout_graceful_shutdown=seconds,
                 ws_max_size=settings.sockets.max_message_bytes,
-                ws_per_message_deflate=False,  # sound in base64 gets no smaller for all the work
+                ws_per_message_deflate=False,  # audio in base64 can't be compressed
             )
         )
         self.failure: AssistantError | None = None

@@ -27,10 +27,10 @@ def test_files_of_any_rate_and_channel_count_are_read_as_mono(
 ) -> None:
     wave = np.repeat(tone(rate=rate)[:, None], channels, axis=1)
     soundfile.write(tmp_path / "a.wav", wave, rate, subtype=subtype)
-    sound = read_audio(tmp_path / "a.wav", max_seconds=10)
-    assert sound.sample_rate == rate
-    assert sound.samples.shape == (len(wave),)
-    assert np.abs(sound.samples - wave[:, 0]).max() < 0.02
+    audio = read_audio(tmp_path / "a.wav", max_seconds=10)
+    assert audio.sample_rate == rate
+    assert audio.samples.shape == (len(wave),)
+    assert np.abs(audio.samples - wave[:, 0]).max() < 0.02
 
 
 @pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.mp3"])
@@ -42,8 +42,8 @@ def test_formats_other_than_wav_are_read(tmp_path: Path, name: str) -> None:
 def test_written_audio_is_read_back_unchanged(tmp_path: Path) -> None:
     pieces = [Audio(tone(rate=OUTPUT_RATE), OUTPUT_RATE).to_pcm16() for _ in range(2)]
     write_wav(tmp_path / "a.wav", pieces)
-    sound = read_audio(tmp_path / "a.wav", max_seconds=10)
-    assert np.array_equal(sound.to_pcm16(), np.concatenate(pieces))
+    audio = read_audio(tmp_path / "a.wav", max_seconds=10)
+    assert np.array_equal(audio.to_pcm16(), np.concatenate(pieces))
 
 
 def make(path: Path, content: bytes | np.ndarray, rate: int = 8_000) -> Path:
@@ -82,11 +82,11 @@ def test_a_header_that_promises_hours_is_refused_before_decoding() -> None:
 @given(st.binary(max_size=400))
 def test_random_bytes_are_decoded_or_raise_an_audio_error(content: bytes) -> None:
     try:
-        sound = read_audio(io.BytesIO(content), max_seconds=10)
+        audio = read_audio(io.BytesIO(content), max_seconds=10)
     except AudioError:
         pass
     else:
-        assert np.isfinite(sound.samples).all()
+        assert np.isfinite(audio.samples).all()
 
 
 @given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=50))
@@ -97,9 +97,9 @@ def test_conversion_to_16_bit_clips_and_never_wraps(values: list[float]) -> None
 
 
 def test_resampling_keeps_pitch_and_duration() -> None:
-    sound = Audio(tone(1.0, 48_000), 48_000).resampled(16_000)
-    assert sound.samples.shape == (16_000,)
-    assert np.abs(np.fft.rfft(sound.samples)).argmax() == 440
+    audio = Audio(tone(1.0, 48_000), 48_000).resampled(16_000)
+    assert audio.samples.shape == (16_000,)
+    assert np.abs(np.fft.rfft(audio.samples)).argmax() == 440
 
 
 def test_an_unwritable_target_is_an_error(tmp_path: Path) -> None:

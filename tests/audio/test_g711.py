@@ -1,4 +1,4 @@
-"""G.711 against libsndfile, and against Python's own module where there is one."""
+"""G.711 equals libsndfile, and Python's own module if there is one."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_a_conversation_can_be_held_with_the_keyboard_alone(opened: Opened) -> N
     page.wait_for(".answer.cut")
     page.press("v")
     assert page.find("#say").get_property("value") == "v"  # in a field it is a letter
-    page.will_hear(0.2, QUESTION)
+    page.set_microphone(0.2, QUESTION)
     page.find("#talk").send_keys(Keys.SPACE)
     page.wait_phase("hearing")
     page.press(Keys.SPACE)
@@ -73,10 +73,10 @@ def test_a_conversation_can_be_held_with_the_keyboard_alone(opened: Opened) -> N
 def test_the_keyboard_and_a_screen_reader_can_hold_the_talk_button(opened: Opened) -> None:
     page = opened(ScriptedEngine([Transcript("what time is it"), "Noon."]))
     page.find("input[value=open]").send_keys(Keys.ARROW_RIGHT)
-    page.will_hear(QUESTION)
+    page.set_microphone(QUESTION)
     page.find("#talk").send_keys(Keys.ENTER)  # begins; no pointer can hold it
     page.wait_phase("listening")
-    page.wait(lambda: page.heard_s() > 1, "a second of sound")
+    page.wait(lambda: page.played_s() > 1, "a second of sound")
     page.find("#talk").send_keys(Keys.ENTER)
     page.wait_for(".answer .text", "Noon.")
 
@@ -122,7 +122,7 @@ def test_every_text_contrasts_with_its_background(opened: Opened, scheme: str) -
     page.type("Add.")
     page.wait_for(".answer .waits", "Heard")
     page.wait_for(".voice")
-    colors = page.run(COLOURS)
+    colors = page.run(COLORS)
     assert len(colors) > 40
     for text, color, ground in colors:
         assert contrast(color, ground) >= 4.5, (text, color, ground)
@@ -309,7 +309,7 @@ def test_the_page_loads_nothing_from_elsewhere(page: WebPage) -> None:
     assert all(name.startswith(f"{root}/") for name in names)
 
 
-COLOURS = """
+COLORS = """
     const shown = [];
     const ground = (node) => {
         const colour = getComputedStyle(node).backgroundColor;
@@ -328,7 +328,7 @@ COLOURS = """
 
 
 def contrast(first: str, second: str) -> float:
-    """As WCAG 2 defines it."""
+    """Returns the contrast as WCAG 2 defines it."""
     low, high = sorted((luminance(first), luminance(second)))
     return (high + 0.05) / (low + 0.05)
 

@@ -55,13 +55,13 @@ PLAY = f"""
 def play(
     page: WebPage, *acts: tuple[float, dict[str, Any]], rate: int = 24_000, seconds: float = 1.0
 ) -> tuple[list[int], list[dict[str, Any]]]:
-    """What sounds, and what is reported, when these commands come at these times."""
+    """Returns what is played and reported if these commands come at these times."""
     made = page.run(PLAY, rate, seconds, acts)
     assert isinstance(made, dict), made
     return made["values"], made["reports"]
 
 
-def sound(answer: str = "a", samples: int = 12_000, start: int = 1) -> dict[str, Any]:
+def audio(answer: str = "a", samples: int = 12_000, start: int = 1) -> dict[str, Any]:
     return {"command": "sound", "answer": answer, "samples": samples, "from": start}
 
 
@@ -71,7 +71,7 @@ def end(answer: str = "a") -> dict[str, Any]:
 
 def test_every_sample_is_played_once_and_the_page_gets_the_position(page: WebPage) -> None:
     values, reports = play(
-        page, (0, sound(samples=7_000)), (0.1, sound(samples=5_000, start=7_001)), (0.2, end())
+        page, (0, audio(samples=7_000)), (0.1, audio(samples=5_000, start=7_001)), (0.2, end())
     )
     assert [value for value in values if value] == list(range(1, 12_001))
     assert reports[0] == {"type": "started", "answer": "a", "seconds": 0}
@@ -85,7 +85,7 @@ def test_a_pause_is_silent_from_the_next_quantum_and_resumes_at_the_same_positio
 ) -> None:
     at, until = 0.128, 0.256  # on borders of quanta, of which a second has 187.5
     pause, resume = (at, {"command": "pause"}), (until, {"command": "resume"})
-    values, reports = play(page, (0, sound()), (0, end()), pause, resume)
+    values, reports = play(page, (0, audio()), (0, end()), pause, resume)
     first, last = int(at * 24_000), int(until * 24_000)
     fade = values[first : first + 128]
     assert fade[0] == first + 1
@@ -98,8 +98,8 @@ def test_a_pause_is_silent_from_the_next_quantum_and_resumes_at_the_same_positio
 
 def test_cleared_audio_fades_at_once_and_the_next_response_plays(page: WebPage) -> None:
     clear = (0.128, {"command": "clear", "answer": "a"})
-    other = sound("b", samples=2_400, start=20_000)
-    values, reports = play(page, (0, sound()), (0, other), (0, end("b")), clear)
+    other = audio("b", samples=2_400, start=20_000)
+    values, reports = play(page, (0, audio()), (0, other), (0, end("b")), clear)
     cut = int(0.128 * 24_000)
     assert values[:cut] == list(range(1, cut + 1))
     assert max(values[cut : cut + 96]) <= cut + 96
@@ -111,7 +111,7 @@ def test_cleared_audio_fades_at_once_and_the_next_response_plays(page: WebPage) 
 def test_audio_cleared_during_a_pause_is_never_played(page: WebPage) -> None:
     values, _ = play(
         page,
-        (0, sound()),
+        (0, audio()),
         (0.128, {"command": "pause"}),
         (0.256, {"command": "clear", "answer": "a"}),
         (0.256, {"command": "resume"}),
@@ -124,10 +124,10 @@ def test_playback_waits_for_a_short_buffer_and_for_a_longer_one_after_an_underru
 ) -> None:
     values, _ = play(
         page,
-        (0, sound(samples=1_000)),
-        (0.128, sound(samples=1_000, start=1_001)),  # 2,000 now: more than 60 ms
-        (0.512, sound(samples=2_000, start=2_001)),  # less than 120 ms: it has run dry
-        (0.64, sound(samples=1_000, start=4_001)),
+        (0, audio(samples=1_000)),
+        (0.128, audio(samples=1_000, start=1_001)),  # 2,000 now: more than 60 ms
+        (0.512, audio(samples=2_000, start=2_001)),  # less than 120 ms: it has run dry
+        (0.64, audio(samples=1_000, start=4_001)),
     )
     assert [value for value in values if value] == list(range(1, 5_001))
     assert values.index(1) == 0.128 * 24_000
@@ -135,7 +135,7 @@ def test_playback_waits_for_a_short_buffer_and_for_a_longer_one_after_an_underru
 
 
 def test_the_end_of_a_response_is_played_even_if_it_is_very_short(page: WebPage) -> None:
-    values, reports = play(page, (0, sound(samples=10)), (0.128, end()))
+    values, reports = play(page, (0, audio(samples=10)), (0.128, end()))
     assert [value for value in values if value] == list(range(1, 11))
     assert [report["type"] for report in reports] == ["started", "ended"]
 

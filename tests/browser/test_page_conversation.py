@@ -1,4 +1,4 @@
-"""A conversation in the browser: microphone, captions, tools, sound, and being interrupted."""
+"""A conversation in the browser: microphone, captions, tools, audio and interruption."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def wait_silent(page: WebPage) -> None:
 
 def test_a_spoken_question_is_transcribed_looked_up_and_answered_in_speech(page: WebPage) -> None:
     page.run(WATCH_CAPTIONS)
-    page.will_hear(0.5, QUESTION)
+    page.set_microphone(0.5, QUESTION)
     page.click("#talk")
     page.wait_phase("hearing")
     page.wait_for(".user .text", "what time is it in tokyo")
@@ -65,7 +65,7 @@ def test_speech_over_a_response_stops_it_and_its_unplayed_text_is_struck(opened:
     page = opened(engine)
     page.type("Count.")
     page.wait(lambda: speaks(page), "sound")
-    page.will_hear(0.2, QUESTION)
+    page.set_microphone(0.2, QUESTION)
     page.click("#talk")
     page.wait_for(".answer.cut .unheard")
     heard, unheard = page.text(".answer.cut .spoken"), page.text(".answer.cut .unheard")
@@ -73,7 +73,7 @@ def test_speech_over_a_response_stops_it_and_its_unplayed_text_is_struck(opened:
     assert "number 12" in unheard
     page.wait_for(".user .text", "what time is it")
     page.wait_for(".answer:last-child .text", SHORT)
-    # The assistant, too, knows what was heard and what was not.
+    # The history of the server has only what was played.
     assert "number 12" not in str(engine.requests[-1].messages)
 
 
@@ -85,7 +85,7 @@ def test_a_noise_too_short_to_interrupt_pauses_the_response_which_then_resumes(
     soundfile.write(tmp_path / "hm.wav", samples[int(0.2 * rate) : int(0.45 * rate)], rate)
     page.type("Count.")
     page.wait(lambda: speaks(page), "sound")
-    page.will_hear(0.2, tmp_path / "hm.wav")
+    page.set_microphone(0.2, tmp_path / "hm.wav")
     page.click("#talk")
     page.wait_phase("paused")
     before = page.text(".answer .spoken")
@@ -96,7 +96,7 @@ def test_a_noise_too_short_to_interrupt_pauses_the_response_which_then_resumes(
 
 def test_silence_does_not_stop_a_response(opened: Opened) -> None:
     page = opened(ScriptedEngine(["This is said to its end."]))
-    page.will_hear(0.5)
+    page.set_microphone(0.5)
     page.click("#talk")
     page.type("Speak.")
     page.wait_for(".answer .text", "to its end.")
@@ -141,10 +141,10 @@ def test_the_stop_button_stops_the_response_and_the_conversation_continues(opene
 def test_holding_the_button_records_a_turn_and_releasing_it_sends_the_turn(opened: Opened) -> None:
     page = opened(ScriptedEngine([Transcript("what time"), LONG], [SHORT]))
     page.click("input[value=hold]")
-    page.will_hear(QUESTION)
+    page.set_microphone(QUESTION)
     page.hold("#talk")
     page.wait_phase("listening")
-    page.wait(lambda: page.heard_s() > 1, "a second of sound")
+    page.wait(lambda: page.played_s() > 1, "a second of sound")
     assert not page.all(".turn")
     page.let_go()
     page.wait_for(".user .text", "what time")
@@ -179,11 +179,11 @@ def test_an_example_of_a_tool_can_be_asked_with_a_click(page: WebPage) -> None:
 
 def test_speech_before_the_microphone_is_turned_off_is_a_turn(opened: Opened) -> None:
     page = opened(ScriptedEngine([Transcript("roll a dice"), SHORT]))
-    page.will_hear(0.2, EXAMPLES / "roll_a_dice.wav")
+    page.set_microphone(0.2, EXAMPLES / "roll_a_dice.wav")
     page.click("#talk")
-    page.wait(lambda: page.heard_s() > 1.2, "a part of the sentence")
+    page.wait(lambda: page.played_s() > 1.2, "a part of the sentence")
     page.click("#talk")
     page.wait_for(".user .text", "roll a dice")
-    page.will_hear(0.2, QUESTION)
+    page.set_microphone(0.2, QUESTION)
     page.click("#talk")
     page.wait_phase("hearing")

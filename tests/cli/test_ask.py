@@ -47,20 +47,20 @@ def test_a_spoken_question_gets_a_spoken_answer_from_a_tool(cli, tmp_path: Path)
     assert (finished["name"], finished["outcome"]) == ("date_time", "ok")
     (ended,) = run.of_type("turn_ended")
     assert "Tokyo" in ended["text"]
-    sound = read_audio(tmp_path / "answer.wav", max_seconds=60)
-    assert sound.sample_rate == 24_000
-    assert sound.seconds == pytest.approx(ended["audio_seconds"])
-    assert np.sqrt(np.mean(sound.samples**2)) > 0.01
+    audio = read_audio(tmp_path / "answer.wav", max_seconds=60)
+    assert audio.sample_rate == 24_000
+    assert audio.seconds == pytest.approx(ended["audio_seconds"])
+    assert np.sqrt(np.mean(audio.samples**2)) > 0.01
 
 
 def test_json_lines_are_the_only_output_and_carry_samples_if_asked(cli) -> None:
     run = cli("ask", "What time is it in Oslo?", "--json-audio")
-    sounds = run.of_type("audio")
-    samples = [np.frombuffer(base64.b64decode(s["samples"]), "<i2") for s in sounds]
+    chunks = run.of_type("audio")
+    samples = [np.frombuffer(base64.b64decode(s["samples"]), "<i2") for s in chunks]
     assert sum(map(len, samples)) / 24_000 == pytest.approx(
         run.of_type("turn_ended")[0]["audio_seconds"]
     )
-    assert [s["start"] for s in sounds] == pytest.approx(
+    assert [s["start"] for s in chunks] == pytest.approx(
         [sum(map(len, samples[:n])) / 24_000 for n in range(len(samples))]
     )
     assert set(run.of_type("turn_ended")[0]["latency"]) == {
@@ -84,7 +84,7 @@ def test_one_request_gets_a_deep_voice_and_the_time(cli, tmp_path: Path) -> None
         "date_time",
     }
     assert "Tokyo" in deep.of_type("turn_ended")[0]["text"]
-    # The lead-in is still in the normal voice, the answer is most of the sound.
+    # The lead-in is still in the normal voice, the answer is most of the audio.
     assert pitch(tmp_path / "deep.wav") < 0.85 * pitch(tmp_path / "normal.wav")
 
 

@@ -46,11 +46,11 @@ def roll_dice() -> str:
 
 
 class Call:
-    """One session. `events`: all of it but sound and what the server sent, by type."""
+    """One session. `events`: all events but audio and what the server sent, by type."""
 
     def __init__(self, session: Any) -> None:
         self.session = session
-        self.sound = bytearray()
+        self.audio = bytearray()
         self.events: list[Any] = []
         self.sent: list[dict[str, Any]] = []
         self._iterator = aiter(session)
@@ -71,7 +71,7 @@ class Call:
     def _see(self, event: Any) -> None:
         assert event.type != "error", event.error
         if event.type == "audio":
-            self.sound += event.audio.data
+            self.audio += event.audio.data
         elif event.type == "raw_model_event":
             assert event.data.type not in ("error", "exception"), event.data
             if event.data.type == "raw_server_event":
@@ -88,21 +88,21 @@ class Call:
 
     async def until_played(self) -> bytes:
         """Waits for the end of the answer, and listens to it: the client knows by the clock
-        how much of it was heard, and a question that comes before is an interruption.
+        how much of it was played, and a question that comes before is an interruption.
         """
         await self.until(lambda event: event.type == "agent_end")
-        sound = self.take_sound()
-        await anyio.sleep(seconds_of(sound))
-        return sound
+        audio = self.take_audio()
+        await anyio.sleep(seconds_of(audio))
+        return audio
 
-    def take_sound(self) -> bytes:
+    def take_audio(self) -> bytes:
         """What has come since."""
-        sound = bytes(self.sound)
-        self.sound.clear()
-        return sound
+        audio = bytes(self.audio)
+        self.audio.clear()
+        return audio
 
     def history(self) -> list[tuple[str, str]]:
-        """Who said what, as the client has it."""
+        """Returns the roles and texts of the client's history."""
         updates = [event.history for event in self.events if event.type == "history_updated"]
         return [
             (item.role, "".join(part.transcript or "" for part in item.content))
@@ -111,7 +111,7 @@ class Call:
         ]
 
     def types(self) -> list[str]:
-        """Of what the server sent."""
+        """Returns the events that the server sent."""
         return [event["type"] for event in self.sent]
 
 
@@ -155,7 +155,7 @@ async def test_an_interrupted_response_is_truncated_to_what_was_played(server: R
     async with calling(server) as call:
         await call.speak(TOKYO)
         await call.until(lambda event: event.type == "audio_end")
-        spoken = call.take_sound()
+        spoken = call.take_audio()
         await call.speak(DICE)
         cut = await call.until_sent("conversation.item.truncated")
         await call.until(lambda event: event.type == "tool_end")
@@ -171,12 +171,12 @@ async def test_streaming_transcription_gives_the_transcripts_of_two_questions(
     server: Running,
 ) -> None:
     client = AsyncOpenAI(base_url=f"http://127.0.0.1:{server.port}/v1", api_key="any")
-    sound = StreamedAudioInput()
+    audio = StreamedAudioInput()
     model = OpenAISTTModel("gpt-4o-transcribe", client)
-    session = await model.create_session(sound, STTModelSettings(), False, False)
+    session = await model.create_session(audio, STTModelSettings(), False, False)
     for piece in (*pieces(TOKYO), *pieces(DICE)):
-        await sound.add_audio(np.frombuffer(piece, "<i2"))
-    await sound.add_audio(None)
+        await audio.add_audio(np.frombuffer(piece, "<i2"))
+    await audio.add_audio(None)
     with anyio.fail_after(PATIENCE_S):
         assert [turn async for turn in session.transcribe_turns()] == [TOKYO_TEXT, DICE_TEXT]
     await session.close()

@@ -23,7 +23,7 @@ def new_parser(**options: int) -> ToolCallParser:
 
 
 def parse(*pieces: str, **options: int) -> list[Parsed]:
-    """All items, neighbouring texts joined, so that results of different cuts compare equal."""
+    """Returns all items, neighboring texts joined, so that different splits are equal."""
     parser = new_parser(**options)
     items = [item for piece in pieces for item in parser.feed(piece)] + parser.finish()
     joined: list[Parsed] = []

@@ -1,4 +1,4 @@
-"""Vectors of sounds by other embedders: made once a clip, and kept apart."""
+"""Vectors of clips by other embedders: computed once per clip, in separate indexes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Write = Callable[[str, npt.NDArray[np.floating]], Path]
 
 
 class Bands:
-    """Sounds by how loud they are in a few bands; counts what it is given."""
+    """Embeds clips by their loudness in a few bands, and counts its calls."""
 
     version = 1
     dim = 8
@@ -38,8 +38,8 @@ class Bands:
         self.most_at_once = max(self.most_at_once, len(items))
         return unit_rows(np.stack([self._bands(item) for item in items]))
 
-    def _bands(self, sound: Audio) -> Float32:
-        spectrum = np.abs(np.fft.rfft(sound.resampled(16_000).samples))
+    def _bands(self, audio: Audio) -> Float32:
+        spectrum = np.abs(np.fft.rfft(audio.resampled(16_000).samples))
         parts = np.array_split(spectrum, self.dim)
         return np.array([part.sum() for part in parts], dtype=np.float32)
 

@@ -196,7 +196,7 @@ def test_searches_work_while_clips_are_added_and_removed(
     library: VoiceLibrary, clip: Clip, write: Write
 ) -> None:
     stop, failures, searches = threading.Event(), [], []
-    sound = clip("awb")
+    audio = clip("awb")
 
     def search() -> None:
         while not stop.is_set():
@@ -210,7 +210,7 @@ def test_searches_work_while_clips_are_added_and_removed(
     for thread in threads:
         thread.start()
     for number in range(6):
-        samples = sound.samples[number * 500 : 30_000 + number * 500]
+        samples = audio.samples[number * 500 : 30_000 + number * 500]
         library.add([write(f"n{number}.wav", samples)], ClipInfo(f"n{number}", "a scottish man"))
         assert library.get(f"n{number}").path
     library.remove("n3")

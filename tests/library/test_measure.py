@@ -26,11 +26,11 @@ def test_the_pitch_of_a_known_tone_is_measured_within_one_percent(hz: float, rat
 
 
 def test_a_rumble_below_a_voice_does_not_hide_its_pitch(clip: Clip) -> None:
-    sound = clip("slt")
-    time = np.arange(len(sound.samples)) / sound.sample_rate
+    audio = clip("slt")
+    time = np.arange(len(audio.samples)) / audio.sample_rate
     rumble = 0.02 * np.sin(2 * np.pi * 30 * time)
-    noisy = Audio((sound.samples + rumble).astype(np.float32), sound.sample_rate)
-    assert measure(noisy).pitch_hz == pytest.approx(measure(sound).pitch_hz, rel=0.05)
+    noisy = Audio((audio.samples + rumble).astype(np.float32), audio.sample_rate)
+    assert measure(noisy).pitch_hz == pytest.approx(measure(audio).pitch_hz, rel=0.05)
 
 
 def test_the_loudness_of_a_full_scale_sine_is_3_db_below_full_scale() -> None:
@@ -65,9 +65,9 @@ def test_a_voice_at_double_speed_has_twice_the_pitch_and_about_twice_the_pace(
 def test_the_number_of_counted_syllables_is_close_to_the_number_spoken(
     clip: Clip, voice: str, syllables: int
 ) -> None:
-    sound = clip(voice)
+    audio = clip(voice)
     # The pace leaves out pauses, so that the whole length bounds the count from above.
-    found = measure(sound).syllables_per_s * sound.seconds
+    found = measure(audio).syllables_per_s * audio.seconds
     assert 0.7 * syllables < found < 1.5 * syllables
 
 
@@ -108,13 +108,13 @@ def test_noise_tones_and_music_are_not_speech(no_speech: Audio) -> None:
 
 @pytest.mark.parametrize("voice", ["awb", "belinda", "ming"])
 def test_a_recording_with_some_noise_is_still_speech(clip: Clip, voice: str) -> None:
-    sound = clip(voice)
-    noise = np.random.default_rng(0).normal(0.0, 0.01, len(sound.samples))  # 20 dB below
-    assert speech_problem(Audio((sound.samples + noise).astype(np.float32), RATE)) == ""
+    audio = clip(voice)
+    noise = np.random.default_rng(0).normal(0.0, 0.01, len(audio.samples))  # 20 dB below
+    assert speech_problem(Audio((audio.samples + noise).astype(np.float32), RATE)) == ""
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, 700, 5_000])
 def test_the_shortest_clips_can_be_measured(length: int) -> None:
-    sound = Audio(np.full(length, 0.1, dtype=np.float32), RATE)
-    assert measure(sound).pitch_hz == 0.0
-    assert speech_problem(sound)
+    audio = Audio(np.full(length, 0.1, dtype=np.float32), RATE)
+    assert measure(audio).pitch_hz == 0.0
+    assert speech_problem(audio)

@@ -24,8 +24,8 @@ def test_another_sentence_finds_the_clip_of_its_voice(
     library: VoiceLibrary, name: str, gain: float, rate: int
 ) -> None:
     sentence = read_audio(SENTENCES / f"{name}.ogg", max_seconds=60.0)
-    heard = Audio(sentence.samples * np.float32(gain), sentence.sample_rate).resampled(rate)
-    assert library.search_like(heard, limit=1)[0].voice.id == name
+    query = Audio(sentence.samples * np.float32(gain), sentence.sample_rate).resampled(rate)
+    assert library.search_like(query, limit=1)[0].voice.id == name
 
 
 def test_each_bundled_voice_has_a_second_sentence(library: VoiceLibrary) -> None:
@@ -38,7 +38,7 @@ def test_the_clip_itself_is_a_perfect_match(library: VoiceLibrary, clip: Clip) -
 
 
 def test_vectors_have_length_one_for_any_audio(clip: Clip) -> None:
-    sounds = [clip("awb"), Audio(np.zeros(100, dtype=np.float32), 16_000)]
-    lengths = np.linalg.norm(Voiceprint().embed(sounds), axis=1)
+    clips = [clip("awb"), Audio(np.zeros(100, dtype=np.float32), 16_000)]
+    lengths = np.linalg.norm(Voiceprint().embed(clips), axis=1)
     assert lengths == pytest.approx(np.ones(2), abs=1e-5)
     assert Voiceprint().embed([]).shape == (0, 256)

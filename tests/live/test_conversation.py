@@ -1,4 +1,4 @@
-"""When a turn of the user begins and ends, by the sound alone."""
+"""A user turn begins and ends by its audio alone."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ async def test_the_turns_audio_begins_before_the_speech_and_ends_after_it(call: 
         await line.speak(1.0)
         await line.silence(1.0)
         (turn,) = line.of(UserTurn)
-        (sound,) = turn.parts
-        assert isinstance(sound, Audio)
+        (audio,) = turn.parts
+        assert isinstance(audio, Audio)
         assert 0.6 <= turn.start <= 0.8  # 300 ms before
         assert 2.1 <= turn.end <= 2.4
-        assert sound.seconds == pytest.approx(turn.end - turn.start, abs=0.05)
+        assert audio.seconds == pytest.approx(turn.end - turn.start, abs=0.05)
 
 
 async def test_minutes_of_silence_get_no_response(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         await line.silence(180.0)
-        assert line.heard == []
+        assert line.seen == []
         assert line.engine.requests == []
 
 
@@ -65,7 +65,7 @@ async def test_clicks_start_no_turn(call: OpenCall) -> None:
         for _ in range(20):
             await line.speak(0.1)
             await line.silence(0.8)
-        assert line.heard == []
+        assert line.seen == []
 
 
 async def test_a_pause_within_a_turn_does_not_end_it(call: OpenCall) -> None:
@@ -74,7 +74,7 @@ async def test_a_pause_within_a_turn_does_not_end_it(call: OpenCall) -> None:
         await line.silence(0.4)
         await line.speak(0.6)
         await line.silence(1.2)
-        assert [type(e) for _, e in line.heard].count(SpeechStarted) == 1
+        assert [type(e) for _, e in line.seen].count(SpeechStarted) == 1
         (turn,) = line.of(UserTurn)
         assert turn.end - turn.start > 1.7
 
@@ -122,7 +122,7 @@ async def test_the_caller_can_end_a_turn(call: OpenCall) -> None:
         assert not line.live.commit()
         await line.speak(0.4)
         await line.silence(3.0)
-        assert line.heard == []
+        assert line.seen == []
         assert line.live.commit()
         await line.settle()
         assert line.kinds() == ["UserTurn"]  # answered only when asked for

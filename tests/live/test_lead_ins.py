@@ -1,4 +1,4 @@
-"""When a phrase is said while a tool runs, and which."""
+"""A phrase is spoken while a tool runs: when, and which."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 FRAME = 160
 
 
-def sound(seconds: float, first: int = 0) -> bytes:
+def audio(seconds: float, first: int = 0) -> bytes:
     """Each frame is of one byte, its number counted from `first`."""
     frames = round(seconds / 0.02)
     return b"".join(bytes([(first + n) % 251]) * FRAME for n in range(frames))
@@ -61,7 +61,7 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 async def test_the_lead_is_filled_at_once_and_stays_filled(stage: Stage) -> None:
-    stage.pacer.put(sound(2.0))
+    stage.pacer.put(audio(2.0))
     await stage.advance(0)
     assert len(stage.listener.frames) == 21  # 0.4 s ahead, and the one that is played now
     await stage.advance(1.0)
@@ -73,7 +73,7 @@ async def test_the_lead_is_filled_at_once_and_stays_filled(stage: Stage) -> None
 
 async def test_frames_are_never_more_than_the_lead_ahead_and_never_late(stage: Stage) -> None:
     began = stage.clock.now()
-    stage.pacer.put(sound(3.0))
+    stage.pacer.put(audio(3.0))
     await stage.advance(4.0)
     for number, time in enumerate(stage.listener.times):
         ahead = number * 0.02 - (time - began)
@@ -87,9 +87,9 @@ async def test_an_hour_of_frames_has_no_drift_and_buffers_two_seconds() -> None:
     listener = Listener(pacer, clock)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(listener.run)
-        pacer.put(sound(1.0))
+        pacer.put(audio(1.0))
         for _ in range(3_600):
-            pacer.put(sound(1.0))
+            pacer.put(audio(1.0))
             await clock.advance(1.0)
             assert pacer.put_s - pacer.played_s < 2.1
         tasks.cancel_scope.cancel()
@@ -101,7 +101,7 @@ async def test_an_hour_of_frames_has_no_drift_and_buffers_two_seconds() -> None:
 async def test_frames_come_at_twice_the_speed_after_a_late_wake_up_until_the_lead_is_back() -> None:
     clock = ManualClock()
     pacer = Pacer(clock)
-    pacer.put(sound(3.0))
+    pacer.put(audio(3.0))
     for _ in range(21):
         await pacer.next()
     await clock.advance(0.22)  # nobody took a frame meanwhile
@@ -120,10 +120,10 @@ async def test_frames_come_at_twice_the_speed_after_a_late_wake_up_until_the_lea
 
 
 async def test_a_listener_that_ran_dry_gets_a_new_lead(stage: Stage) -> None:
-    stage.pacer.put(sound(0.2))
+    stage.pacer.put(audio(0.2))
     await stage.advance(5.0)
     assert stage.pacer.played_s == pytest.approx(0.2)
-    stage.pacer.put(sound(1.0, first=10))
+    stage.pacer.put(audio(1.0, first=10))
     await stage.advance(0)
     assert len(stage.listener.frames) == 10 + 21
     assert stage.pacer.late_s == 0
@@ -132,7 +132,7 @@ async def test_a_listener_that_ran_dry_gets_a_new_lead(stage: Stage) -> None:
 
 
 async def test_frames_sent_but_not_played_are_sent_again_after_a_pause(stage: Stage) -> None:
-    stage.pacer.put(sound(2.0))
+    stage.pacer.put(audio(2.0))
     await stage.advance(0.5)
     sent = len(stage.listener.frames)
     stage.pacer.pause()
@@ -148,7 +148,7 @@ async def test_frames_sent_but_not_played_are_sent_again_after_a_pause(stage: St
 async def test_a_pause_within_a_frame_repeats_it_and_loses_no_audio(
     stage: Stage,
 ) -> None:
-    stage.pacer.put(sound(1.0) + b"\x07" * 80)
+    stage.pacer.put(audio(1.0) + b"\x07" * 80)
     stage.pacer.fill()
     await stage.advance(0.511)
     sent = len(stage.listener.frames)
@@ -160,24 +160,24 @@ async def test_a_pause_within_a_frame_repeats_it_and_loses_no_audio(
 
 
 async def test_cleared_audio_is_dropped_and_positions_continue(stage: Stage) -> None:
-    stage.pacer.put(sound(2.0))
+    stage.pacer.put(audio(2.0))
     await stage.advance(0.5)
     stage.pacer.clear()
     sent = len(stage.listener.frames)
     await stage.advance(2.0)
     assert len(stage.listener.frames) == sent
     assert stage.pacer.put_s == stage.pacer.played_s == pytest.approx(2.0)
-    stage.pacer.put(sound(0.5, first=200))
+    stage.pacer.put(audio(0.5, first=200))
     await stage.advance(0.25)
     assert stage.listener.numbers[sent:] == list(range(200, 225))
     assert stage.pacer.played_s == pytest.approx(2.25)
 
 
 async def test_clearing_during_a_pause_ends_the_pause(stage: Stage) -> None:
-    stage.pacer.put(sound(1.0))
+    stage.pacer.put(audio(1.0))
     stage.pacer.pause()
     stage.pacer.clear()
-    stage.pacer.put(sound(0.1, first=7))
+    stage.pacer.put(audio(0.1, first=7))
     await stage.advance(1.0)
     assert stage.listener.numbers[-5:] == [7, 8, 9, 10, 11]
 
@@ -196,7 +196,7 @@ async def test_a_partial_frame_waits_for_more_audio_or_is_filled_with_silence(st
 
 
 async def test_echoed_marks_give_the_delay_of_the_listener(stage: Stage) -> None:
-    stage.pacer.put(sound(2.0))
+    stage.pacer.put(audio(2.0))
     await stage.advance(0.65)
     stage.pacer.echoed(0.5)
     assert stage.pacer.played_s == pytest.approx(
@@ -212,7 +212,7 @@ async def test_echoed_marks_give_the_delay_of_the_listener(stage: Stage) -> None
 
 
 async def test_echoes_of_past_and_future_marks_are_ignored(stage: Stage) -> None:
-    stage.pacer.put(sound(2.0))
+    stage.pacer.put(audio(2.0))
     await stage.advance(0.5)
     stage.pacer.echoed(1.9)  # not even sent
     stage.pacer.echoed(-1.0)
@@ -224,8 +224,8 @@ async def test_echoes_of_past_and_future_marks_are_ignored(stage: Stage) -> None
 
 async def test_audio_beyond_the_limit_is_refused() -> None:
     pacer = Pacer(ManualClock(), most_s=1.0)
-    assert pacer.put(sound(0.9))
-    assert not pacer.put(sound(0.2))
+    assert pacer.put(audio(0.9))
+    assert not pacer.put(audio(0.2))
     assert pacer.put_s == pytest.approx(0.9)
 
 
@@ -235,7 +235,7 @@ async def test_twenty_listeners_each_get_every_frame_on_time() -> None:
     stages = [(pacer, Listener(pacer, clock)) for pacer in (Pacer(clock) for _ in range(20))]
     async with anyio.create_task_group() as tasks:
         for pacer, listener in stages:
-            pacer.put(sound(2.0))
+            pacer.put(audio(2.0))
             tasks.start_soon(listener.run)
         await clock.advance(3.0)
         tasks.cancel_scope.cancel()

@@ -1,4 +1,4 @@
-"""Short texts as sound, made once: by the embedded engine, and by a scripted one that fails."""
+"""Short texts are rendered once: by the embedded engine, and by a scripted one that fails."""
 
 from __future__ import annotations
 
@@ -105,12 +105,12 @@ class TestWithTheEmbeddedEngine:
 
 
 async def test_concurrent_requests_share_one_rendering(settings: Settings) -> None:
-    go_on, sounds = anyio.Event(), []
+    go_on, clips = anyio.Event(), []
 
     async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
 
         async def ask() -> None:
-            sounds.append(await phrases.audio("One moment.", Voice(), "en"))
+            clips.append(await phrases.audio("One moment.", Voice(), "en"))
 
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
@@ -118,14 +118,14 @@ async def test_concurrent_requests_share_one_rendering(settings: Settings) -> No
             await until(lambda: bool(engine.requests))
             go_on.set()
         assert len(engine.requests) == 1
-        assert len(sounds) == 20
-        assert all(sound is sounds[0] for sound in sounds)
+        assert len(clips) == 20
+        assert all(audio is clips[0] for audio in clips)
         assert engine.requests[0].task == "read"
         assert said(engine.requests[0]) == "One moment."
 
 
 async def test_a_cancelled_request_does_not_affect_the_others(settings: Settings) -> None:
-    go_on, sounds = anyio.Event(), []
+    go_on, clips = anyio.Event(), []
 
     async with scripted(settings, go_on.wait, "One moment.") as (phrases, engine):
         impatient = anyio.CancelScope()
@@ -135,7 +135,7 @@ async def test_a_cancelled_request_does_not_affect_the_others(settings: Settings
                 await phrases.audio("One moment.", Voice(), "en")
 
         async def wait() -> None:
-            sounds.append(await phrases.audio("One moment.", Voice(), "en"))
+            clips.append(await phrases.audio("One moment.", Voice(), "en"))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(give_up)  # the one who asked first
@@ -144,7 +144,7 @@ async def test_a_cancelled_request_does_not_affect_the_others(settings: Settings
             impatient.cancel()
             await until(lambda: impatient.cancelled_caught)
             go_on.set()
-        assert len(engine.requests) == len(sounds) == 1
+        assert len(engine.requests) == len(clips) == 1
 
 
 async def test_a_started_rendering_is_cached_if_nobody_waits_for_it(settings: Settings) -> None:

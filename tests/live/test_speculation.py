@@ -1,4 +1,4 @@
-"""The answer begins to be made at the first pause, and is heard only if that was the end."""
+"""A speculative response starts at the first pause, and is played only if the turn ended there."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ async def test_a_response_to_half_a_question_is_discarded(call: OpenCall) -> Non
         assert len(line.of(SpeculationDiscarded)) == 1
         history = line.session.history
         assert len(history) == 2
-        (sound,) = line.of(UserTurn)[0].parts
-        assert line.engine.requests[-1].messages[-1].parts == (sound,)  # type: ignore[union-attr]
+        (audio,) = line.of(UserTurn)[0].parts
+        assert line.engine.requests[-1].messages[-1].parts == (audio,)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

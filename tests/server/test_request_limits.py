@@ -1,4 +1,4 @@
-"""What a request may hold: its size, its depth, its values, its sound."""
+"""Requests have limits: size, depth, values and audio."""
 
 from __future__ import annotations
 
@@ -144,10 +144,10 @@ async def test_data_that_is_not_audio_is_an_error_of_one_line(data: bytes) -> No
 async def test_a_damaged_file_is_decoded_or_refused(data: bytes, at: int) -> None:
     good = wav(0.05)
     try:
-        sound = await decode_audio(good[:at] + data + good[at:], max_seconds=1)
+        audio = await decode_audio(good[:at] + data + good[at:], max_seconds=1)
     except AudioError:
         return
-    assert np.abs(sound.samples).max() <= 1.0
+    assert np.abs(audio.samples).max() <= 1.0
 
 
 def test_audio_that_is_too_long_is_a_400_with_the_limit(serve: Serve) -> None:

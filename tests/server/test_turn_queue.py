@@ -33,10 +33,10 @@ def test_requests_wait_up_to_a_limit_and_the_next_one_gets_a_time_to_retry(
     answers: list[httpx.Response] = []
     threads = [in_background(server, new_session(server), answers)]
     hold.wait_reached()
-    gate = server.app.state.server.turn_queue
+    queue = server.app.state.server.turn_queue
     for waiting in (1, 2):
         threads.append(in_background(server, new_session(server), answers))
-        while gate.waiting < waiting:
+        while queue.waiting < waiting:
             pass  # the request is on its way
     refused = ask(server, new_session(server))
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "2")
@@ -46,7 +46,7 @@ def test_requests_wait_up_to_a_limit_and_the_next_one_gets_a_time_to_retry(
     for thread in threads:
         thread.join()
     assert [events_of(answer.text)[-1]["text"] for answer in answers] == ["One two."] * 3
-    assert (gate.running, gate.waiting) == (0, 0)
+    assert (queue.running, queue.waiting) == (0, 0)
     assert server.metric("assistant_turns_total", outcome="refused") == 1
 
 

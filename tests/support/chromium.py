@@ -58,7 +58,7 @@ def chromium(microphone: Path) -> Iterator[WebPage]:
     for flag in (*FLAGS, f"--use-file-for-fake-audio-capture={microphone}%noloop"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    # The path in so many words: selenium's manager would look for one online.
+    # The path is explicit: selenium's manager would look for one online.
     service = Service(shutil.which("chromedriver"), log_output=os.devnull)
     driver = webdriver.Chrome(options=options, service=service)
     try:
@@ -67,13 +67,13 @@ def chromium(microphone: Path) -> Iterator[WebPage]:
         driver.quit()
 
 
-def write_microphone(file: Path, *sounds: Path | float) -> None:
+def write_microphone(file: Path, *recordings: Path | float) -> None:
     """Recordings (16 kHz mono), and seconds of silence between them."""
     parts = [
-        np.zeros(int(sound * RATE), np.int16)
-        if isinstance(sound, float)
-        else soundfile.read(sound, dtype="int16")[0]
-        for sound in sounds
+        np.zeros(int(recording * RATE), np.int16)
+        if isinstance(recording, float)
+        else soundfile.read(recording, dtype="int16")[0]
+        for recording in recordings
     ]
     soundfile.write(file, np.concatenate(parts), RATE, subtype="PCM_16")
 
@@ -101,7 +101,7 @@ class WebPage:
         self.resize(WIDTH, HEIGHT)
 
     def resize(self, width: int, height: int) -> WebPage:
-        """Of the page itself, without the frame of a window."""
+        """Sets the size of the page itself, without the frame of a window."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         return self
@@ -111,9 +111,9 @@ class WebPage:
         wanted = [{"name": n.replace("_", "-"), "value": v} for n, v in features.items()]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
 
-    def will_hear(self, *sounds: Path | float) -> None:
-        """What the microphone hears the next time that it is turned on."""
-        write_microphone(self._microphone, *sounds)
+    def set_microphone(self, *recordings: Path | float) -> None:
+        """Sets the microphone's input for the next time that it is turned on."""
+        write_microphone(self._microphone, *recordings)
 
     def wait(self, condition: Callable[[], T], what: str = "") -> T:
         waiting = WebDriverWait(self.driver, WAIT_S, poll_frequency=0.05)
@@ -126,7 +126,7 @@ class WebPage:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def text(self, selector: str) -> str:
-        """Of the last such element, as it is shown; empty where there is none."""
+        """Returns the text of the last such element, as shown; empty if there is none."""
         script = "return [...document.querySelectorAll(arguments[0])].at(-1)?.innerText ?? ''"
         return str(self.driver.execute_script(script, selector))
 
@@ -176,7 +176,7 @@ class WebPage:
         """
         return float(self.run(script))
 
-    def heard_s(self) -> float:
+    def played_s(self) -> float:
         """Seconds that the microphone has been open."""
         return float(self.run("return (await load('main')).microphone.seconds"))
 

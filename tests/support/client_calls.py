@@ -1,7 +1,7 @@
-"""What the tests of other people's clients share: recorded questions, and what has to be heard.
+"""Recorded questions and checks of speech, shared by the tests of other projects' clients.
 
-The recordings are sent as fast as they are taken: the server counts time in sound. Only an answer
-is waited for as long as it plays, since these clients count what was heard of it by the clock.
+The recordings are sent as fast as they are taken: the server counts time in samples. Only an answer
+is waited for as long as it plays, since these clients count what was played of it by the clock.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Journal:
 
 @contextmanager
 def foreign() -> Iterator[None]:
-    """For imports of a client: what it warns of while it is loaded is no error of the tests."""
+    """Ignores warnings during the import of a client: they are not errors of the tests."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -96,14 +96,14 @@ def pieces(name: str, seconds: float = 0.1) -> Iterator[bytes]:
     return (data[at : at + step] for at in range(0, len(data), step))
 
 
-def seconds_of(sound: bytes | bytearray) -> float:
-    return len(sound) / 2 / RATE
+def seconds_of(audio: bytes | bytearray) -> float:
+    return len(audio) / 2 / RATE
 
 
-def check_speech(sound: bytes | bytearray) -> None:
-    """Fails for sound that nobody could hear."""
-    assert seconds_of(sound) > 0.5
-    samples = np.frombuffer(bytes(sound), "<i2").astype(np.float32)
+def check_speech(audio: bytes | bytearray) -> None:
+    """Fails if the audio is silent or too short."""
+    assert seconds_of(audio) > 0.5
+    samples = np.frombuffer(bytes(audio), "<i2").astype(np.float32)
     assert np.sqrt(np.mean(np.square(samples))) > 300
     assert np.abs(samples).max() > 3_000
 

@@ -66,7 +66,7 @@ Serve = Callable[..., Running]
 @contextmanager
 def running(app: FastAPI, **options: Any) -> Iterator[Running]:
     # The socket listens before the server runs: a client that comes too early waits.
-    # Of the protocol TCP in so many words, or asyncio leaves Nagle's algorithm on: 40 ms an answer.
+    # The protocol must be TCP by name, or asyncio leaves Nagle's algorithm on: 40 ms per answer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen()

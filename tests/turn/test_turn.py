@@ -154,7 +154,7 @@ async def test_the_same_call_twice_in_a_turn_runs_once(settings: Settings) -> No
         assert runs == ["tea"]
         results = [m.text for m in session.history if isinstance(m, ToolMessage)]
         assert results == ["ordered 1 tea"] * 3
-        await turn(session)  # the script goes on with its last step: no call
+        await turn(session)  # the script repeats its last step: no call
         assert runs == ["tea"]
 
 
@@ -292,12 +292,12 @@ async def test_a_tool_changes_the_voice_of_what_follows_and_can_go_back(
 
 async def test_the_transcript_is_in_the_history(settings: Settings) -> None:
     engine = ScriptedEngine([Transcript("what time is it"), "Noon."])
-    sound = Audio(np.zeros(16_000, np.float32), 16_000)
+    audio = Audio(np.zeros(16_000, np.float32), 16_000)
     async with open_assistant(settings, engine) as assistant:
         session = assistant.session()
-        events = await turn(session, sound)
+        events = await turn(session, audio)
     assert types(events) == ["turn_started", "transcript", "text_delta", "turn_ended"]
-    assert session.history[0] == UserMessage((sound,), "what time is it")
+    assert session.history[0] == UserMessage((audio,), "what time is it")
     assert session.history[0].text == "what time is it"
 
 

@@ -23,7 +23,7 @@ from assistant.engines.embedded.asr_worker import read_message, write_message
 from assistant.errors import EngineError, RecognizerError
 
 SAMPLE_RATE = 16_000
-_PEAK = 0.7  # the level that the acoustic model hears best
+_PEAK = 0.7  # the level that the acoustic model recognizes best
 _SILENT_PEAK = 1e-3  # -60 dB: below this there is only noise to be raised
 _LONGEST_S = 15.0  # a longer stretch of speech is cut at its quietest place
 _MARGIN_S = 0.2  # kept around the speech: its first and last audio may be faint

@@ -9,7 +9,7 @@ from assistant.engines.nn.mel import HOP, SAMPLE_RATE, log_mel
 
 PIECE_S = 25
 """The length of a piece, in seconds; longer audio is encoded piece by piece."""
-END_PADDING = 479  # zeros after the sound
+END_PADDING = 479  # zeros after the audio
 
 
 def pieces(samples: Float32) -> list[Float32]:

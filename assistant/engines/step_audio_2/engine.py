@@ -60,7 +60,7 @@ class StepAudio2Engine:
         vocoder: Vocoder | None = None,
         sample: SampleBatch = sample_batch,
     ) -> None:
-        """Without a `vocoder` every response is text. `sample` samples the next tokens of
+        """Every response is text if there is no `vocoder`. `sample` samples the next tokens of
         a batch.
         """
         self._tokenizer, self._variant, self._vocoder = checkpoint.tokenizer, variant, vocoder

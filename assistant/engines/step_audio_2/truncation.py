@@ -39,7 +39,7 @@ def truncate(
         return replace(message, text="", tokens=())
     tokens = (*message.tokens[: answer.speech[count - 1] + 1], tokenizer.special.tts_end)
     if message.calls:
-        # Without the mark that begins a call, only writing all of it anew gives the calls back.
+        # Without the token that begins a call, the calls can only be encoded again as a whole.
         tokens = (*tokens, *answer.calls) if answer.calls else ()
     return replace(message, text=_played_text(answer, count, tokenizer), tokens=tokens)
 
@@ -62,7 +62,7 @@ class _ResponseTokens:
     speech: list[int]  # places of speech tokens
     words: list[int]  # places of text that is spoken: nothing after the end of speech
     calls: Sequence[int]  # ids, from the first call on
-    is_padded: bool  # the text ran out before the sound
+    is_padded: bool  # the text ended before the audio
 
     @classmethod
     def read(cls, tokens: Sequence[int], tokenizer: Tokenizer) -> _ResponseTokens:

@@ -94,7 +94,7 @@ def _keep(
 
 
 def _pcm16(samples: Tensor) -> Pcm16:
-    # No sound is better than what a NaN would be played as.
+    # Silence is better than what a NaN would be played as.
     scaled = (samples.nan_to_num(0.0).clamp(-1, 1) * 32767).round()
     pcm: Pcm16 = scaled.to("cpu", torch.int16).numpy().astype(np.int16, copy=False)
     return pcm

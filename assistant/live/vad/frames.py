@@ -36,7 +36,7 @@ class SpeechDetector(Protocol):
 
 
 FRAME_S = FRAME_SAMPLES / RATE
-_HYSTERESIS = 0.15  # silero's: speech that goes on may be so much less probable than its begin
+_HYSTERESIS = 0.15  # silero's: speech that continues may be this much less probable than its start
 _SHORTEST_FRAMES = 2  # neither speech nor a pause is shorter, so a single frame doesn't flicker
 
 

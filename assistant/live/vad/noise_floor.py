@@ -22,7 +22,7 @@ _BINS = np.diff(_EDGES)
 _MARGIN = np.float32(10.0) ** ((2.0 + 4.0 * 4.34 * np.sqrt(1.5 / _BINS)) / 10.0).astype(np.float32)
 _WINDOW = np.hanning(FRAME_SAMPLES + 2)[1:-1].astype(np.float32)
 _WINDOW /= np.sqrt(np.sum(_WINDOW**2))
-# Of white noise with an RMS of 4, of 32,768: converters and 8 bit telephone sound make as much.
+# Of white noise with an RMS of 4, of 32,768: converters and 8 bit telephone audio add as much.
 _QUIETEST = (4.0**2 * _BINS).astype(np.float32)
 _SMOOTHING = np.float32(0.5)
 _LEARNING_FRAMES = 31  # a second in which nothing is known, and everything stands out

@@ -89,7 +89,7 @@ class Chat:
         else:
             audio_id = self._envelope.audio_id
             work = partial(response.whole_message, answer, self._audio_format, audio_id, expires_at)
-            # Encoding takes a while; without sound a thread would only cost.
+            # Encoding takes a while; without audio a thread would only cost time.
             message = await anyio.to_thread.run_sync(work) if answer.chunks else work()
         return self._envelope.whole(message, answer.ended, answer.steps)
 

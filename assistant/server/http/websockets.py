@@ -71,7 +71,7 @@ class Sockets:
                     failure = error
                     socket.close(FAILED, "the server failed unexpectedly")
                 finally:
-                    socket.close()  # where nobody has yet
+                    socket.close()  # if it is not closed yet
                     with anyio.move_on_after(self._stall_s, shield=True):
                         await socket.closed.wait()
                     tasks.cancel_scope.cancel()

@@ -123,7 +123,7 @@ async def turn(request: Request, access: Caller, session_id: str) -> Any:
     """
     state = get_state(request)
     manager = state.get(SessionManager)
-    await manager.find(access, session_id)  # before the sound is decoded
+    await manager.find(access, session_id)  # before the audio is decoded
     question = await read_turn(request)
 
     def start(session: Session) -> Events:

@@ -16,7 +16,7 @@ class SessionRecord:
     """All of a session but its messages. Times are seconds since the epoch."""
 
     id: str
-    owner: str  # id of the key that made it, empty where there are no keys
+    owner: str  # id of the key that created it, empty if there are no keys
     created_at: float
     expires_at: float
     system_prompt: str

@@ -32,7 +32,7 @@ NOTHING = np.zeros(0, np.int16)
 
 
 def _resampler() -> soxr.ResampleStream:
-    # Unlike the one of the ears it costs next to nothing for seconds of sound at once, and may
+    # Unlike the one of the detector it costs next to nothing for seconds of audio at once, and may
     # hold some of it back: nobody waits for the end of a chunk.
     return soxr.ResampleStream(OUTPUT_RATE, SAMPLE_RATE, 1, dtype="int16")
 

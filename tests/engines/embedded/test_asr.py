@@ -39,11 +39,11 @@ def test_other_threads_run_during_recognition(question: Audio) -> None:
     thread = threading.Thread(target=count)
     thread.start()
     before = steps
-    heard = recognizer.transcribe(question, threading.Event())
+    transcription = recognizer.transcribe(question, threading.Event())
     during = steps - before
     over.set()
     thread.join()
-    assert heard.text == "what time is it in tokyo"
+    assert transcription.text == "what time is it in tokyo"
     assert during > 1_000  # a thread that has to wait for the lock comes to ten or so
 
 

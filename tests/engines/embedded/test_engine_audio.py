@@ -1,4 +1,4 @@
-"""The embedded engine with sound in, and its other tasks: real recognizer, real voice."""
+"""The embedded engine with audio input, and its other tasks: real recognizer, real voice."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ async def test_a_question_about_the_great_wall_calls_the_web_search(engine: Engi
 
 
 async def test_audio_at_any_rate_and_level_is_transcribed(engine: Engine, examples: Path) -> None:
-    sound = read_audio(examples / "what_time_is_it_in_tokyo.wav", max_seconds=60)
-    quiet = Audio(sound.samples * 0.01, sound.sample_rate).resampled(48_000)
+    audio = read_audio(examples / "what_time_is_it_in_tokyo.wav", max_seconds=60)
+    quiet = Audio(audio.samples * 0.01, audio.sample_rate).resampled(48_000)
     outputs = await Conversation(engine).ask(quiet)
     assert outputs[0] == Transcript("what time is it in tokyo")
 
@@ -86,8 +86,8 @@ async def test_speech_in_another_language_is_not_transcribed_as_english(engine: 
     chinese = "明天上午我们去北京看长城，然后坐火车回上海，晚上跟朋友一起吃火锅。"
     talk = Conversation(engine)
     talk.messages.append(UserMessage((chinese,)))
-    sound = speech(await talk.step(task="read"))
-    outputs = await Conversation(engine).ask(sound)
+    audio = speech(await talk.step(task="read"))
+    outputs = await Conversation(engine).ask(audio)
     assert outputs[0] == Transcript("")
     assert "English" in said(outputs)
     assert called(outputs) == []
@@ -109,8 +109,8 @@ async def test_reading_aloud_speaks_the_text_unchanged(engine: Engine) -> None:
 
 async def test_a_transcription_task_returns_the_words(engine: Engine, examples: Path) -> None:
     talk = Conversation(engine)
-    sound = read_audio(examples / "what_time_is_it_in_tokyo.wav", max_seconds=60)
-    talk.messages.append(UserMessage((sound,)))
+    audio = read_audio(examples / "what_time_is_it_in_tokyo.wav", max_seconds=60)
+    talk.messages.append(UserMessage((audio,)))
     outputs = await talk.step(task="transcribe")
     assert said(outputs) == "what time is it in tokyo"
     assert shape(outputs) == ["TextDelta", "Finish"]
@@ -119,9 +119,9 @@ async def test_a_transcription_task_returns_the_words(engine: Engine, examples: 
 async def test_transcribing_another_language_is_refused_in_one_line(engine: Engine) -> None:
     talk = Conversation(engine)
     talk.messages.append(UserMessage(("明天上午我们去北京看长城，然后坐火车回上海。",)))
-    sound = speech(await talk.step(task="read", voice=Voice("x", traits=VoiceTraits(
+    audio = speech(await talk.step(task="read", voice=Voice("x", traits=VoiceTraits(
         110.0, 4.0, 4.0, -20.0, 900.0))))  # fmt: skip
-    talk.messages.append(UserMessage((sound,)))
+    talk.messages.append(UserMessage((audio,)))
     with pytest.raises(AudioError, match="could not be understood"):
         await talk.step(task="transcribe")
 
@@ -139,31 +139,31 @@ async def test_a_task_for_a_model_names_the_engine_that_can_do_it(
 
 @on_both_loops
 async def test_a_cancelled_turn_leaves_no_thread_behind(engine: Engine, examples: Path) -> None:
-    sound = read_audio(examples / "speak_in_a_deep_male_voice.wav", max_seconds=60)
-    long = Audio(np.tile(sound.samples, 20), sound.sample_rate)
+    audio = read_audio(examples / "speak_in_a_deep_male_voice.wav", max_seconds=60)
+    long = Audio(np.tile(audio.samples, 20), audio.sample_rate)
     talk = Conversation(engine)
     talk.messages.append(UserMessage((long,)))
-    heard: list[EngineOutput] = []
+    received: list[EngineOutput] = []
     async with anyio.create_task_group() as group:
 
         async def run() -> None:
-            heard.extend(await talk.step())
+            received.extend(await talk.step())
 
         group.start_soon(run)
         await anyio.lowlevel.checkpoint()
         group.cancel_scope.cancel()
-    assert heard == []
+    assert received == []
     assert called(await Conversation(engine).ask("roll a dice")) == [("roll_dice", {})]
 
 
 async def test_several_speakers_are_transcribed_at_the_same_time(
     engine: Engine, examples: Path
 ) -> None:
-    sound = read_audio(examples / "what_time_is_it_in_tokyo.wav", max_seconds=60)
+    audio = read_audio(examples / "what_time_is_it_in_tokyo.wav", max_seconds=60)
     transcripts: list[EngineOutput] = []
 
     async def run() -> None:
-        transcripts.append((await Conversation(engine).ask(sound))[0])
+        transcripts.append((await Conversation(engine).ask(audio))[0])
 
     async with anyio.create_task_group() as group:
         for _ in range(3):

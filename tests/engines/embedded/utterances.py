@@ -94,7 +94,7 @@ UTTERANCES: list[tuple[str, Calls]] = [
     ("帮我查一下黄河的长度", search("黄河的长度")),
     ("广州今天会下雨吗？", weather("广州", day="今天")),
     ("用温柔的女声说话", voice("温柔的女声说话")),
-    # A word misheard or misspelt.
+    # A word misrecognized or misspelled.
     ("whats the wether in lisbon", weather("lisbon")),
     ("roll a dise", [("roll_dice", {})]),
     ("translate goodbye into portugese please",

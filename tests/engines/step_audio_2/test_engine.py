@@ -1,4 +1,4 @@
-"""The engine from request to what the caller hears, through the real model code."""
+"""The engine from the request to the audio, through the real model code."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ async def test_a_lead_in_is_spoken_and_then_the_tool_is_called(
 
     outputs = await chat.say("What is the weather?", noise())
     assert text_of(outputs) == "Let me look."
-    heard = np.concatenate([output.samples for output in outputs if isinstance(output, Speech)])
-    assert heard.tolist() == [number for number in range(20) for _ in range(960)]
+    samples = np.concatenate([output.samples for output in outputs if isinstance(output, Speech)])
+    assert samples.tolist() == [number for number in range(20) for _ in range(960)]
     (call,) = [output for output in outputs if isinstance(output, ToolCall)]
     assert (call.name, json.loads(call.arguments), call.problem) == (
         "weather",
@@ -176,10 +176,10 @@ async def test_audio_that_is_too_short_is_an_error_that_says_so(
 
 
 async def test_audio_that_is_not_finite_is_an_error(make_engine: Any, noise: Any) -> None:
-    sound = noise()
-    sound.samples[5] = np.nan
+    audio = noise()
+    audio.samples[5] = np.nan
     with pytest.raises(AudioError, match="NaN"):
-        await Chat(make_engine()).say(sound)
+        await Chat(make_engine()).say(audio)
 
 
 CAPTION = "Please briefly explain the important events involved in this audio clip."
@@ -210,8 +210,8 @@ async def test_each_task_has_its_own_prompt_and_leaves_the_conversation_unchange
     chat = Chat(make_engine(steer=watcher, vocoder=ToneVocoder()))
     await chat.say("Hi")
     kept = list(chat.state.prefix.prefix_ids)
-    sound = noise()
-    await chat.say(sound, task=task, language=language)
+    audio = noise()
+    await chat.say(audio, task=task, language=language)
     patches = "<audio_patch>" * watcher.jobs[1].prompt.audio[0][1].patches
     assert tokenizer.decode(watcher.jobs[1].prompt.ids) == (
         f"<|BOT|>system\n{instruction}<|EOT|>"

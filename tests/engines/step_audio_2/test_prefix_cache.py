@@ -1,4 +1,4 @@
-"""With the cache the same is said as without it: over turns, in batches, after compaction."""
+"""The cache changes no token: over turns, in batches, after compaction."""
 
 from __future__ import annotations
 
@@ -73,15 +73,15 @@ async def test_two_recordings_of_the_same_length_are_distinguished(
 async def test_concurrent_conversations_give_what_each_gives_alone(
     make_engine: Any, noise: Any
 ) -> None:
-    sounds = [noise(0.3 + 0.2 * i) for i in range(5)]
+    clips = [noise(0.3 + 0.2 * i) for i in range(5)]
     alone, together = Watcher(), Watcher()
-    for index, sound in enumerate(sounds):
+    for index, audio in enumerate(clips):
         chat = Chat(make_engine(steer=alone))
-        await chat.say(QUESTIONS[index % 4], sound)
+        await chat.say(QUESTIONS[index % 4], audio)
     engine = make_engine(steer=together, max_batch=3, conversations=3)
     async with anyio.create_task_group() as group:
-        for index, sound in enumerate(sounds):
-            group.start_soon(Chat(engine).say, QUESTIONS[index % 4], sound)
+        for index, audio in enumerate(clips):
+            group.start_soon(Chat(engine).say, QUESTIONS[index % 4], audio)
     said = {tuple(job.prompt.prefix_ids): job.generated for job in together.jobs}
     assert said == {tuple(job.prompt.prefix_ids): job.generated for job in alone.jobs}
     check(engine, together)
@@ -200,15 +200,15 @@ async def test_turns_after_compaction_prefill_only_new_tokens(make_engine: Any, 
 async def test_old_audio_becomes_its_transcript_and_old_speech_its_text(
     make_engine: Any, noise: Any, tokenizer: Any
 ) -> None:
-    """The model transcribes its user's old sounds itself; here it always hears the same."""
+    """The model transcribes its user's old audio itself; the script gives it one transcript."""
     special = tokenizer.special
-    heard = tokenizer.encode("I said this")
+    written = tokenizer.encode("I said this")
     answer = [*tokenizer.encode("Fine"), *[special.speech + 5] * 30, special.tts_end]
 
     class Both(Watcher):
         def __call__(self, job: Any, logits: Any) -> Any:
             if job not in self.jobs:
-                self._scripts = [heard if job.one_off else answer]
+                self._scripts = [written if job.one_off else answer]
             return super().__call__(job, logits)
 
     watcher = Both(end=special.eot)

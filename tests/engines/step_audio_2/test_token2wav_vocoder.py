@@ -1,6 +1,6 @@
-"""The whole loop through real model code: heard, called, spoken through token2wav, in a new voice.
+"""The whole loop through real model code: audio, call, speech through token2wav in a new voice.
 
-The weights are random and a script picks the tokens, so the words are known and the sound is not.
+The weights are random and a script picks the tokens, so the words are known and the audio is not.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def deepen(voice: str) -> ToolResult:
     return ToolResult("The voice is deep now.", voice=voice)
 
 
-def sound_of(events: list[Any]) -> np.ndarray:
+def audio_of(events: list[Any]) -> np.ndarray:
     return np.concatenate([e.samples for e in events if isinstance(e, AudioChunk)])
 
 
@@ -56,7 +56,7 @@ async def test_a_tool_changes_the_voice_of_a_spoken_turn(
     assert [event.voice for event in events if event.type == "voice_changed"] == ["rms"]
     # 25 tokens a second: 30 of the lead-in and 50 of the answer.
     assert events[-1].audio_seconds == pytest.approx(80 / 25, abs=0.05)
-    assert np.abs(sound_of(events)).max() > 0
+    assert np.abs(audio_of(events)).max() > 0
     # Clients with a vocoder of their own get every token, once and in order.
     codes = [code for event in events if isinstance(event, AudioChunk) for code in event.codes]
     assert codes == [*range(0, 300, 10), *range(0, 500, 10)]

@@ -140,11 +140,11 @@ def recomputed(model: Any, job: Any) -> list[int]:
 def spoken(tokenizer: Any, text: str, speech: list[int]) -> list[int]:
     """Text and speech in the model's own order: one text token, four of speech."""
     special = tokenizer.special
-    words, sounds = tokenizer.encode(text), [special.speech + number for number in speech]
+    words, speech_ids = tokenizer.encode(text), [special.speech + number for number in speech]
     made: list[int] = []
-    while words or sounds:
+    while words or speech_ids:
         made += [words.pop(0) if words else special.tts_pad]
-        made += [sounds.pop(0) if sounds else special.speech + 6561 for _ in range(4)]
+        made += [speech_ids.pop(0) if speech_ids else special.speech + 6561 for _ in range(4)]
     return [*made, special.tts_end]
 
 

@@ -50,10 +50,10 @@ def test_a_batch_is_never_larger_than_allowed() -> None:
 
 
 def test_an_error_reaches_its_caller_and_the_next_job_runs() -> None:
-    turnstile = Batcher(Worker())
+    batcher = Batcher(Worker())
     with pytest.raises(ValueError, match="negative"):
-        turnstile.run_all([Double(1), Double(-1)])
-    assert turnstile.run(Double(4)) == 8
+        batcher.run_all([Double(1), Double(-1)])
+    assert batcher.run(Double(4)) == 8
 
 
 def test_a_job_that_waits_during_another_one_runs_after_it() -> None:
@@ -64,10 +64,10 @@ def test_a_job_that_waits_during_another_one_runs_after_it() -> None:
         assert go_on.wait(30)
         return [2 * job.value for job in jobs]
 
-    turnstile = Batcher(work)
+    batcher = Batcher(work)
 
     def ask(value: int) -> None:
-        results[value] = turnstile.run(Double(value))
+        results[value] = batcher.run(Double(value))
 
     threads = [threading.Thread(target=ask, args=(value,)) for value in range(4)]
     threads[0].start()

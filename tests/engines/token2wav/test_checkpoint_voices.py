@@ -47,7 +47,7 @@ def clip_of(checkpoint: Path, name: str) -> Audio:
 
 
 def indices(settings: Settings) -> list[str]:
-    """The embedders that there is an index of sounds for."""
+    """Returns the names of the embedders that have an index of clips."""
     found = sorted((settings.library.folder / "index").glob("sound.*.json"))
     return [str(json.loads(path.read_text())["embedder"]).split(" ", 1)[0] for path in found]
 
@@ -71,16 +71,16 @@ def test_a_clip_is_compared_by_the_encoder_of_the_checkpoint(
 def test_indexes_of_both_embedders_lie_side_by_side(
     with_checkpoint: Settings, checkpoint: Path
 ) -> None:
-    sound = clip_of(checkpoint, "default_male")
-    open_library(with_checkpoint).search_like(sound)
+    audio = clip_of(checkpoint, "default_male")
+    open_library(with_checkpoint).search_like(audio)
     first = contents(with_checkpoint)
     embedded = with_checkpoint.model_copy(update={"engine": "embedded"})
-    assert [match.voice.id for match in open_library(embedded).search_like(sound)] == ["mine"]
+    assert [match.voice.id for match in open_library(embedded).search_like(audio)] == ["mine"]
     both = contents(with_checkpoint)
     assert first.items() <= both.items()
     assert [name.split("-")[0] for name in indices(with_checkpoint)] == ["campplus", "voiceprint"]
     for settings in (with_checkpoint, embedded):
-        open_library(settings).search_like(sound)
+        open_library(settings).search_like(audio)
     assert contents(with_checkpoint) == both
 
 

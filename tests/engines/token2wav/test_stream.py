@@ -30,7 +30,7 @@ def speech(count: int, seed: int = 0) -> list[int]:
 
 
 def spoken(stream: Token2WavStream, *pieces: Sequence[int]) -> npt.NDArray[np.int16]:
-    """All the sound of the pieces, pushed one after another, and of the flush."""
+    """Returns the audio of the pieces, pushed one after another, and of the flush."""
     parts = [part for piece in pieces for part in stream.push(piece)] + stream.flush()
     return np.concatenate([np.zeros(0, np.int16), *parts])
 
@@ -66,8 +66,8 @@ def test_the_first_audio_comes_with_the_first_small_chunk_and_its_look_ahead(
     stream = Token2WavStream(token2wav, voice)
     first = token2wav.settings.first_chunks[0]
     assert stream.push(speech(first + 2)) == []
-    (sound,) = stream.push(speech(1))
-    assert len(sound) == first * SAMPLES_A_TOKEN - FADE * 480
+    (audio,) = stream.push(speech(1))
+    assert len(audio) == first * SAMPLES_A_TOKEN - FADE * 480
 
 
 def test_a_streamed_utterance_nearly_equals_the_same_utterance_at_once(
@@ -128,8 +128,8 @@ def test_streams_of_different_voices_in_one_pass_equal_each_stream_alone(
     jobs: list[list[ChunkJob]] = [[], []]
     for run in jobs:
         for seed, each in enumerate((voice, other_voice, voice)):
-            flow, sound = token2wav.begin(each), token2wav.begin_vocoder()
-            run.append(ChunkJob(speech(28, seed), flow, sound, last=False))
+            flow, audio = token2wav.begin(each), token2wav.begin_vocoder()
+            run.append(ChunkJob(speech(28, seed), flow, audio, last=False))
     alone = [token2wav.run(job) for job in jobs[0]]
     together = token2wav.batcher.run_all(jobs[1])
     for one, other in zip(alone, together, strict=True):
@@ -151,26 +151,26 @@ def test_threads_that_push_at_once_each_get_their_own_audio(
         thread.start()
     for thread in threads:
         thread.join()
-    for index, sound in enumerate(expected):
-        assert np.abs(results[index].astype(int) - sound.astype(int)).max() <= 2
+    for index, audio in enumerate(expected):
+        assert np.abs(results[index].astype(int) - audio.astype(int)).max() <= 2
 
 
 def test_a_long_utterance_uses_no_more_memory_than_a_short_one(
     token2wav: Token2Wav, voice: Any
 ) -> None:
-    flow, sound = token2wav.begin(voice), token2wav.begin_vocoder()
+    flow, audio = token2wav.begin(voice), token2wav.begin_vocoder()
     held = []
     for seed in range(30):
-        token2wav.run(ChunkJob(speech(28, seed), flow, sound, last=False))
+        token2wav.run(ChunkJob(speech(28, seed), flow, audio, last=False))
         held.append(flow.nbytes)
     assert len(set(held[8:])) == 1
-    assert sound.mel.shape[1] == CONTEXT
+    assert audio.mel.shape[1] == CONTEXT
 
 
 def test_the_distant_past_of_an_utterance_does_not_change_its_current_audio(
     token2wav: Token2Wav, voice: Any
 ) -> None:
-    """The prompt is kept, the middle is not: two pasts that differ early sound alike in the end."""
+    """The prompt stays and the middle is dropped: two pasts that differ early end alike."""
     ends = []
     for seed in (1, 2):
         stream = Token2WavStream(token2wav, voice)
@@ -182,12 +182,12 @@ def test_the_distant_past_of_an_utterance_does_not_change_its_current_audio(
 def test_half_precision_gives_nearly_the_same_audio(
     folder: Path, prompt: Any, precision: Any
 ) -> None:
-    sounds = []
+    clips = []
     for each in ("float32", precision):
         settings = Token2WavSettings(device="cpu", precision=each)
         model = Token2Wav.load(folder, settings)
-        sounds.append(model.speak(speech(60), model.prepare(prompt)))
-    assert relative(sounds[1], sounds[0]) < 0.1
+        clips.append(model.speak(speech(60), model.prepare(prompt)))
+    assert relative(clips[1], clips[0]) < 0.1
 
 
 def test_fewer_euler_steps_give_other_audio_of_the_same_length(
@@ -195,8 +195,8 @@ def test_fewer_euler_steps_give_other_audio_of_the_same_length(
 ) -> None:
     settings = Token2WavSettings(device="cpu", precision="float32", euler_steps=4)
     model = Token2Wav.load(folder, settings)
-    sound = model.speak(speech(60), model.prepare(prompt))
-    assert relative(sound, token2wav.speak(speech(60), voice)) > 0
+    audio = model.speak(speech(60), model.prepare(prompt))
+    assert relative(audio, token2wav.speak(speech(60), voice)) > 0
 
 
 @pytest.mark.parametrize(
@@ -213,6 +213,6 @@ def test_any_history_and_chunk_sizes_give_audio_of_the_right_length(
 ) -> None:
     settings = Token2WavSettings(device="cpu", precision="float32", **chosen)
     model = Token2Wav.load(folder, settings)
-    sound = spoken(Token2WavStream(model, model.prepare(prompt)), speech(150))
-    assert len(sound) == 150 * SAMPLES_A_TOKEN
-    assert sound.any()
+    audio = spoken(Token2WavStream(model, model.prepare(prompt)), speech(150))
+    assert len(audio) == 150 * SAMPLES_A_TOKEN
+    assert audio.any()

@@ -1,4 +1,4 @@
-"""The vocoder for streams: what it does with phases and with numbers that are none."""
+"""The vocoder keeps phases across chunks and replaces numbers that are not finite."""
 
 from __future__ import annotations
 
@@ -56,6 +56,6 @@ def test_frames_that_are_not_finite_become_silence(token2wav: Token2Wav) -> None
     state = token2wav.begin_vocoder()
     mel = torch.full((1, 30, 80), float("nan"))
     with torch.inference_mode():
-        (sound,) = vocode(token2wav.hift, mel, [state], last=True)
-    assert len(sound) == 30 * 480
-    assert not sound.any()
+        (audio,) = vocode(token2wav.hift, mel, [state], last=True)
+    assert len(audio) == 30 * 480
+    assert not audio.any()

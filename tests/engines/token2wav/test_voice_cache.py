@@ -1,4 +1,4 @@
-"""From a clip to a voice, and what is kept of it."""
+"""A clip becomes a voice, which is cached in memory and on disk."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from assistant.errors import AudioError, EngineError
 @pytest.fixture
 def clip(tmp_path: Path, voice_clip: Callable[..., Audio]) -> Path:
     path = tmp_path / "clip.wav"
-    sound = voice_clip()
-    soundfile.write(path, sound.samples, sound.sample_rate)
+    audio = voice_clip()
+    soundfile.write(path, audio.samples, audio.sample_rate)
     return path
 
 
@@ -95,8 +95,8 @@ def test_files_of_any_bit_depth_and_channel_count_become_voices(
     channels: int,
 ) -> None:
     path = tmp_path / "clip.wav"
-    sound = voice_clip(1.0, rate=96_000)
-    soundfile.write(path, np.stack([sound.samples] * channels, 1), 96_000, subtype=subtype)
+    audio = voice_clip(1.0, rate=96_000)
+    soundfile.write(path, np.stack([audio.samples] * channels, 1), 96_000, subtype=subtype)
     voice = PreparedVoices(token2wav, maker, None).get(path)
     assert voice.tokens == 25
 

@@ -1,6 +1,6 @@
-"""Speech and other sound for tests: recordings of people, and noises made here.
+"""Speech and other audio for tests: recordings of people, and synthetic noises.
 
-Recordings lie in examples/, and more of them in a folder beside the repository where there is one.
+Recordings lie in examples/, and more of them in a folder beside the repository if it exists.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def recording(name: str, sample_rate: int = 16_000) -> Signal:
     """Skips the test where the recording is not there."""
     for folder in (REPOSITORY / "examples", BESIDE):
         if (folder / f"{name}.wav").is_file():
-            sound = read_audio(folder / f"{name}.wav", max_seconds=60.0).resampled(sample_rate)
-            return sound.samples.astype(np.float64)
+            audio = read_audio(folder / f"{name}.wav", max_seconds=60.0).resampled(sample_rate)
+            return audio.samples.astype(np.float64)
     pytest.skip(f"{name}.wav is not in {BESIDE}")
 
 
@@ -124,14 +124,14 @@ def babble(seconds: float, seed: int = 0) -> Signal:
     return np.asarray(noise / noise.std())
 
 
-def heard(
-    samples: Pcm16, rate: int = 16_000, ears: VoiceActivityDetector | None = None
+def detected(
+    samples: Pcm16, rate: int = 16_000, detector: VoiceActivityDetector | None = None
 ) -> list[Frame]:
-    """In packets of 20 ms, as a microphone or a telephone gives them."""
-    ears = ears or VoiceActivityDetector(DEFAULTS, rate)
+    """Pushes packets of 20 ms, as a microphone or a telephone sends them; returns the frames."""
+    detector = detector or VoiceActivityDetector(DEFAULTS, rate)
     size = rate // 50
     packets = (samples[at : at + size] for at in range(0, len(samples), size))
-    return [frame for packet in packets for frame in ears.push(packet)]
+    return [frame for packet in packets for frame in detector.push(packet)]
 
 
 def runs(frames: Sequence[Frame]) -> list[tuple[bool, float, float]]:

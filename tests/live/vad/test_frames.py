@@ -1,4 +1,4 @@
-"""Who speaks when: real recordings in, frames out. How late is in benchmarks/ears.py."""
+"""Recordings go in, frames come out; benchmarks/voice_activity.py measures the delay."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.live.vad.recordings import (
     DEFAULTS,
     NAMES,
     Signal,
-    heard,
+    detected,
     hum,
     noisy,
     pcm,
@@ -78,9 +78,9 @@ def test_speech_is_detected_from_its_first_syllable_to_its_end(name: str, varian
     begin, end = speech_edges(speech, rate)
     lead = 1.5
     padded = np.concatenate((silence(lead, rate), speech, silence(1.0, rate)))
-    found = turns(heard(code(pcm(change(padded))), rate))
+    found = turns(detected(code(pcm(change(padded))), rate))
     first, last = found[0][0] - lead, found[-1][1] - lead
-    # The turn's sound begins `prefix_ms` before the first frame of speech.
+    # The turn's audio begins `prefix_ms` before the first frame of speech.
     assert begin - 0.5 <= first <= begin + DEFAULTS.prefix_ms / 1_000
     assert end - 0.2 <= last <= end + 0.35
     assert sum(stop - start for start, stop in found) >= 0.7 * (end - begin)
@@ -92,7 +92,7 @@ def test_speech_from_the_very_first_sample_is_detected(name: str, into: float) -
     speech = recording(name)
     begin, end = speech_edges(speech)
     begin += into
-    found = turns(heard(pcm(np.concatenate((speech[int(begin * 16_000) :], silence(1.0))))))
+    found = turns(detected(pcm(np.concatenate((speech[int(begin * 16_000) :], silence(1.0))))))
     assert found[0][0] <= DEFAULTS.prefix_ms / 1_000
     assert found[-1][1] >= end - begin - 0.2
 
@@ -100,7 +100,7 @@ def test_speech_from_the_very_first_sample_is_detected(name: str, into: float) -
 def test_full_scale_samples_are_processed_without_an_error() -> None:
     square = np.where(np.arange(80_000) // 50 % 2, 32_767, -32_768).astype(np.int16)
     steady = np.full(80_000, -32_768, np.int16)
-    frames = heard(np.concatenate((square, steady)))
+    frames = detected(np.concatenate((square, steady)))
     assert len(frames) == 160_000 // 512
     assert not any(frame.speech for frame in frames[-100:])
 
@@ -113,9 +113,9 @@ def test_full_scale_samples_are_processed_without_an_error() -> None:
 def test_the_frames_are_the_same_for_any_chunk_sizes(rate: int, sizes: list[int]) -> None:
     samples = pcm(np.concatenate((silence(0.4, rate), recording("roll_a_dice", rate))))
     whole = VoiceActivityDetector(DEFAULTS, rate).push(samples)
-    ears, at, cut = VoiceActivityDetector(DEFAULTS, rate), 0, []
+    detector, at, cut = VoiceActivityDetector(DEFAULTS, rate), 0, []
     for size in itertools.chain(sizes, itertools.repeat(100_000)):
-        cut += ears.push(samples[at : at + size])
+        cut += detector.push(samples[at : at + size])
         at += size
         if at >= len(samples):
             break
@@ -129,15 +129,17 @@ def test_the_frames_are_the_same_for_any_chunk_sizes(rate: int, sizes: list[int]
 def test_no_single_frame_of_speech_or_pause_stands_alone(
     probabilities: list[float], threshold: float
 ) -> None:
-    ears = VoiceActivityDetector(LiveSettings(threshold=threshold), 16_000, scripted(probabilities))
-    frames = ears.push(np.zeros(512 * len(probabilities), np.int16))
+    detector = VoiceActivityDetector(
+        LiveSettings(threshold=threshold), 16_000, scripted(probabilities)
+    )
+    frames = detector.push(np.zeros(512 * len(probabilities), np.int16))
     between = runs(frames)[1:-1]
     assert all(round((end - begin) / FRAME_S) >= 2 for _, begin, end in between)
 
 
-def labels(probabilities: Sequence[float], ears_settings: LiveSettings = DEFAULTS) -> str:
-    ears = VoiceActivityDetector(ears_settings, 16_000, scripted(probabilities))
-    frames = ears.push(np.zeros(512 * len(probabilities), np.int16))
+def labels(probabilities: Sequence[float], live_settings: LiveSettings = DEFAULTS) -> str:
+    detector = VoiceActivityDetector(live_settings, 16_000, scripted(probabilities))
+    frames = detector.push(np.zeros(512 * len(probabilities), np.int16))
     return "".join("x" if frame.speech else "." for frame in frames)
 
 
@@ -146,22 +148,22 @@ def test_speech_begins_at_the_threshold_and_continues_slightly_below_it() -> Non
 
 
 def test_the_threshold_can_be_set_during_speech() -> None:
-    ears = VoiceActivityDetector(DEFAULTS, 16_000, scripted([0.7] * 8))
-    first = ears.push(np.zeros(512 * 4, np.int16))
-    ears.settings = LiveSettings(threshold=0.9)
+    detector = VoiceActivityDetector(DEFAULTS, 16_000, scripted([0.7] * 8))
+    first = detector.push(np.zeros(512 * 4, np.int16))
+    detector.settings = LiveSettings(threshold=0.9)
     assert [frame.speech for frame in first] == [True] * 4
-    assert [frame.speech for frame in ears.push(np.zeros(512 * 4, np.int16))] == [False] * 4
+    assert [frame.speech for frame in detector.push(np.zeros(512 * 4, np.int16))] == [False] * 4
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 24_000, 44_100, 48_000])
 def test_a_frame_has_the_arrival_time_of_its_audio_even_after_ten_minutes(rate: int) -> None:
-    ears = VoiceActivityDetector(DEFAULTS, rate, Judge(lambda samples: 0.0))
+    detector = VoiceActivityDetector(DEFAULTS, rate, Judge(lambda samples: 0.0))
     quiet = np.zeros(rate * 10, np.int16)
     click = quiet.copy()
     click[rate * 7 + rate // 4] = 32_767
     for _ in range(60):
-        ears.push(quiet)
-    frames = ears.push(click)
+        detector.push(quiet)
+    frames = detector.push(click)
     loudest = max(frames, key=lambda frame: np.abs(frame.samples).max())
     at = loudest.start + np.argmax(np.abs(loudest.samples)) / 16_000
     assert at == pytest.approx(607.25, abs=0.0001)
@@ -169,20 +171,20 @@ def test_a_frame_has_the_arrival_time_of_its_audio_even_after_ten_minutes(rate: 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 24_000, 48_000])
 def test_a_frame_comes_as_soon_as_its_audio_is_complete(rate: int) -> None:
-    ears = VoiceActivityDetector(DEFAULTS, rate, Judge(lambda samples: 0.0))
+    detector = VoiceActivityDetector(DEFAULTS, rate, Judge(lambda samples: 0.0))
     step = rate // 1_000
     for number in range(1, 1_000):
-        for frame in ears.push(np.zeros(step, np.int16)):
+        for frame in detector.push(np.zeros(step, np.int16)):
             assert number / 1_000 - (frame.start + FRAME_S) <= 0.0051
 
 
 def test_a_reset_keeps_the_time_and_drops_the_partial_frame() -> None:
-    ears = VoiceActivityDetector(
+    detector = VoiceActivityDetector(
         DEFAULTS, 8_000, Judge(lambda samples: float(np.abs(samples).max() > 0))
     )
-    ears.push(np.full(8_100, 9_000, np.int16))
-    ears.reset(48_000)
-    frames = ears.push(np.zeros(48_000, np.int16))
+    detector.push(np.full(8_100, 9_000, np.int16))
+    detector.reset(48_000)
+    frames = detector.push(np.zeros(48_000, np.int16))
     assert frames[0].start == pytest.approx(8_100 / 8_000)
     assert [frame.start - frames[0].start for frame in frames] == pytest.approx(
         [number * FRAME_S for number in range(len(frames))]
@@ -199,7 +201,7 @@ def test_two_streams_at_once_give_the_frames_of_each_stream_alone() -> None:
         together[0].extend(first.push(one[at : at + 320]))
         together[1].extend(second.push(two[at : at + 320]))
     for frames, samples in zip(together, (one, two), strict=True):
-        alone = heard(samples[: -(-length // 320) * 320])
+        alone = detected(samples[: -(-length // 320) * 320])
         assert [f.speech for f in frames] == [f.speech for f in alone[: len(frames)]]
 
 

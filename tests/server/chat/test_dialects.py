@@ -46,7 +46,7 @@ def text(words: str) -> dict[str, Any]:
 
 
 def spoken(words: str, *codes: int) -> list[Any]:
-    """What an engine gives that makes its sound of speech tokens."""
+    """Returns what an engine yields that generates audio from speech tokens."""
     return [TextDelta(words), Speech(speech_of(words).samples, codes)]
 
 
@@ -91,8 +91,8 @@ def test_vllm_omni_sends_a_recording_as_a_data_url(serve: Serve) -> None:
     message = message_of(serve(engine), messages=[{"role": "user", "content": parts}])
     assert message["content"] == "You said hello."
     assert message.get("audio") is None
-    sound, question = engine.requests[0].messages[-1].parts
-    assert (sound.seconds, question) == (0.5, "What did I say?")
+    audio, question = engine.requests[0].messages[-1].parts
+    assert (audio.seconds, question) == (0.5, "What did I say?")
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_a_recording_that_cannot_be_fetched_is_refused(serve: Serve, url: str) -
 def test_stepfun_reads_its_speech_from_tts_content(serve: Serve) -> None:
     engine = ScriptedEngine([*spoken("Good day.", 12, 7), *spoken(" Sir.", 6560)])
     piece = {"data": base64.b64encode(wav(0.5)).decode(), "format": "wav"}
-    sound = {"type": "input_audio", "input_audio": piece}
+    audio = {"type": "input_audio", "input_audio": piece}
     body = {
         "messages": [
             {"role": "system", "content": "Be kind."},
-            {"role": "human", "content": [sound, sound]},
+            {"role": "human", "content": [audio, audio]},
             {**OPENING, "eot": False},
         ],
         **SPEAK,
@@ -148,7 +148,7 @@ def test_stepfun_gets_text_if_it_opens_no_speech(serve: Serve) -> None:
 
 
 def stepfun_lines(server: Running, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """As its client reads them: six characters are cut from each line that is not empty."""
+    """Reads as StepFun's client does: drops six characters of each line that is not empty."""
     made = server.client.post(URL, json={"stream": True, **body}).text.splitlines()
     lines = [line[6:] for line in made if line]
     assert lines.pop() == "[DONE]"

@@ -172,11 +172,11 @@ def test_audio_from_the_user_reaches_the_engine(serve: Serve, connect: Connect) 
     assert answer.model_extra["assistant_events"] == [
         {"type": "transcript", "text": "what time is it"}
     ]
-    text, *sounds = engine.requests[0].messages[-1].parts
+    text, *clips = engine.requests[0].messages[-1].parts
     assert text == "Listen:"
-    heard = [(round(sound.seconds, 2), sound.sample_rate) for sound in sounds]
-    assert heard == [(0.5, 16_000), (0.1, 24_000), (0.25, 16_000)]
-    assert sounds[1].samples == pytest.approx(0.25)
+    received = [(round(audio.seconds, 2), audio.sample_rate) for audio in clips]
+    assert received == [(0.5, 16_000), (0.1, 24_000), (0.25, 16_000)]
+    assert clips[1].samples == pytest.approx(0.25)
 
 
 def encoded(data: bytes) -> str:
@@ -474,7 +474,7 @@ def test_a_speech_request_without_text_is_refused(
 
 
 def listener(*acts: Any) -> ScriptedEngine:
-    """Writes down what it hears, silently, as engines do in that task."""
+    """Returns an engine that yields a transcript and no audio, as in that task."""
     return ScriptedEngine([TextDelta(act) if isinstance(act, str) else act for act in acts])
 
 
@@ -495,9 +495,9 @@ def test_a_transcription_is_available_in_every_format(serve: Serve, connect: Con
     assert srt.startswith("1\n00:00:00,000 --> 00:00:00,500\nwhat time is it\n")
     assert create(model="m", file=file, response_format="vtt").startswith("WEBVTT\n\n00:00:00.000")
     assert {request.task for request in engine.requests} == {"transcribe"}
-    (sound,) = engine.requests[0].messages[-1].parts
-    assert isinstance(sound, Audio)
-    assert (sound.seconds, sound.sample_rate) == (0.5, 16_000)
+    (audio,) = engine.requests[0].messages[-1].parts
+    assert isinstance(audio, Audio)
+    assert (audio.seconds, audio.sample_rate) == (0.5, 16_000)
 
 
 def test_a_transcription_can_be_streamed(serve: Serve, connect: Connect) -> None:

@@ -25,7 +25,7 @@ class Monkey:
     def __init__(self, caller: Caller, seed: int) -> None:
         self._caller = caller
         self._random = random.Random(seed)
-        self._sound = speech()
+        self._speech = speech()
         self._at = 0
 
     def some_id(self) -> Any:
@@ -38,13 +38,15 @@ class Monkey:
 
     def act(self) -> None:
         pick = self._random.choice
-        act = pick([self.hear, self.hear, self.hear, self.item, self.respond, self.edit, self.set])
+        act = pick(
+            [self.append, self.append, self.append, self.item, self.respond, self.edit, self.set]
+        )
         act()
 
-    def hear(self) -> None:
+    def append(self) -> None:
         size = self._random.randrange(1, 60_000)
-        piece = self._sound[self._at : self._at + size]
-        self._at = (self._at + size) % len(self._sound)
+        piece = self._speech[self._at : self._at + size]
+        self._at = (self._at + size) % len(self._speech)
         if self._at % 2:
             self._at -= 1
         self._caller.send("input_audio_buffer.append", audio=base64.b64encode(piece).decode())
@@ -93,7 +95,7 @@ class Monkey:
         )
 
     def set(self) -> None:
-        heard = self._random.choice(
+        audio_input = self._random.choice(
             [
                 {"turn_detection": None},
                 {"turn_detection": {"type": "server_vad", "silence_duration_ms": 200}},
@@ -104,7 +106,7 @@ class Monkey:
             ]
         )
         values = self._random.choice([{"tools": [TOOL]}, {"tools": []}, {"tool_choice": "auto"}])
-        session = {"type": "realtime", "audio": {"input": heard}, **values}
+        session = {"type": "realtime", "audio": {"input": audio_input}, **values}
         self._caller.send("session.update", session=session)
 
 

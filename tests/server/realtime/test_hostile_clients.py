@@ -167,7 +167,7 @@ def test_too_many_concurrent_out_of_band_responses_are_refused(serve: Serve, hol
 def test_a_client_that_reads_nothing_is_disconnected_and_no_other_is_affected(serve: Serve) -> None:
     engine = ScriptedEngine(["Once upon a time. " * 400] * 20)
     server = serve(engine, server={"limits": {"stall_s": 0.5}, "sockets": {"max_per_key": 2}})
-    # A receive buffer of its own that is small, and nobody who reads: its sound piles up.
+    # It has a small receive buffer and reads nothing, so the server's audio piles up.
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     raw.connect(("127.0.0.1", server.port))

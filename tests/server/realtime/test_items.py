@@ -52,8 +52,8 @@ def test_a_recording_can_be_an_item(serve: Serve) -> None:
         made = caller.create({"type": "message", "role": "user", "content": content})
         caller.respond()
     assert "audio" not in made["content"][0]
-    sound, text = engine.requests[0].messages[-1].parts
-    assert sound.seconds == pytest.approx(len(speech(silence_s=0.0)) / 48_000)
+    samples, text = engine.requests[0].messages[-1].parts
+    assert samples.seconds == pytest.approx(len(speech(silence_s=0.0)) / 48_000)
     assert text == "Well?"
 
 

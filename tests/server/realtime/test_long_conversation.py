@@ -1,4 +1,4 @@
-"""A conversation of hours: words stand for old sounds, and items still find their messages."""
+"""A conversation of hours: transcripts replace old audio, and items still find their messages."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def talked() -> tuple[Items, History]:
     return items, messages
 
 
-def sounds(messages: Iterable[Message]) -> int:
+def recordings(messages: Iterable[Message]) -> int:
     users = [message for message in messages if isinstance(message, UserMessage)]
     return sum(isinstance(part, Audio) for user in users for part in user.parts)
 
 
 def test_only_the_last_recordings_stay_in_memory() -> None:
     items, messages = talked()
-    assert sounds(messages) == 4
-    assert sounds([m for item in items for m in item.messages]) <= RECENT
+    assert recordings(messages) == 4
+    assert recordings([m for item in items for m in item.messages]) <= RECENT
     assert not items.full
 
 

@@ -49,7 +49,7 @@ async def until(connection: Any, kind: str) -> list[Any]:
     raise AssertionError(f"the connection ended before {kind}")
 
 
-async def test_two_spoken_turns_with_a_tool_of_the_server_and_one_of_the_client(
+async def test_two_spoken_turns_use_a_server_tool_and_a_client_tool(
     serve: Serve,
 ) -> None:
     server = serve(create_engine(Settings()))
@@ -64,8 +64,8 @@ async def test_two_spoken_turns_with_a_tool_of_the_server_and_one_of_the_client(
         await speak(connection, TOKYO)
         first = await until(connection, "response.done")
         assert "Tokyo" in said(first)
-        assert heard(first) == "what time is it in tokyo"
-        assert len(sound(first)) > 24_000
+        assert transcript_of(first) == "what time is it in tokyo"
+        assert len(audio(first)) > 24_000
 
         await speak(connection, DICE)
         second = await until(connection, "response.done")
@@ -77,7 +77,7 @@ async def test_two_spoken_turns_with_a_tool_of_the_server_and_one_of_the_client(
         await connection.response.create()
         third = await until(connection, "response.done")
         assert "four" in said(third)
-        assert len(sound(third)) > 24_000
+        assert len(audio(third)) > 24_000
     types = [event.type for event in second]
     assert types.index("input_audio_buffer.committed") < types.index("response.created")
 
@@ -86,11 +86,11 @@ def said(events: list[Any]) -> str:
     return "".join(e.delta for e in events if e.type == "response.output_audio_transcript.delta")
 
 
-def heard(events: list[Any]) -> str:
+def transcript_of(events: list[Any]) -> str:
     kind = "conversation.item.input_audio_transcription.completed"
     return "".join(e.transcript for e in events if e.type == kind)
 
 
-def sound(events: list[Any]) -> bytes:
+def audio(events: list[Any]) -> bytes:
     deltas = [e.delta for e in events if e.type == "response.output_audio.delta"]
     return b"".join(base64.b64decode(delta) for delta in deltas)

@@ -1,4 +1,4 @@
-"""response.create and response.cancel: what one response wishes, and those apart from the rest."""
+"""response.create and response.cancel: response options, and out-of-band responses."""
 
 from __future__ import annotations
 
@@ -150,11 +150,11 @@ def test_an_out_of_band_response_leaves_no_trace(serve: Serve) -> None:
         assert done["conversation_id"] is None
         assert not [k for k in caller.types()[before:] if k.startswith("conversation.item")]
         caller.respond()
-    apart, plain = engine.requests
-    assert [message.text for message in apart.messages] == ["Read aloud.", "Read this."]
+    out_of_band, plain = engine.requests
+    assert [message.text for message in out_of_band.messages] == ["Read aloud.", "Read this."]
     assert [message.text for message in plain.messages[1:]] == ["Hello."]
-    sound = speech_of("Aloud.").samples.tobytes()
-    assert caller.sound(done["id"]) == sound
+    audio = speech_of("Aloud.").samples.tobytes()
+    assert caller.audio(done["id"]) == audio
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_text_that_is_only_to_be_spoken_is_read_aloud(
         item = {"type": "message", "role": "user", "content": [part]}
         done = caller.respond(conversation="none", input=[item])
     assert caller.text_of(done) == "The washing is done."
-    assert caller.sound(done["id"])
+    assert caller.audio(done["id"])
     (request,) = engine.requests
     assert request.task == task
     assert [message.text for message in request.messages] == [instructions, "The washing is done."]
@@ -201,13 +201,13 @@ def test_an_out_of_band_response_runs_beside_the_conversation_and_can_be_cancell
 ) -> None:
     engine = ScriptedEngine(lambda r: ["Slow ", hold] if len(r.messages) == 1 else ["Fast."])
     with calling(serve(engine)) as caller:
-        apart = start(caller, conversation="none")
+        out_of_band = start(caller, conversation="none")
         hold.wait_reached()
         caller.say("Hello.")
         assert caller.text_of(caller.respond()) == "Fast."
-        caller.send("response.cancel", response_id=apart)
+        caller.send("response.cancel", response_id=out_of_band)
         done = caller.until("response.done")["response"]
-    assert (done["id"], done["status"]) == (apart, "cancelled")
+    assert (done["id"], done["status"]) == (out_of_band, "cancelled")
 
 
 def test_an_input_of_its_own_can_name_items_and_the_response_joins_the_conversation(

@@ -1,4 +1,4 @@
-"""Sessions that only write down what is said, and what clients with our extensions see."""
+"""Transcription sessions, and the events that clients with our extensions get."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_a_spoken_turn_has_the_order_of_events_that_clients_rely_on(serve: Serve
     assert question["content"] == [{"type": "input_audio", "transcript": None}]
     assert caller.all("conversation.item.added")[1]["previous_item_id"] == question["id"]
     assert (done["status"], caller.text_of(done)) == ("completed", "It is noon.")
-    assert caller.sound() == speech_of("It is noon.").samples.tobytes()
+    assert caller.audio() == speech_of("It is noon.").samples.tobytes()
     assert done["usage"]["total_tokens"] == 0
 
 
@@ -79,10 +79,10 @@ def test_telephone_audio_is_read_and_written(serve: Serve, name: str, codec: obj
         assert session["audio"]["input"]["format"] == session["audio"]["output"]["format"] == form
         caller.speak(speech(form=name), piece_bytes=160)
         caller.until("response.done")
-    heard = engine.requests[0].messages[-1].parts[0]
-    assert heard.sample_rate == 16_000
-    assert heard.seconds == pytest.approx(len(speech(form=name)) / 8_000 - 1.5, abs=1.0)
-    spoken = codec.decode(caller.sound())  # type: ignore[attr-defined]
+    clip = engine.requests[0].messages[-1].parts[0]
+    assert clip.sample_rate == 16_000
+    assert clip.seconds == pytest.approx(len(speech(form=name)) / 8_000 - 1.5, abs=1.0)
+    spoken = codec.decode(caller.audio())  # type: ignore[attr-defined]
     whole = speech_of("It is noon.").samples
     assert len(spoken) == pytest.approx(len(whole) / 3, abs=80)
     tone = np.abs(np.fft.rfft(spoken[:4_000]))
@@ -94,7 +94,7 @@ def test_input_and_output_can_have_different_audio_formats(serve: Serve) -> None
         caller.update(audio={"output": {"format": {"type": "audio/pcmu"}}})
         caller.speak()
         caller.until("response.done")
-    assert len(caller.sound()) == pytest.approx(len(speech_of("It is noon.").samples) / 3, abs=80)
+    assert len(caller.audio()) == pytest.approx(len(speech_of("It is noon.").samples) / 3, abs=80)
 
 
 def test_audio_can_be_split_anywhere(serve: Serve) -> None:
@@ -229,7 +229,7 @@ def test_a_phrase_is_spoken_while_a_slow_tool_runs(serve: Serve, hold: Hold) -> 
     said = caller.text_of(done)
     assert said.endswith(" It is noon.")
     assert len(said) > len(" It is noon.")
-    assert len(caller.sound()) > len(speech_of("It is noon.").samples.tobytes())
+    assert len(caller.audio()) > len(speech_of("It is noon.").samples.tobytes())
 
 
 def test_a_voice_change_by_a_tool_is_reported_in_a_session_update(serve: Serve) -> None:

@@ -72,13 +72,13 @@ def test_messages_are_restored_unchanged(
 
 
 def test_a_recording_is_restored_at_16_khz(tmp_path: Path) -> None:
-    value, sounds = encode(UserMessage(("say", tone()), ""), "all")
-    message = decode(value, sounds)
+    value, recordings = encode(UserMessage(("say", tone()), ""), "all")
+    message = decode(value, recordings)
     assert isinstance(message, UserMessage)
-    text, sound = message.parts
-    assert (text, sound.sample_rate) == ("say", 16_000)
+    text, audio = message.parts
+    assert (text, audio.sample_rate) == ("say", 16_000)
     expected = tone().resampled(16_000).to_pcm16()
-    assert np.array_equal(sound.to_pcm16(), expected)
+    assert np.array_equal(audio.to_pcm16(), expected)
     assert len(to_flac(tone())) < len(expected) * 2
 
 
@@ -93,16 +93,16 @@ def test_a_recording_is_restored_at_16_khz(tmp_path: Path) -> None:
 def test_an_omitted_recording_is_restored_as_its_transcript(
     keep: str, transcript: str, parts: tuple[str, ...]
 ) -> None:
-    value, sounds = encode(UserMessage(("please", tone()), transcript), keep)  # type: ignore[arg-type]
-    assert sounds == ()
-    assert decode(value, sounds) == UserMessage(parts)
+    value, recordings = encode(UserMessage(("please", tone()), transcript), keep)  # type: ignore[arg-type]
+    assert recordings == ()
+    assert decode(value, recordings) == UserMessage(parts)
 
 
 def test_a_recording_without_a_transcript_is_stored_by_default() -> None:
-    _, sounds = encode(UserMessage((tone(),)), SessionSettings().audio)
-    assert len(sounds) == 1
-    _, sounds = encode(UserMessage((tone(),), "heard"), SessionSettings().audio)
-    assert sounds == ()
+    _, recordings = encode(UserMessage((tone(),)), SessionSettings().audio)
+    assert len(recordings) == 1
+    _, recordings = encode(UserMessage((tone(),), "heard"), SessionSettings().audio)
+    assert recordings == ()
 
 
 def test_a_session_is_deleted_with_its_recordings(tmp_path: Path) -> None:

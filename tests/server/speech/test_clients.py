@@ -24,7 +24,7 @@ HEADER = 44
 
 
 def read_wav(data: bytes) -> Any:
-    """As strict as Python's own reader, which believes the header."""
+    """Reads a WAV as strictly as Python's own reader, which believes the header."""
     with wave.open(io.BytesIO(data)) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 24_000)
         assert file.getnframes() * 2 + HEADER == len(data)
@@ -69,7 +69,7 @@ def test_livekit_reads_server_sent_events(serve: Serve) -> None:
     assert len(soundfile.read(io.BytesIO(data))[0]) >= 7_200
 
 
-def test_a_failure_is_a_status_before_the_first_sound_and_an_event_after_it(serve: Serve) -> None:
+def test_a_failure_is_a_status_before_the_first_audio_and_an_event_after_it(serve: Serve) -> None:
     broken = EngineError("out of memory")
     server = serve(ScriptedEngine([broken]))
     answer = server.client.post(SPEECH, json={"input": "Hello.", "response_format": "pcm"})
@@ -123,8 +123,8 @@ def test_a_question_with_a_recording_is_answered(serve: Serve, tmp_path: Path) -
     assert len(read_wav(answer.content)) == 8_400
     assert len(read_wav(generated(server, audio_path="a.wav").content)) == 8_400
     for request in engine.requests:
-        question, sound = request.messages[-1].parts
-        assert (question, sound.seconds, request.task) == ("What is it?", 0.5, "answer")
+        question, audio = request.messages[-1].parts
+        assert (question, audio.seconds, request.task) == ("What is it?", 0.5, "answer")
     assert server.metric("assistant_audio_in_seconds_total") == pytest.approx(1.0)
 
 

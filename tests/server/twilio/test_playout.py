@@ -57,11 +57,11 @@ class Line:
     def give(self, event: str, **values: Any) -> None:
         self._in.send_nowait(json.dumps({"event": event, "streamSid": STREAM, **values}))
 
-    def give_sound(self, data: bytes = FRAME) -> None:
+    def send_audio(self, data: bytes = FRAME) -> None:
         self.give("media", media={"payload": base64.b64encode(data).decode()})
 
     @property
-    def heard_s(self) -> float:
+    def received_s(self) -> float:
         return sum(message["event"] == "media" for message in self.sent) * 0.02
 
     @property
@@ -110,13 +110,13 @@ class Stage:
         """Time passes, and the line sends silence in it, as Twilio does."""
         for _ in range(round(seconds / 0.5)):
             for _ in range(25):
-                self.line.give_sound()
+                self.line.send_audio()
             await self.advance(0.5)
 
     async def ask(self) -> None:
         data = MU_LAW.encode(question("roll_a_dice")) + FRAME * 50
         for at in range(0, len(data), 160):
-            self.line.give_sound(data[at : at + 160])
+            self.line.send_audio(data[at : at + 160])
         await self.advance(0)
 
 
@@ -187,7 +187,7 @@ async def test_a_call_at_its_limit_plays_a_farewell_to_its_end(
         tasks.cancel_scope.cancel()
     stage.line.finish()
     assert stage.line.closed == (1000, "")
-    assert stage.line.heard_s == pytest.approx(len(GOODBYE) * 0.05, abs=0.1)
+    assert stage.line.received_s == pytest.approx(len(GOODBYE) * 0.05, abs=0.1)
     assert stage.metrics.registry.get_sample_value("assistant_calls_total", {"ended_by": "limit"})
 
 
@@ -196,12 +196,12 @@ async def test_a_server_that_stops_lets_the_response_end_and_plays_a_farewell(st
     await stage.ask()
     stage.draining.set()
     await stage.talk(1.5)
-    assert stage.line.heard_s == pytest.approx(1.9, abs=0.1)  # of the answer, which has two
+    assert stage.line.received_s == pytest.approx(1.9, abs=0.1)  # of the answer, which has two
     assert stage.line.closed is None
     await stage.talk(6.0)
     assert stage.line.closed == (1001, "")
     whole = len(TEXT) + len(GOODBYE)
-    assert stage.line.heard_s == pytest.approx(whole * 0.05, abs=0.15)
+    assert stage.line.received_s == pytest.approx(whole * 0.05, abs=0.15)
 
 
 async def test_a_call_without_returned_marks_is_ended_after_a_while(
@@ -224,7 +224,7 @@ async def test_a_call_without_returned_marks_is_ended_after_a_while(
 async def test_audio_that_comes_faster_than_real_time_waits(stage: Stage) -> None:
     await stage.start()
     for _ in range(30 * 50):
-        stage.line.give_sound()
+        stage.line.send_audio()
     await stage.advance(0)
     assert stage.line.waiting == pytest.approx(10 * 50, abs=2)
     await stage.advance(5.5)
@@ -237,7 +237,7 @@ async def test_the_marks_report_what_was_played(stage: Stage) -> None:
     await stage.ask()
     echoed = 0
     for step in range(20):
-        stage.line.give_sound(FRAME * 4)
+        stage.line.send_audio(FRAME * 4)
         await stage.advance(0.08)
         marks = [one["mark"] for one in stage.line.sent if one["event"] == "mark"]
         due = [mark for number, mark in enumerate(marks) if (number + 1) * 0.5 + 0.3 <= step * 0.08]

