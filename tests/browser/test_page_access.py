@@ -13,7 +13,8 @@ from assistant.events import Transcript
 from assistant.server.auth.key_file import add_key
 from assistant.testing import ScriptedEngine
 from tests.support.chromium import QUESTION, Opened, Start, WebPage
-from tests.support.serving import Hold, Running, call
+from tests.support.serving import Hold, Running
+from tests.support.tool_calls import call
 
 CONTROLS = "button, input, textarea, select, a, summary, canvas, [tabindex='0']"
 

@@ -10,17 +10,12 @@ from typing import Any
 import pytest
 
 from assistant.messages import ToolCall
-from assistant.plugins import Caller, Tool, ToolOutcome, tool
+from assistant.plugins import Caller, ToolOutcome, tool
 from assistant.plugins.context import ToolContext
 
 pytestmark = pytest.mark.anyio
 
 OutcomeOf = Callable[..., Awaitable[ToolOutcome]]
-
-
-def call(made: Tool | str, arguments: str = "{}", problem: str = "") -> ToolCall:
-    name = made if isinstance(made, str) else made.name
-    return ToolCall("call-1", name, arguments, problem)
 
 
 @pytest.mark.parametrize("blocking", [True, False])

@@ -17,7 +17,8 @@ from assistant import tool
 from assistant.engines.base import Speech
 from assistant.errors import EngineError
 from assistant.testing import ScriptedEngine
-from tests.support.serving import Hold, Running, Serve, call, events_of, new_session, process
+from tests.support.serving import Hold, Running, Serve, events_of, new_session, process
+from tests.support.tool_calls import call
 
 
 def ask(server: Running, session: str, text: str = "go") -> list[dict[str, Any]]:

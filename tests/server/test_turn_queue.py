@@ -10,7 +10,8 @@ import pytest
 from assistant import tool
 from assistant.server.metrics import Metrics
 from assistant.testing import ScriptedEngine
-from tests.support.serving import Hold, Running, Serve, call, events_of, new_session
+from tests.support.serving import Hold, Running, Serve, events_of, new_session
+from tests.support.tool_calls import call
 
 
 def ask(server: Running, session: str) -> httpx.Response:

@@ -147,11 +147,6 @@ def new_session(running: Running, **values: Any) -> str:
     return str(answer.json()["id"])
 
 
-def call(name: str, **arguments: Any) -> str:
-    """A tool call, as a model writes it."""
-    return f"<tool_call>function\n{name}\n{json.dumps(arguments)}</tool_call>"
-
-
 def wav(seconds: float = 0.5, rate: int = 16_000) -> bytes:
     """A tone as a WAV file."""
     buffer = io.BytesIO()

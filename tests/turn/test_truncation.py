@@ -44,7 +44,7 @@ def spoken_s(text: str) -> float:
 
 
 @pytest.mark.parametrize(
-    ("share", "heard"),
+    ("share", "played"),
     [
         (0.0, ""),
         (0.2, "One"),

@@ -28,12 +28,9 @@ from assistant.messages import (
 )
 from assistant.plugins import Tool
 from assistant.testing import ScriptedEngine
+from tests.support.tool_calls import call
 
 pytestmark = pytest.mark.anyio
-
-
-def call(name: str, **arguments: Any) -> str:
-    return f"<tool_call>function\n{name}\n{json.dumps(arguments)}</tool_call>"
 
 
 def open_assistant(settings: Settings, engine: ScriptedEngine, *tools: Tool) -> Assistant:

@@ -16,7 +16,8 @@ from assistant.events import TextDelta
 from assistant.messages import AssistantMessage, ToolMessage, UserMessage
 from assistant.testing import ScriptedEngine
 from assistant.testing.scripted import speech_of
-from tests.support.serving import Running, Serve, call, wav
+from tests.support.serving import Running, Serve, wav
+from tests.support.tool_calls import call
 
 URL = "/v1/chat/completions"
 OPENING = {"role": "assistant", "content": "<tts_start>"}

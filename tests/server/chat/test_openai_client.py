@@ -21,7 +21,8 @@ from assistant.errors import AudioError, EngineError, UnsupportedError
 from assistant.events import TextDelta, Transcript
 from assistant.messages import AssistantMessage, SystemMessage, ToolMessage, UserMessage
 from assistant.testing import ScriptedEngine
-from tests.support.serving import Running, Serve, call, wav
+from tests.support.serving import Running, Serve, wav
+from tests.support.tool_calls import call
 
 DOOR = {
     "type": "function",

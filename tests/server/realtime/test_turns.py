@@ -15,7 +15,8 @@ from assistant.messages import UserMessage
 from assistant.testing import ScriptedEngine
 from assistant.testing.scripted import speech_of
 from tests.server.realtime.realtime_client import Caller, calling, speech
-from tests.support.serving import Hold, Serve, call
+from tests.support.serving import Hold, Serve
+from tests.support.tool_calls import call
 
 ORDER = [
     "input_audio_buffer.speech_started",

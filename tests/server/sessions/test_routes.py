@@ -16,7 +16,8 @@ from assistant import ToolResult, tool
 from assistant.events import Transcript
 from assistant.messages import UserMessage
 from assistant.testing import ScriptedEngine
-from tests.support.serving import Hold, Serve, call, events_of, new_session, wav
+from tests.support.serving import Hold, Serve, events_of, new_session, wav
+from tests.support.tool_calls import call
 
 
 def test_a_turn_is_a_stream_of_the_events_of_the_turn_loop(serve: Serve) -> None:

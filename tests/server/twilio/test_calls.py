@@ -21,7 +21,8 @@ from tests.server.twilio.simulated_caller import (
     silence,
     turns,
 )
-from tests.support.serving import Serve, call
+from tests.support.serving import Serve
+from tests.support.tool_calls import call
 
 pytestmark = pytest.mark.anyio
 

@@ -26,7 +26,7 @@ from tests.server.twilio.simulated_caller import (
     turns,
 )
 from tests.support.serving import Running, Serve
-from tests.support.serving import call as tool_call
+from tests.support.tool_calls import call as tool_call
 
 pytestmark = pytest.mark.anyio
 
