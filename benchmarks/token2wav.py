@@ -57,7 +57,7 @@ def main() -> None:
     flow_weights, hift_weights = dict(flow.state_dict()), dict(hift.state_dict())
     device = settings.torch_device()
     if device.type == "cuda" and device.index is not None:
-        torch.cuda.set_device(device)  # the one that is waited for
+        torch.cuda.set_device(device)  # the first chunk, which a listener waits for
     with torch.inference_mode():
         flow.to(device).pack(steps=options.steps, dtype=settings.dtype(device))
         hift.to(device).pack()
@@ -194,7 +194,7 @@ def several(token2wav: Token2Wav, voice: FlowPrompt, count: int) -> dict[str, fl
         jobs = [ChunkJob(list(tokens(size + ahead)), f, s, last=False) for f, s in states]
         token2wav.batcher.run_all(jobs)
 
-    # Until the history is full its length changes, and with it the shape that a GPU records.
+    # The history grows until it is full, and with it the shape that a GPU records.
     for _ in range(8 if token2wav.device.type == "cuda" else 1):
         chunk()
     best, _ = timed(chunk, runs=3)

@@ -95,7 +95,7 @@ class ChatLoop:
 
     async def run(self) -> None:
         """Turn by turn, to the end of the input or /quit."""
-        # A thread that is no daemon would hold the program until one more line is typed.
+        # A thread that is not a daemon would block the exit until one more line is typed.
         threads = Threads(1)
         while (line := await threads.call("input", _read_line, lambda: None)) is not None:
             if line in ("/quit", "/exit"):

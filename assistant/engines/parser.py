@@ -50,7 +50,7 @@ class ToolCallParser:
         self._limit = max_call_chars
         self._held = ""  # outside: a beginning of OPEN at most; inside: the call so far
         self._inside = False
-        self._skipping = False  # inside a call that was given up
+        self._skipping = False  # inside a call that was abandoned
 
     def feed(self, text: str) -> list[Parsed]:
         """The next piece of the stream; returns what is certain by now."""

@@ -133,7 +133,7 @@ class ClipImporter:
                 try:
                     found[self._print(manifest.folder / entry.file)] = entry.id
                 except (OSError, AudioError):
-                    continue  # reported by whoever uses that clip
+                    continue  # reported when that clip is used
         return found
 
     def _print(self, path: Path) -> str:

@@ -107,7 +107,7 @@ class EmbeddingIndex(Generic[T]):
 
     def _save(self, index: VectorIndex) -> None:
         """Only a saving of time for the next start: failing at it harms nothing."""
-        if not self._folder.is_dir():  # made by the first `add`
+        if not self._folder.is_dir():  # created by the first `add`
             return
         try:
             with locked(self._folder, timeout_s=5.0):

@@ -121,7 +121,7 @@ class PhraseCache:
         """Never raises: an error here would end the assistant."""
         try:
             async with self._places:
-                # Whoever asked may have left while it was not its turn yet.
+                # The request may have been cancelled while it waited.
                 if rendering.waiting:
                     rendering.samples = await self._spoken(key)
                     self._keep(key, rendering.samples)
@@ -150,7 +150,7 @@ class PhraseCache:
         samples = trimmed(np.concatenate(pieces)) if pieces else np.zeros(0, np.int16)
         if not len(samples):
             raise EngineError("the engine gave no sound")
-        samples.flags.writeable = False  # many play it
+        samples.flags.writeable = False  # several calls may play it
         return samples
 
     def _keep(self, key: _Key, samples: Pcm16) -> None:

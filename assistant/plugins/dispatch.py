@@ -88,7 +88,7 @@ class Dispatcher:
             if isinstance(decision, Runs) and decision.commit is not None:
                 await decision.commit.wait()
                 run.restart_clock()
-            # In a task of its own: a CancelledError that the tool raises by itself is then told
+            # In a task of its own: a CancelledError that the tool raises by itself is then distinct
             # from a turn that is cancelled, and the task can be waited for in both cases.
             async with anyio.create_task_group() as group:
                 group.start_soon(run.to_its_end, decision)

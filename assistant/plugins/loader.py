@@ -63,7 +63,7 @@ def check_tools(paths: Iterable[Path]) -> LoadReport:
 
 def _check_names(settings: config.Settings, loading: _Loading) -> None:
     """A tool named in the settings must be there: a misspelled `deny` would allow it."""
-    if loading.problems:  # then it may be in a file that did not load
+    if loading.problems:  # the tool may be in a file that did not load
         return
     plugins = settings.plugins
     named = {f"tools.{name}": name for name in settings.tools}

@@ -30,7 +30,7 @@ class Threads:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        # An event loop that has ended takes its waiters with it: each gets its own limiters.
+        # Waiters end with their event loop: each loop gets its own limiters.
         self._limiters: RunVar[dict[str, CapacityLimiter]] = RunVar("assistant tool threads")
 
     async def call(
@@ -81,7 +81,7 @@ class _Job:
         except BaseException as error:  # noqa: BLE001
             self.error = EscapedError(f"{type(error).__name__} in a tool")
             self.error.__cause__ = error
-        with suppress(RuntimeError):  # the event loop is gone, and with it whoever waited
+        with suppress(RuntimeError):  # the event loop has ended, and the waiter with it
             from_thread.run_sync(self._end, token=self._token)
 
     def _end(self) -> None:

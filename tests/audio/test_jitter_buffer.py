@@ -24,7 +24,7 @@ def played(buffer: JitterBuffer, numbers: list[int], step: int = 1) -> list[int]
     output = np.concatenate([*audio, buffer.flush()])
     assert len(output) % SIZE == 0
     packets = output.reshape(-1, SIZE)
-    assert (packets == packets[:, :1]).all()  # never cut or mixed
+    assert (packets == packets[:, :1]).all()  # packets are never split or mixed
     return [int(first) for first in packets[:, 0]]
 
 

@@ -34,7 +34,7 @@ def test_a_tone_keeps_its_pitch_phase_and_loudness(rate: int, target: int) -> No
     wanted = 30_000 * np.sin(2 * np.pi * hz * np.arange(len(output)) / target)
     middle = slice(target // 10, -target // 10)
     error = np.sqrt(np.mean((output - wanted)[middle] ** 2))
-    # Between rates with no small ratio time is a little coarse: -60 dB.
+    # The phases of rates without a small ratio are rounded: -60 dB.
     assert error < (25.0 if rate == 44_101 else 2.0)  # else -83 dB
     assert abs(len(output) - target) <= 1
 

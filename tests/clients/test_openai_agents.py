@@ -145,7 +145,7 @@ async def test_two_spoken_turns_use_a_server_tool_and_a_client_tool(
         ("user", TOKYO_TEXT),
         ("assistant", Says("Tokyo")),
         ("user", DICE_TEXT),
-        ("assistant", Says("")),  # what it says before it calls the tool
+        ("assistant", Says("")),  # its text before it calls the tool
         ("assistant", Says("a four")),
     ]
     assert "conversation.item.truncated" not in call.types()

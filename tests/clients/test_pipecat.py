@@ -208,7 +208,7 @@ async def test_two_spoken_turns_use_a_server_tool_and_a_client_tool(
     ]
     assert greeting == ("assistant", Says(""))
     assert told[:3] == [("user", TOKYO_TEXT), ("assistant", Says("Tokyo")), ("user", DICE_TEXT)]
-    # Between them the call, and what was said before it, in either order.
+    # Between them come the call and the text before it, in either order.
     assert told[-1] == ("assistant", Says("a four"))
 
 

@@ -59,14 +59,14 @@ def test_a_voice_at_double_speed_has_twice_the_pitch_and_about_twice_the_pace(
 
 @pytest.mark.parametrize(
     ("voice", "syllables"),
-    # Counted in the transcripts.
+    # Syllables counted in the transcripts.
     [("awb", 16), ("rms", 14), ("slt", 18), ("child", 13), ("ming", 15), ("grandma", 13)],
 )
 def test_the_number_of_counted_syllables_is_close_to_the_number_spoken(
     clip: Clip, voice: str, syllables: int
 ) -> None:
     audio = clip(voice)
-    # The pace leaves out pauses, so that the whole length bounds the count from above.
+    # The pace ignores pauses, so the whole length gives an upper bound of the count.
     found = measure(audio).syllables_per_s * audio.seconds
     assert 0.7 * syllables < found < 1.5 * syllables
 

@@ -90,7 +90,7 @@ async def test_endless_speech_is_ended_and_gets_a_response(call: OpenCall) -> No
 
 async def test_two_people_who_speak_at_once_are_one_turn(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
-        for seconds in (0.7, 0.4, 1.1, 0.3):  # they fall into each other's words
+        for seconds in (0.7, 0.4, 1.1, 0.3):  # they overlap
             await line.speak(seconds)
             await line.silence(0.15)
         await line.silence(1.0)
@@ -125,7 +125,7 @@ async def test_the_caller_can_end_a_turn(call: OpenCall) -> None:
         assert line.seen == []
         assert line.live.commit()
         await line.settle()
-        assert line.kinds() == ["UserTurn"]  # answered only when asked for
+        assert line.kinds() == ["UserTurn"]  # a response only on request
         assert line.live.respond()
         await line.settle()
         assert line.text() == "Hello."

@@ -42,7 +42,7 @@ class TestWhen:
     def test_an_unknown_tool_gets_a_phrase_after_a_fixed_silence(self, lead_ins: LeadIns) -> None:
         assert lead_ins.limit_s("weather") == PATIENCE_S
         lead_ins.observed("weather", 5.0)
-        assert lead_ins.limit_s("weather") == PATIENCE_S  # once is no habit
+        assert lead_ins.limit_s("weather") == PATIENCE_S  # one slow call does not change the limit
 
     def test_a_slow_tool_gets_its_phrase_early(self, lead_ins: LeadIns) -> None:
         told(lead_ins, "weather", 3.0)

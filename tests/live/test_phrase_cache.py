@@ -138,7 +138,7 @@ async def test_a_cancelled_request_does_not_affect_the_others(settings: Settings
             clips.append(await phrases.audio("One moment.", Voice(), "en"))
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(give_up)  # the one who asked first
+            tasks.start_soon(give_up)  # the first request
             tasks.start_soon(wait)
             await until(lambda: bool(engine.requests))
             impatient.cancel()

@@ -156,7 +156,7 @@ def test_a_disconnect_frees_the_place_in_the_queue(serve: Serve, hold: Hold) -> 
             while server.app.state.server.turn_queue.waiting == 0:
                 pass  # the request is on its way
         while server.app.state.server.turn_queue.waiting:
-            pass  # so is the news that it is gone
+            pass  # so is its disconnect
     hold.let_go.set()
 
 
@@ -168,7 +168,7 @@ def test_a_slow_client_slows_down_only_its_own_engine(serve: Serve) -> None:
         for _ in range(5):
             assert connection.recv(1)
         seen = -1
-        while seen != len(made):  # until it makes no more between two answers to others
+        while seen != len(made):  # until it generates no more between two responses to others
             seen = len(made)
             for _ in range(20):
                 assert server.client.get(f"/v1/sessions/{quick}").status_code == 200

@@ -77,7 +77,7 @@ def running(app: FastAPI, **options: Any) -> Iterator[Running]:
     def run() -> None:
         try:
             server.run([listener])
-        except SystemExit:  # it could not start, and has logged why
+        except SystemExit:  # it could not start, and the log says why
             listener.close()
 
     thread = threading.Thread(target=run)

@@ -24,9 +24,9 @@ from assistant.errors import EngineError, RecognizerError
 
 SAMPLE_RATE = 16_000
 _PEAK = 0.7  # the level that the acoustic model recognizes best
-_SILENT_PEAK = 1e-3  # -60 dB: below this there is only noise to be raised
-_LONGEST_S = 15.0  # a longer stretch of speech is cut at its quietest place
-_MARGIN_S = 0.2  # kept around the speech: its first and last audio may be faint
+_SILENT_PEAK = 1e-3  # -60 dB: below this, gain only raises noise
+_LONGEST_S = 15.0  # a longer stretch of speech is split at its quietest place
+_MARGIN_S = 0.2  # of audio around the speech: its start and end may be faint
 _CLEAR = -0.6
 """Log likelihood per second above which the words are to be trusted. Measured: 55 English
 sentences of a person and three synthesizers -0.28 to -0.56, five Mandarin ones -0.66 to -0.82."""

@@ -43,7 +43,7 @@ def best_match(words: Sequence[Token], profile: Profile) -> Match:
         score = _damped(matched, *_totals(weights, example, pairs))
         if score > best.score:
             best = Match(profile, score, example, pairs)
-    # The example that is nearest still says where the arguments stand.
+    # The nearest example still shows the places of the arguments.
     bag = _bag_score(words, profile, sum(weights))
     return replace(best, score=bag) if bag > best.score else best
 

@@ -13,7 +13,7 @@ from assistant.engines.embedded.profiles import CJK, OFTEN
 from assistant.engines.embedded.value_extractors import days
 from assistant.engines.embedded.words import COURTESY, Token, is_cjk
 
-_LONGEST = 6  # words of a name that no preposition announces
+_LONGEST = 6  # words of a name without a preposition before it
 
 
 def place_names(

@@ -18,7 +18,7 @@ from assistant.events import TextDelta
 from assistant.messages import AssistantMessage
 
 TOKENS_A_SECOND = 25
-_SPEECH_RUN = 8  # speech tokens in a row that tell that no more text comes
+_SPEECH_RUN = 8  # speech tokens in a row after which no more text comes
 
 
 def truncate(

@@ -19,7 +19,7 @@ from assistant.errors import AudioError
 SPEECH_TOKENIZER = "speech_tokenizer_v2_25hz.onnx"
 SPEAKER_ENCODER = "campplus.onnx"
 _SHORTEST_S = 0.5
-_SILENCE = 1e-3  # of full scale: nobody speaks below -60 dB
+_SILENCE = 1e-3  # of full scale: no speech is below -60 dB
 _FRAMES_A_TOKEN = 2
 
 

@@ -19,8 +19,8 @@ from assistant.engines.token2wav.prompt import SPEAKER_ENCODER
 from assistant.errors import EngineError
 
 _SHORTEST_S = 0.5
-_LONGEST_S = 10.0  # as long as the prompts: a voice is compared as it will be spoken in
-_SILENCE = 1e-3  # of full scale: nobody speaks below -60 dB
+_LONGEST_S = 10.0  # as long as voice prompts: a voice is compared by what it will speak from
+_SILENCE = 1e-3  # of full scale: no speech is below -60 dB
 
 
 class SpeakerEmbedder:
@@ -35,7 +35,7 @@ class SpeakerEmbedder:
         """`folder`: the checkpoint's token2wav. Raises EngineError: no such model, or damaged."""
         path = folder / SPEAKER_ENCODER
         self._model = OnnxModel(path, inputs=1)
-        # Vectors of one encoder mean nothing to another.
+        # Vectors of different encoders can't be compared.
         self.name = f"campplus-{_digest(path)}"
         self._try()
 

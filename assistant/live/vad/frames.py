@@ -85,7 +85,7 @@ class VoiceActivityDetector:
         self._frames = 0
         self._rest = np.zeros(0, np.int16)
         self._speech = False
-        self._lasted = _SHORTEST_FRAMES  # frames, of what _speech says
+        self._lasted = _SHORTEST_FRAMES  # frames in the state of _speech
 
     def _frame(self, samples: Pcm16) -> Frame:
         start = self._begun_s + self._frames * FRAME_SAMPLES / RATE

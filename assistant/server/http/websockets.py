@@ -67,7 +67,7 @@ class Sockets:
                 tasks.start_soon(socket.run)
                 try:
                     yield socket
-                except Exception as error:  # noqa: BLE001 - out of the group, which would wrap it
+                except Exception as error:  # noqa: BLE001 - raised outside of the group, which would wrap it
                     failure = error
                     socket.close(FAILED, "the server failed unexpectedly")
                 finally:
@@ -189,7 +189,7 @@ class Socket:
             logger.warning("Given up: the client took nothing for %g s", self._stall_s)
             self._lose(LOST)
         except (WebSocketDisconnect, RuntimeError, OSError):
-            self._lose(LOST)  # it went away while a message was on its way
+            self._lose(LOST)  # the client disconnected while a message was sent
         finally:
             self.closed.set()
             self._notify()

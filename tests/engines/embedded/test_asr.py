@@ -44,7 +44,7 @@ def test_other_threads_run_during_recognition(question: Audio) -> None:
     over.set()
     thread.join()
     assert transcription.text == "what time is it in tokyo"
-    assert during > 1_000  # a thread that has to wait for the lock comes to ten or so
+    assert during > 1_000  # a thread that waits for the lock gets about ten
 
 
 def test_a_killed_process_is_one_clear_error_and_is_replaced(

@@ -43,7 +43,7 @@ UTTERANCES: list[tuple[str, Calls]] = [
     ("please talk like an old man", voice("an old man")),
     ("go back to the normal voice", voice("normal")),
     ("use a higher voice please", voice("higher")),
-    # Knowledge: only the opening is known.
+    # Knowledge: only the first words match an example.
     ("give me a brief introduction to the great wall",
      search("brief introduction to the great wall")),
     ("who is albert einstein", search("who is albert einstein")),
@@ -99,7 +99,7 @@ UTTERANCES: list[tuple[str, Calls]] = [
     ("roll a dise", [("roll_dice", {})]),
     ("translate goodbye into portugese please",
      [("translate", {"text": "goodbye", "target_language": "portuguese"})]),
-    # Nothing that a tool is for.
+    # Requests that no tool serves.
     ("hello", []),
     ("how are you", []),
     ("thank you very much", []),

@@ -379,7 +379,7 @@ async def test_the_engine_is_created_from_settings(folder: Any) -> None:
     settings = Settings.model_validate({"engine": "step-audio-2", "step_audio_2": table})
     engine = create_engine(settings)
     outputs = await Chat(engine, GREEDY).say("Hi")
-    assert len(outputs[-1].tokens) == 1 + GREEDY.max_tokens  # <tts_start> comes before them
+    assert len(outputs[-1].tokens) == 1 + GREEDY.max_tokens  # <tts_start> comes before the thought
     await engine.aclose()
     with pytest.raises(EngineError, match="closed"):
         await Chat(engine).say("Hi")

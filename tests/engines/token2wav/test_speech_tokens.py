@@ -17,7 +17,7 @@ from assistant.errors import EngineError
 
 CUDA = torch.device("cuda")
 
-# With the names and signatures of the package's S3TokenizerV2 (0.2 and 0.3), which wants torchaudio
+# With the names and signatures of the package's S3TokenizerV2 (0.2 and 0.3), which needs torchaudio
 # and a GPU. Each token is the number of its frame; all run without a GPU.
 PACKAGE = """
 import pathlib

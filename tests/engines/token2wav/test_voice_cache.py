@@ -56,7 +56,7 @@ def test_a_clip_at_any_rate_gives_nearly_the_same_voice(
 ) -> None:
     at_24k, other = maker.make(voice_clip()), maker.make(voice_clip(rate=rate))
     assert len(other.tokens) == len(at_24k.tokens)
-    low = slice(0, 40)  # bins that all of the rates hold
+    low = slice(0, 40)  # bins below the limit of all rates
     assert np.abs(other.mel[4:-4, low] - at_24k.mel[4:-4, low]).mean() < 0.2
 
 

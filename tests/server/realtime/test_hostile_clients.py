@@ -259,7 +259,7 @@ def test_connections_are_counted_by_key(serve: Serve, file: Path) -> None:
         assert "2 connections" in refused(server, 429, **bearer(one))["message"]
         with calling(server, key=two):
             assert "no place" in refused(server, 503, **bearer(two))["message"]
-        while server.metric("assistant_sockets_open") > 2:  # the server learns of it, too
+        while server.metric("assistant_sockets_open") > 2:  # the server notices it, too
             server.client.get("/health")
         with calling(server, key=two):
             pass

@@ -104,7 +104,7 @@ def test_audio_can_be_split_anywhere(serve: Serve) -> None:
         caller.speak(piece_bytes=3_333)
         caller.until("response.done")
     loud = np.abs(engine.requests[0].messages[-1].parts[0].samples)
-    assert float(np.median(loud[loud > 0.001])) < 0.2  # half a sample off, and it is noise
+    assert float(np.median(loud[loud > 0.001])) < 0.2  # an offset of half a sample gives noise
 
 
 def test_text_responses_have_no_audio(serve: Serve) -> None:
@@ -247,7 +247,7 @@ def test_a_voice_change_by_a_tool_is_reported_in_a_session_update(serve: Serve) 
         caller.until("response.done")
         told = caller.all("session.updated")[-1]["session"]
         assert told["audio"]["output"]["voice"] == "awb"
-        # Clients repeat their settings: the same name again takes nothing back.
+        # Clients repeat their settings: the same voice again does not undo the tool's change.
         again = caller.update(audio={"output": {"voice": "alloy"}})
         assert again["audio"]["output"]["voice"] == "awb"
         caller.respond()

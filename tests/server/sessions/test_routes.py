@@ -104,7 +104,7 @@ def test_a_conversation_continues_after_a_restart(serve: Serve) -> None:
     request = engine.requests[0]
     assert (request.voice.id, request.language) == ("slt", "de")
     assert request.messages[0].text == "Be brief."
-    assert request.messages[1].parts[0].seconds == pytest.approx(0.5)  # nobody transcribed it
+    assert request.messages[1].parts[0].seconds == pytest.approx(0.5)  # it has no transcript
     after = second.client.get(f"/v1/sessions/{session}").json()
     changed = {name for name in before if before[name] != after[name]}
     assert changed <= {"voice", "turns", "expires_at"}

@@ -44,7 +44,7 @@ async def test_the_greeting_comes_first_and_is_in_the_history(serve: Serve) -> N
     async with calling(server) as caller:
         await caller.until(lambda: caller.received_s() >= 0.3)
         assert loudness(caller.received()) > 0.05
-        await caller.until(lambda: caller.count("mark"))  # it has come back by now
+        await caller.until(lambda: caller.count("mark"))  # it has been returned by now
         await ask(caller)
         await caller.until(lambda: turns(engine))
     assert turns(engine)[0].messages[1] == AssistantMessage("Hello.")
@@ -206,6 +206,6 @@ async def test_a_caller_beyond_the_limit_gets_a_busy_message(serve: Serve) -> No
         await caller.until(lambda: caller.received_s() > 0)
         answer = server.client.post("/twilio/voice", data={"CallSid": "CA1"})
         assert b'<Reject reason="busy" />' in answer.content
-        async with connected(server) as late:  # announced while there was a place
+        async with connected(server) as late:  # announced while a place was free
             await late.start(token)
             assert await late.until_closed() == (1008, "no more calls are taken")

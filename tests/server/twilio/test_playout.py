@@ -163,7 +163,7 @@ async def test_a_socket_without_a_call_is_closed_after_ten_seconds(stage: Stage)
 
 async def test_a_call_without_incoming_audio_is_ended(stage: Stage) -> None:
     await stage.start()
-    await stage.talk(20.0)  # of silence, which is fine
+    await stage.talk(20.0)  # of silence, which is not truncated
     assert stage.line.closed is None
     await stage.advance(14.0)
     assert stage.line.closed is None

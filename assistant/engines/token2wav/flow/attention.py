@@ -25,7 +25,9 @@ class RelativeAttention(nn.Module):
         self.linear_pos = nn.Linear(width, width, bias=False)
         self.pos_bias_u = nn.Parameter(torch.zeros(heads, width // heads))
         self.pos_bias_v = nn.Parameter(torch.zeros(heads, width // heads))
-        self._positions = torch.empty(0)  # what linear_pos makes of distances; grown when needed
+        self._positions = torch.empty(
+            0
+        )  # the output of linear_pos for distances; grown when needed
 
     def forward(self, x: Tensor, memory: KeysValues | None) -> tuple[Tensor, KeysValues]:
         """x: (1, time, width) -> the same shape, and keys and values with x's own at the end."""
