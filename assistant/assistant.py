@@ -194,7 +194,7 @@ def _audio_embedder(model: str) -> Embedder[Audio]:
         return SpeakerEmbedder(checkpoint / "token2wav")
     except ModuleNotFoundError as error:
         reason = f"the package {error.name} is not installed"
-    except ImportError as error:  # one that doesn't fit this machine
+    except ImportError as error:  # one that this machine can't run
         reason = str(error).partition("\n")[0]
     except EngineError as error:
         reason = error.message

@@ -42,8 +42,8 @@ class ToolSchema:
     name: str
     description: str
     parameters: dict[str, Any]
-    examples: tuple[str, ...] = ()  # things a user may say that call for this tool
-    lead_in: str = ""  # what may be said while it runs, in English
+    examples: tuple[str, ...] = ()  # requests of a user that need this tool
+    lead_in: str = ""  # phrases to speak while it runs, in English
 
     def to_openai(self) -> dict[str, Any]:
         """The form of OpenAI's function tools, which Step-Audio 2 was trained on."""

@@ -49,7 +49,7 @@ class Descriptions:
         self.random = np.random.default_rng(seed)
         made = [self.word() for _ in range(3_000)]
         words = [*CONCEPT_OF, *made]
-        # What a word adds to a text's vector, before that is brought to length 1.
+        # What a word adds to a text's vector, before that is scaled to length 1.
         self.words = np.zeros((len(words), LexicalEmbedder().dim), dtype=np.float32)
         for row, word in zip(self.words, words, strict=True):
             np.add.at(row, *hashed(word, len(row)))
@@ -132,7 +132,7 @@ def at_size(size: int, queries: int) -> dict[str, Any]:
 
 
 def library_costs() -> dict[str, Any]:
-    """What a search of the bundled voices costs, and measuring a second of sound."""
+    """What a search of the bundled voices costs, and measuring a second of audio."""
     voices = VoiceLibrary(Path("/nonexistent"), bundled=bundled("voices"))
     clip = next(voice.path for voice in voices if voice.path)
     pcm = read_audio(clip, max_seconds=60.0)

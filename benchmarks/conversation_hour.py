@@ -2,9 +2,9 @@
 
     python benchmarks/conversation_hour.py [--minutes 60]
 
-Prints JSON. The sound is real (a recorded question, over and over, with noise, coughs and
-interruptions), the ears, the engine and the tools too; only the clock is moved by hand, and waits
-while an answer is made. `resident_mb` is what the process holds every ten minutes of
+Prints JSON. The audio is real (a recorded question, over and over, with noise, coughs and
+interruptions), the detector, the engine and the tools too; only the clock is moved by hand, and
+waits while a response is generated. `resident_mb` is what the process holds every ten minutes of
 conversation, `tasks` and `threads` what runs: flat is what they should be. `history_mb` is what the
 conversation itself remembers, words and the last recordings. The obvious alternative, in the same
 run: all recordings kept, `recordings_mb`.

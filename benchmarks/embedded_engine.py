@@ -74,7 +74,7 @@ def tools(count: int) -> list[ToolSchema]:
 
 
 def first_audio(*parts: object) -> tuple[float, float]:
-    """Seconds to the first sound of an answer: at the first call of an engine, and once warm."""
+    """Seconds to the first audio of an answer: at the first call of an engine, and once warm."""
 
     async def run() -> tuple[float, float]:
         engine, times = create_engine(Settings(engine="embedded")), []

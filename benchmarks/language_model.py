@@ -192,7 +192,7 @@ def batches(model: StepAudio2Model, sizes: tuple[int, ...], repeats: int) -> dic
 
 
 def conversation(model: StepAudio2Model, scheduler: Scheduler) -> tuple[list[float], list[Prompt]]:
-    """Turns with 2 s of sound each: seconds to the first token of each, and its prompt."""
+    """Turns with 2 s of audio each: seconds to the first token of each, and its prompt."""
     state, prompt = CachedPrefix(), prompt_of(40, model.sizes.text.vocab_size)
     firsts, prompts = [], []
     for turn in range(TURNS):
@@ -212,8 +212,8 @@ def turns(
 ) -> dict[str, Any]:
     """Seconds to the first token, medians over conversations that are the same.
 
-    Beside it, what it takes to read the whole conversation again, as without a kept cache (text
-    alone: transformers has no encoder for the sound).
+    Beside it, the time to prefill the whole conversation again, as without a cache (text
+    alone: transformers has no encoder for the audio).
     """
     runs = [conversation(model, scheduler) for _ in range(repeats + 1)]
     firsts = [median([run[0][turn] for run in runs[1:]]) for turn in range(TURNS)]

@@ -3,11 +3,11 @@
     python benchmarks/server.py [--seconds 3] [--engine embedded]
 
 Prints JSON, milliseconds. Each caller asks for speech again and again, over one connection, and
-waits for the first byte of sound; the server runs in a process of its own. `at_once`: without a
+waits for the first byte of audio; the server runs in a process of its own. `at_once`: without a
 pause, so that a caller also waits for all others; `paced`: a second after the turn before. `bare`
 is the obvious alternative in the same run: the same bytes from a plain Starlette route, with no
 session, queue, keys or limits; what lies between the two is the server's own share. `history` is a
-chat turn after so many earlier messages. What bounds it: one Python process, so one core; beyond
+chat turn after that many messages. What bounds it: one Python process, so one core; beyond
 `max_turns` and `max_waiting` a caller is refused with 429.
 """
 

@@ -1,4 +1,4 @@
-"""Telephone calls, in real time: how long a caller waits, and whether the sound is in time.
+"""Telephone calls, in real time: how long a caller waits, and whether the audio is in time.
 
     python benchmarks/telephone.py [--calls 20] [--rounds 3] [--setting KEY=VALUE ...]
 
@@ -9,9 +9,9 @@ over the answer after a while; and listens to that answer to its end.
 
 `first_audio_ms`: from the last frame of speech (a frame above -40 dB of the loudest) to the first
 frame of the answer, the silence that ends a turn included. `barge_in_ms`: from the first frame of
-speech over the answer to `clear`. `late`: frames by how much later than their pace they were sent
+speech over the answer to `clear`. `late`: the delay of frames against their pace
 (the server's own figure); `ran_dry`: how often a caller's side had nothing left to play in the
-middle of a stretch of sound, which is what is heard of late frames.
+middle of a stretch of audio, which is the audible effect of delays.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Caller:
         self._speech: list[bytes] = []  # what is to be said next
         self._spoken = anyio.Event()
         self._news = anyio.Event()
-        self.first_media_at = 0.0  # of the stretch of sound that plays
+        self.first_media_at = 0.0  # of the stretch of audio that plays
         self.last_media_at = 0.0
         self._plays_until = 0.0
         self.cleared_at = 0.0
@@ -155,7 +155,7 @@ class Caller:
         return True
 
     async def quiet(self) -> None:
-        """Until nothing has come, and nothing plays, for a while."""
+        """Waits until nothing has come, and nothing plays, for a while."""
         left_s = THINKS_S
         while left_s > 0:
             await anyio.sleep(left_s)

@@ -1,4 +1,4 @@
-"""How fast speech tokens become sound, at full size, with random weights. Prints JSON.
+"""How fast speech tokens become audio, at full size, with random weights. Prints JSON.
 
     python benchmarks/token2wav.py [--device cuda] [--precision float32] [--threads 2]
         [--clock cpu] [--streams 1 4 16] [--steps 10] [--long MINUTES] [--reference FOLDER]
@@ -57,7 +57,7 @@ def main() -> None:
     flow_weights, hift_weights = dict(flow.state_dict()), dict(hift.state_dict())
     device = settings.torch_device()
     if device.type == "cuda" and device.index is not None:
-        torch.cuda.set_device(device)  # the one that is waited for
+        torch.cuda.set_device(device)  # the first chunk, which a listener waits for
     with torch.inference_mode():
         flow.to(device).pack(steps=options.steps, dtype=settings.dtype(device))
         hift.to(device).pack()
@@ -162,7 +162,7 @@ SCHEDULES = ((5,), (8, 8), (10, 10, 15), (10, 15), (15, 15), (20, 20), ())
 
 
 def schedules(token2wav: Token2Wav, voice: FlowPrompt) -> dict[str, dict[str, float]]:
-    """For sizes of the first chunks: when the first sound is there, and the longest dropout.
+    """Times of the first audio, and the longest dropout, by sizes of the first chunks.
 
     All tokens are there at once, so this is what the decoder alone adds.
     """
@@ -194,7 +194,7 @@ def several(token2wav: Token2Wav, voice: FlowPrompt, count: int) -> dict[str, fl
         jobs = [ChunkJob(list(tokens(size + ahead)), f, s, last=False) for f, s in states]
         token2wav.batcher.run_all(jobs)
 
-    # Until the history is full its length changes, and with it the shape that a GPU records.
+    # The history grows until it is full, and with it the shape that a GPU records.
     for _ in range(8 if token2wav.device.type == "cuda" else 1):
         chunk()
     best, _ = timed(chunk, runs=3)

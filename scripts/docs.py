@@ -120,7 +120,7 @@ PARTS |= {file.stem: partial(example, file) for file in EXTENSIONS.glob("*.py")}
 
 
 def render(text: str) -> str:
-    """The text with every part that this script knows made anew."""
+    """Returns the text with every part that this script knows generated again."""
 
     def part(match: re.Match[str]) -> str:
         make = PARTS.get(match[2])

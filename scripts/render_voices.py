@@ -1,4 +1,4 @@
-"""Renders the clips of voices/ anew, with the free synthesizers of Debian, and writes voices.toml.
+"""Renders the clips of voices/ again, with the free synthesizers of Debian, and writes voices.toml.
 
     apt-get install flite espeak-ng
     python scripts/render_voices.py [FOLDER]      (default: voices)
@@ -172,7 +172,7 @@ def finished(pcm: Audio) -> Audio:
     margin = int(MARGIN_S * RATE)
     samples = samples[max(0, loud[0] - margin) : loud[-1] + margin]
     gain = 10.0 ** ((LOUDNESS_DB - measure(Audio(samples, RATE)).loudness_db) / 20.0)
-    # A peak may stay within full scale rather than the mean be exact.
+    # The peak stays within full scale, even if the mean is then too low.
     gain = min(gain, 0.98 / float(np.abs(samples).max()))
     return Audio((samples * gain).astype(np.float32), RATE)
 

@@ -1,9 +1,9 @@
-"""Makes docs/page.png anew: the web page in the middle of a spoken conversation.
+"""Writes docs/page.png: the web page in the middle of a spoken conversation.
 
     apt-get install chromium chromium-driver
     python scripts/screenshot.py [FILE]      (default: docs/page.png)
 
-What is seen is what happens: the embedded engine hears the recordings of examples/ by the browser's
+Nothing is staged: the embedded engine gets the recordings of examples/ from the browser's
 microphone, and answers.
 """
 

@@ -120,7 +120,7 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
 
 
 def test_no_modules_import_one_another_in_a_circle() -> None:
-    # A package's __init__ re-exports its modules; what counts is who imports whom by name.
+    # A package's __init__ re-exports its modules; imports of modules by name count.
     graph = {
         name: {module for module in imported_modules(path) if module in NAMES}
         for name, path in NAMES.items()
@@ -218,7 +218,7 @@ def test_every_exception_is_in_the_tree_of_errors() -> None:
     tree = errors.__doc__ or ""
     for info in pkgutil.walk_packages(assistant.__path__, "assistant."):
         if info.name.endswith("__main__") or ".token2wav" in info.name or "step_audio" in info.name:
-            continue  # these need the extra; they define no exceptions, which ruff's names tell
+            continue  # these need the extra; they define no exceptions, which ruff's naming rule checks
         module = importlib.import_module(info.name)
         for name, value in inspect.getmembers(module, inspect.isclass):
             if issubclass(value, Exception) and value.__module__ == info.name:

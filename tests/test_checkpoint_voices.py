@@ -24,7 +24,8 @@ from assistant.errors import AssistantError, LibraryError
 from assistant.library import ClipInfo, VoiceLibrary
 from assistant.server import create_app
 from assistant.testing import ScriptedEngine
-from tests.support.serving import Running, call, running, wav
+from tests.support.serving import Running, running, wav
+from tests.support.tool_calls import call
 
 DEFAULTS = ["default_female", "default_male"]
 

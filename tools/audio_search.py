@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from assistant import AssistantError, ToolContext, ToolError, ToolResult, tool
 
 NORMAL_VOICE = "default"
-# The whole request is the normal voice, in these words and no others beside fillers: "a normal
+# A request for the normal voice has these words and no others but fillers: "a normal
 # man" and "go back to the female voice" ask for something else.
 _NORMAL = re.compile(
     r"(normal|default|usual|original|standard|regular|own)( (voice|one|timbre))?"

@@ -24,8 +24,8 @@ from pydantic import BaseModel, ConfigDict
 from assistant import ToolContext, ToolError, ToolResult, tool
 
 MAX_NAME_CHARS = 100
-BIG_CITY = 300_000  # people; only these are suggested, and go before a state: Washington
-# What people call countries besides the name and the three letters that GeoNames gives.
+BIG_CITY = 300_000  # people; only these are suggested, and they precede a state: Washington
+# Common names of countries besides the name and the three letters of GeoNames.
 OTHER_NAMES = dict.fromkeys(("uk", "britain", "great britain", "england", "scotland"), "GB")
 OTHER_NAMES |= dict.fromkeys(("us", "america", "united states of america", "states"), "US")
 OTHER_NAMES |= {"uae": "AE", "holland": "NL", "czech republic": "CZ", "korea": "KR", "wales": "GB"}
@@ -206,7 +206,7 @@ _build = functools.cache(Gazetteer)
 
 
 def _gazetteer() -> Gazetteer:
-    with _LOCK:  # nearly a second of work, and 60 MB while it lasts: not twice
+    with _LOCK:  # nearly a second of work and 60 MB of memory: only one thread does it
         return _build()
 
 

@@ -31,7 +31,7 @@ SKY |= {65: "heavy rain", 66: "light freezing rain", 67: "freezing rain", 71: "l
 SKY |= {73: "snow", 75: "heavy snow", 77: "snow grains", 80: "light showers", 81: "showers"}
 SKY |= {82: "violent showers", 85: "light snow showers", 86: "heavy snow showers"}
 SKY |= {95: "thunderstorms", 96: "thunderstorms with hail", 99: "thunderstorms with heavy hail"}
-# The service finds a name only in the language that it is asked in.
+# The service finds a name only in the language of the request.
 SCRIPTS = {"ja": "[\u3040-\u30ff]", "ko": "[\uac00-\ud7af]", "zh": "[\u4e00-\u9fff]"}
 SCRIPTS |= {"ru": "[\u0400-\u04ff]", "ar": "[\u0600-\u06ff]", "hi": "[\u0900-\u097f]"}
 
@@ -181,7 +181,7 @@ async def _find(name: str, language: str, settings: Settings) -> tuple[Spot, lis
         raise ToolError("I need the name of a place for the weather, such as Berlin.")
     scripts = (code for code, letters in SCRIPTS.items() if re.search(letters, name))
     language = next(scripts, language.partition("-")[0].lower() or "en")
-    words = name.replace(",", " ").split()  # nobody speaks the comma in `Paris, Texas`
+    words = name.replace(",", " ").split()  # a recognizer writes no comma in `Paris, Texas`
     cuts = range(1, min(len(words), 3))
     splits = [(name, ""), *((" ".join(words[:-n]), " ".join(words[-n:])) for n in cuts)]
     for city, area in splits:
@@ -205,8 +205,8 @@ async def _forecast(spot: Spot, unit: str, settings: Settings) -> Any:
     return await _get(settings.forecast_url, params, Forecast, settings)
 
 
-_TLS = httpx.create_ssl_context()  # once: it takes longer than all else in a call
-_cache: dict[str, tuple[float, Any]] = {}  # any thread and any event loop may come here
+_TLS = httpx.create_ssl_context()  # once: it takes longer than the rest of a call
+_cache: dict[str, tuple[float, Any]] = {}  # any thread and any event loop may call this
 _lock = threading.Lock()
 
 
@@ -223,7 +223,7 @@ async def _get(url: str, params: dict[str, str], form: type[BaseModel], settings
     with _lock:
         _cache[key] = (time.monotonic(), answer)
         if len(_cache) > MAX_CACHED:
-            del _cache[next(iter(_cache))]  # the one that came first
+            del _cache[next(iter(_cache))]  # the client that was set first
     return answer
 
 
@@ -243,13 +243,15 @@ async def _fetch(url: str, params: dict[str, str], timeout_s: float) -> bytes:
 
 
 async def _body(url: str, params: dict[str, str]) -> bytes:
-    # Uncompressed, so that the limit on what arrives is one on what is kept.
+    # Uncompressed, so that the limit on the body also limits the memory.
     headers = {"Accept-Encoding": "identity"}
     async with (
         httpx.AsyncClient(verify=_TLS, timeout=None, follow_redirects=True) as client,
         client.stream("GET", url, params=params, headers=headers) as response,
     ):
-        if response.status_code == 429:  # limits are by minute and hour: no use to try at once
+        if (
+            response.status_code == 429
+        ):  # limits are by minute and hour: an immediate retry is useless
             raise ToolError("The weather service is busy: too many questions. Try again later.")
         if response.status_code >= 500:
             raise ToolError("The weather service has trouble of its own.", transient=True)

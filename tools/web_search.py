@@ -52,7 +52,7 @@ class Settings(BaseModel):
     def _known(cls, value: Any) -> Any:
         names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
         known = sorted(ENGINES["text"])
-        # ddgs asks all of its engines when it knows none of the names, so a typing error would
+        # ddgs queries all of its engines if it knows none of the names, so a typing error would
         # go unnoticed.
         if not names or not all(name in known for name in names):
             raise ValueError(f"backends are some of {', '.join(known)}")
@@ -128,7 +128,7 @@ def _ask(query: str, count: int, settings: Settings) -> Any:
         raise ToolError("I could not reach the web: it took too long to answer.") from None
     except DDGSException as error:
         return _nothing_or_raise(error)
-    except ValueError:  # a proxy that can't be one
+    except ValueError:  # an invalid proxy
         raise ToolError(
             "I could not reach the web: the settings of the search are wrong."
         ) from None

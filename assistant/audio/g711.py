@@ -15,7 +15,7 @@ import numpy.typing as npt
 from assistant.audio.samples import Pcm16
 
 _CODES = np.arange(256)
-_MU_BIAS, _MU_TOP = 33, 0x1FFF  # of the 14 bit values that mu-law is about; A-law has 13
+_MU_BIAS, _MU_TOP = 33, 0x1FFF  # of the 14 bit values that mu-law encodes; A-law has 13
 
 
 @dataclass(frozen=True, slots=True, eq=False)

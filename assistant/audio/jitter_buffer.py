@@ -14,7 +14,7 @@ import numpy as np
 
 from assistant.audio.samples import Pcm16
 
-_LATE_IN_A_ROW = 10  # after so many, it is the numbers that are wrong
+_LATE_IN_A_ROW = 10  # after this many, the numbers are wrong
 
 
 @dataclass(slots=True)
@@ -22,8 +22,8 @@ class PacketCounts:
     """Counts of a connection's packets, for metrics."""
 
     received: int = 0
-    lost: int = 0  # silence took their place
-    dropped: int = 0  # came twice, or too late
+    lost: int = 0  # packets replaced by silence
+    dropped: int = 0  # duplicate or late packets
     restarts: int = 0  # of the numbers
 
 
@@ -47,7 +47,7 @@ class JitterBuffer:
         self._packet_samples = packet_samples
         self._step, self._waiting, self._reach = step, waiting, reach
         self._expected: int | None = None  # the number after that of the last packet played
-        self._held: dict[int, Pcm16] = {}  # by number
+        self._held: dict[int, Pcm16] = {}  # packets by number
         self._late = 0  # packets in a row
 
     def put(self, number: int, samples: Pcm16) -> Pcm16:

@@ -24,10 +24,10 @@ Float64 = npt.NDArray[np.float64]
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 384_000
 _HALF_WIDTH = 32  # of the filter, in samples of the lower rate
-_CUTOFF = 0.95  # of the lower rate's band; half of the height is left there
+_CUTOFF = 0.95  # of the lower rate's band; the amplitude is halved there
 _KAISER_BETA = 7.5
-_PHASES = 1_024  # at most; between rates with no small ratio the nearest of so many is taken
-_BLOCK = 960  # input samples at a time: what is worked on stays in the processor's cache
+_PHASES = 1_024  # at most; between rates with no small ratio the nearest of these is taken
+_BLOCK = 960  # input samples per step: they stay in the processor's cache
 
 
 class Resampler:
@@ -43,7 +43,7 @@ class Resampler:
         self._up, self._down = output_rate // common, input_rate // common
         self._filters = _filters(self._up, self._down)
         self._half = self._filters.shape[1] // 2
-        # From `_half - 1` samples before the input that the next output is centered on.
+        # Begins `_half - 1` samples before the input on which the next output is centered.
         self._held: Float64 = np.zeros(self._half - 1)
         self._phase = 0  # of the next output, in units of 1 / `_up` input samples
 
@@ -67,7 +67,7 @@ class Resampler:
             return np.zeros(0, np.int16)
         at = self._phase + self._down * np.arange(count + 1)
         center, phase = np.divmod(at, self._up)
-        # Every run of samples that a filter can lie on, as views; (ready, taps).
+        # All windows of samples for the filters, as views; (ready, taps).
         windows = np.ndarray((ready, 2 * self._half), np.float64, held, 0, (8, 8))
         filters = self._filters[phase[:-1] * len(self._filters) // self._up]
         output = np.einsum("ij,ij->i", windows[center[:-1]], filters)
@@ -82,7 +82,7 @@ class Resampler:
 def _filters(up: int, down: int) -> Float64:
     """(phases, taps): the filter for outputs that lie phase / phases after an input sample."""
     phases = min(up, _PHASES)
-    scale = max(1.0, down / up)  # input samples a sample of the lower rate
+    scale = max(1.0, down / up)  # input samples per sample of the lower rate
     half = ceil(_HALF_WIDTH * scale)
     offset = np.arange(1 - half, half + 1) - np.arange(phases)[:, None] / phases
     window = np.i0(_KAISER_BETA * np.sqrt(np.maximum(0.0, 1.0 - (offset / half) ** 2)))

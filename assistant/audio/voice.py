@@ -28,7 +28,7 @@ class Voice:
     path: Path | None = None
     description: str = ""
     language: str = ""  # BCP 47, empty when unknown
-    transcript: str = ""  # what is said in the clip
+    transcript: str = ""  # the words of the clip
     traits: VoiceTraits | None = None
 
 

@@ -37,6 +37,6 @@ def main() -> None:
         Console(stderr=True).print(f"assistant: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(2)
     except BrokenPipeError:
-        # Who read our output has gone; nothing may be written at exit any more.
+        # The reader of our output is closed; nothing may be written at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

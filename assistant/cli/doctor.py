@@ -28,7 +28,7 @@ class Finding:
     ok: bool
     detail: str
     remedy: str = ""
-    needed: bool = True  # False: an extra that this machine may do without
+    needed: bool = True  # False: an optional extra
 
 
 def doctor(

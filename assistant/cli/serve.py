@@ -57,7 +57,9 @@ def serve(
 
 def _create_app(values: Settings, folders: list[Path] | None) -> FastAPI:
     try:
-        from assistant.server import create_app  # not loaded for other commands
+        from assistant.server import (
+            create_app,
+        )  # imported here so that other commands don't load it
     except ModuleNotFoundError as error:
         raise AssistantError(
             f"the package {error.name} is not installed", hint="pip install 'step-voice-assistant'"
@@ -77,20 +79,20 @@ def _run(app: FastAPI, values: Settings) -> None:
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{port}"
     Console(stderr=True).print(f"{address}  (talk to it: {address}/, docs: /docs)", highlight=False)
-    # Engines and tools work in threads. Each time one of them is at it, the event loop, and with it
-    # every call's next packet, waits so long for its turn; the default is 5 ms for each thread.
+    # Engines and tools work in threads. Each time one of them runs, the event loop, and with it
+    # every call's next packet, waits this long for its turn; the default is 5 ms for each thread.
     sys.setswitchinterval(SWITCH_S)
     Server(app, values.server).run_until_stopped(listener)
 
 
 def _listen(host: str, port: int, *, stall_s: float = 30.0) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Of the protocol TCP in so many words, or asyncio leaves Nagle's algorithm on: 40 ms an answer.
+    # The protocol must be TCP by name, or asyncio leaves Nagle's algorithm on: 40 ms per answer.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # A client that reads nothing keeps its connection for ever otherwise: closing waits
+            # Otherwise a client that reads nothing keeps its connection for ever: closing waits
             # until all that was written has been read.
             timeout_ms = max(1_000, int(stall_s * 1_000))
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)

@@ -114,7 +114,7 @@ def _pair(argument: str, schema: ToolSchema) -> tuple[str, Any]:
     if not equals:
         raise typer.BadParameter(f"{argument!r} is not of the form key=value")
     if schema.parameters["properties"].get(key, {}).get("type") == "string":
-        return key, value  # "1e5" and "null" are words there
+        return key, value  # "1e5" and "null" are strings there
     try:
         return key, from_json(value)
     except ValueError:

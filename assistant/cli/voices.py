@@ -53,7 +53,7 @@ def search(
     library: Folder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find voices by a description, or voices that sound like a clip."""
+    """Find voices by a description, or voices that are similar to a clip."""
     with _open(library) as voices:
         matches = _find(voices, query, language, limit)
     if as_json:

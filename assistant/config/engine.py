@@ -21,7 +21,7 @@ class Sampling(Table):
     repetition_penalty: float = Field(default=1.05, ge=1.0, le=2.0)
     """Divides the logits of tokens that the sequence holds already; 1 is no penalty."""
     seed: int | None = None
-    """Makes sampling repeatable; none draws anew every time."""
+    """Makes sampling repeatable; if not set, every response is another one."""
     max_tokens: int = Field(default=2048, ge=1)
     """The longest response, in tokens of text and speech (25 speech tokens per second)."""
     stop: Names = ()

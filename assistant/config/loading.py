@@ -62,7 +62,7 @@ def describe(error: ValidationError, model: type[BaseModel], prefix: str = "") -
 
 def _describe_one(problem: Any, model: type[BaseModel], prefix: str) -> str:
     key = prefix + ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "missing":  # its input is the whole table, with what may be secret in it
+    if problem["type"] == "missing":  # its input is the whole table, which may contain secrets
         return f"{key}: must be set"
     if problem["type"] != "extra_forbidden":
         return f"{key}: {problem['msg'].lower()}, not {problem['input']!r}"

@@ -137,7 +137,7 @@ class ServerSettings(Table):
     only.
     """
     cors_origins: Names = ()
-    """Origins whose web pages may call the server; `*` is all of them, empty is none."""
+    """Origins whose web pages may call the server; `*` allows all, empty allows no other."""
     log_content: bool = False
     """Whether transcripts, responses and tool arguments are written to the log."""
     drain_s: float = Field(default=0.0, ge=0.0)

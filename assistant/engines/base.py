@@ -65,13 +65,13 @@ class EngineRequest:
     """One step of a turn: all messages, and how to continue."""
 
     messages: Sequence[Message]
-    tools: Sequence[ToolSchema] = ()  # none: it must answer without
+    tools: Sequence[ToolSchema] = ()  # empty: it must answer without tools
     voice: Voice = field(default_factory=Voice)
     language: str = ""  # BCP 47; empty: that of the user
     speak: bool = True  # False: text only
     sampling: Sampling = field(default_factory=Sampling)
     task: Task = "answer"
-    must_call: bool = False  # it must call one of the tools
+    must_call: bool = False  # True: it must call one of the tools
 
 
 class EngineState(Protocol):

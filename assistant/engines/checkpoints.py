@@ -18,7 +18,7 @@ def local_checkpoint(source: str) -> Path | None:
 
         found = try_to_load_from_cache(source, "config.json")
     except (ImportError, OSError, RuntimeError, ValueError):
-        return None  # not to be read, nobody's home, or no name of a repository
+        return None  # unreadable, no home folder, or not a repository's name
     return Path(found).parent if isinstance(found, str) else None
 
 

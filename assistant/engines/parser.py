@@ -50,7 +50,7 @@ class ToolCallParser:
         self._limit = max_call_chars
         self._held = ""  # outside: a beginning of OPEN at most; inside: the call so far
         self._inside = False
-        self._skipping = False  # inside a call that was given up
+        self._skipping = False  # inside a call that was abandoned
 
     def feed(self, text: str) -> list[Parsed]:
         """The next piece of the stream; returns what is certain by now."""
@@ -173,7 +173,7 @@ def _text(text: str) -> Iterator[TextDelta]:
 
 
 def _joined(items: Iterator[Parsed]) -> list[Parsed]:
-    """Neighbouring pieces of text as one."""
+    """Joins neighboring pieces of text."""
     joined: list[Parsed] = []
     for item in items:
         last = joined[-1] if joined else None

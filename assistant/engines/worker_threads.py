@@ -96,5 +96,5 @@ class _Step(Generic[T]):
             self.item = next(self._steps)
         except StopIteration:
             self.ended = True
-        except BaseException as error:  # noqa: BLE001 - carried over to the reader, who raises it
+        except BaseException as error:  # noqa: BLE001 - passed to the reader, which raises it
             self._error = error

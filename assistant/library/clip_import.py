@@ -25,7 +25,7 @@ from assistant.library.sources import ClipInfo, Refusal, Source, expand
 from assistant.library.writing import add_entries
 
 MIN_SECONDS = 1.0
-_BATCH = 50  # so many clips are lost at most when the process is killed
+_BATCH = 50  # the most clips that are lost if the process is killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class ClipImporter:
         return AddReport(tuple(self._added), tuple(self._refused))
 
     def _take(self, clips: Sequence[_Clip]) -> None:
-        """Writes clips and manifest. Under the lock the manifests are read anew: others add too."""
+        """Writes clips and manifest. Under the lock it reads the manifests again."""
         with locked(self._folder):
             manifests = [self._read(folder) for folder in self._folders]
             own = next(m for m in manifests if m.folder == self._folder)
@@ -133,7 +133,7 @@ class ClipImporter:
                 try:
                     found[self._print(manifest.folder / entry.file)] = entry.id
                 except (OSError, AudioError):
-                    continue  # reported by whoever uses that clip
+                    continue  # reported when that clip is used
         return found
 
     def _print(self, path: Path) -> str:

@@ -61,7 +61,7 @@ class LexicalEmbedder:
     def embed(self, items: Sequence[str]) -> Float32:
         vectors = np.zeros((len(items), self.dim), dtype=np.float32)
         for row, text in zip(vectors, items, strict=True):
-            # A word said twice says no more than once.
+            # A repeated word counts once.
             for word in dict.fromkeys(words_of(text)):
                 places, weights = hashed(word, self.dim)
                 np.add.at(row, places, weights)

@@ -34,7 +34,7 @@ def key_of(*parts: str) -> bytes:
 class EmbeddingIndex(Generic[T]):
     """The vectors of one kind of content (texts, audio) of a library.
 
-    A row has a key of its content: content that changed has another key and is embedded anew, and
+    A row has a key of its content: content that changed has another key and is embedded again, and
     the old row is dead until enough dead rows are worth a new index.
 
     Each embedder has files of its own, which are still valid if it is used again later.
@@ -106,7 +106,7 @@ class EmbeddingIndex(Generic[T]):
 
     def _save(self, index: VectorIndex) -> None:
         """Only a saving of time for the next start: failing at it harms nothing."""
-        if not self._folder.is_dir():  # made by the first `add`
+        if not self._folder.is_dir():  # created by the first `add`
             return
         try:
             with locked(self._folder, timeout_s=5.0):

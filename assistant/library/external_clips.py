@@ -1,6 +1,6 @@
 """Voice clips from elsewhere, such as a checkpoint: used in their place, and never written to.
 
-They may appear and disappear, so they are listed anew whenever a snapshot may be due. A clip that
+They may appear and disappear, so they are listed again whenever a snapshot may be due. A clip that
 can't be used as a voice is left out, with a line in the log: the library itself is valid.
 """
 

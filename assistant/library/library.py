@@ -171,7 +171,7 @@ class VoiceLibrary:
         self._current()
 
     def _current(self) -> Snapshot:
-        """The snapshot, taken anew when a manifest has changed."""
+        """The snapshot, taken again if a manifest has changed."""
         clips = self._clip_provider()
         if self._snapshot.signature == signature_of(self._folders, clips):
             return self._snapshot
@@ -188,7 +188,7 @@ class VoiceLibrary:
         try:
             snapshot = self._take_snapshot(clips)
         except LibraryError as error:
-            # Broken while we run, by another hand: go on with what was good.
+            # Another program broke it while we run: keep the last valid snapshot.
             logger.warning("the voice library changed and can't be read: %s", error)
             return Snapshot(before.items, signature_of(self._folders, clips), before.notes)
         self._tell(note for note in snapshot.notes if note not in before.notes)

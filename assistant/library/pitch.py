@@ -27,7 +27,7 @@ _SILENCE = 1e-9  # mean square: 90 dB below full scale
 
 _LONGEST = int(RATE / LOWEST_HZ)  # samples of the longest period
 _SHORTEST = int(RATE / HIGHEST_HZ)
-_WINDOW = 256  # samples that are compared with their like, one period later
+_WINDOW = 256  # samples that are compared with those one period later
 _FFT = 512  # at least _WINDOW + _LONGEST, so that the correlation doesn't wrap
 
 

@@ -11,12 +11,12 @@ from assistant.library.trait_scores import FITS
 from assistant.library.vocabulary import LANGUAGE_CONCEPTS, OPPOSITES
 from assistant.library.words import Wording, wording, words_of
 
-# What can be measured for sure: there the measure is believed more than the description.
+# Traits with a reliable measure: the measure counts more than the description.
 _SURE = frozenset(("male", "female", "child", "deep", "high", "slow", "fast", "whisper"))
 _SEXES = frozenset(("male", "female", "child"))
 _CHARACTER = frozenset(("child", "giant", "hoarse", "old", "robot", "whisper"))
 _FOREIGN = frozenset(LANGUAGE_CONCEPTS.values()) - {"english"}
-_UNASKED = 0.9  # who asks for a woman means a plain one before a shaky old one
+_UNASKED = 0.9  # a request for a woman prefers an ordinary voice to an unusual one
 _CONTRADICTED = 0.2
 _WRONG_SEX, _WRONG_OTHER = 0.5, 0.85
 _OTHER_LANGUAGE, _UNKNOWN_LANGUAGE = 0.7, 0.9
@@ -72,7 +72,7 @@ def _fit(concept: str, said: Wording, traits: VoiceTraits | None, request: Wordi
     written = _written(concept, said)
     fit = FITS.get(concept)
     if fit is None or traits is None:
-        # A description that is silent about a thing that is not measured speaks against it.
+        # A description that does not mention an unmeasured trait counts against it.
         return {None: 0.3 if fit else 0.0, True: 1.0, False: 0.0}[written]
     measured = fit(traits, "female" in request.concepts)
     if concept in _SURE:

@@ -59,7 +59,9 @@ def take_snapshot(
 
     Raises one LibraryError that names every problem of every manifest.
     """
-    signature = signature_of(folders, clips)  # before reading: what changes then is seen next time
+    signature = signature_of(
+        folders, clips
+    )  # before reading: a change during the reading is seen next time
     manifests: list[Manifest] = []
     problems: list[str] = []
     for folder in folders:

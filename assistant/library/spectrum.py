@@ -67,7 +67,7 @@ def spectrum_of(audio: Audio) -> Spectrum:
     """
     samples = audio.resampled(RATE).samples
     if len(samples):
-        samples = samples - samples.mean()  # some sound cards add an offset
+        samples = samples - samples.mean()  # some audio interfaces add an offset
     samples = np.pad(samples, (0, max(0, _FFT - len(samples))))
     frames = np.lib.stride_tricks.sliding_window_view(samples, _FFT)[:: RATE // FRAMES_PER_S]
     spectrum = np.fft.rfft(frames * _window(), axis=1)

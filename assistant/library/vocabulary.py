@@ -92,7 +92,7 @@ LANGUAGE_CONCEPTS: Mapping[str, str] = {
 CONCEPT_OF: Mapping[str, str] = {
     word: name for name, lines in WORDS.items() for line in lines for word in line.split()
 }
-# Words of a request that say nothing of the voice. They take the place of IDF weights: those would
+# Words of a request that do not describe a voice. They replace IDF weights: those would
 # change every stored vector with every clip added, and mean little in a library of ten clips.
 _STOP = """
 a an the and or in of on to for with as at by from is are be been it its i me my mine we our you

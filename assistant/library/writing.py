@@ -42,7 +42,7 @@ def remove_entries(manifest: Manifest, ids: Collection[str]) -> Manifest:
 def _write(manifest: Manifest, text: str, entries: tuple[Entry, ...]) -> Manifest:
     rows = [as_row(entry) for entry in entries]
     if manifest.path.name != LINES_NAME and not _reads_back(text, rows):
-        # Hand-written TOML in another style (inline tables): written anew, in ours.
+        # Hand-written TOML in another style (inline tables): written again, in ours.
         text = _HEAD + "".join(_table(entry) for entry in entries)
     write_atomic(manifest.path, text.encode())
     return Manifest(manifest.path, entries)
@@ -72,7 +72,7 @@ def _without_tables(text: str, ids: Collection[str]) -> str:
     try:
         document = tomlkit.parse(text)
     except tomlkit.exceptions.TOMLKitError:
-        return ""  # written anew then
+        return ""  # the file is written again then
     tables = document.get("voices", [])
     for position in reversed(range(len(tables))):
         if tables[position]["id"] in ids:

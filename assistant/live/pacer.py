@@ -49,7 +49,7 @@ class Pacer:
         self._kept = bytearray()
         self._start = 0  # position of the first byte kept; all positions inside are in bytes
         self._sent = 0
-        self._played_least = 0  # what the listener has played at least
+        self._played_least = 0  # the least that the listener has played
         self._zero: float | None = None  # the time at which position 0 would have been played
         self._run = 0  # position at which the audio that plays now began
         self._last = 0.0  # when the last frame was taken
@@ -191,6 +191,6 @@ class Pacer:
     def _forget(self) -> None:
         old = min(self._played, self._sent - int(KEPT_S * self._rate)) - self._start
         old -= old % self._frame
-        if old > self._rate:  # a second at a time: moving the rest costs
+        if old > self._rate:  # a second at a time, since moving the rest takes time
             del self._kept[:old]
             self._start += old

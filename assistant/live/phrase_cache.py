@@ -121,7 +121,7 @@ class PhraseCache:
         """Never raises: an error here would end the assistant."""
         try:
             async with self._places:
-                # Whoever asked may have left while it was not its turn yet.
+                # The request may have been cancelled while it waited.
                 if rendering.waiting:
                     rendering.samples = await self._spoken(key)
                     self._keep(key, rendering.samples)

@@ -13,7 +13,9 @@ class Playback:
     """
 
     def __init__(self) -> None:
-        self._pieces: list[tuple[float, bool]] = []  # seconds, and whether they are the answer's
+        self._pieces: list[
+            tuple[float, bool]
+        ] = []  # seconds, and whether they belong to the response
         self._total = 0.0
         self._end = 0.0  # when all that was sent will have been played
         self._left: float | None = None  # what was not played when it was paused

@@ -77,8 +77,8 @@ class ResponseRunner:
         self._admit = admit
         self._lead_ins = lead_ins
         self._on_transcript = on_transcript
-        self._turns = anyio.Lock()  # one is made at a time,
-        self._sending = anyio.Lock()  # and one goes out
+        self._turns = anyio.Lock()  # one response is generated at a time,
+        self._sending = anyio.Lock()  # and one is played
         self._ids = itertools.count(1)
         self._recent: deque[Response] = deque(maxlen=REMEMBERED)
         self._tasks: TaskGroup

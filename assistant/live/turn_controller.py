@@ -51,8 +51,8 @@ class TurnController:
         self._runner = runner
         self._out = out
         self._clock = clock
-        self._current: Response | None = None  # the last one that was asked for
-        self._speculation: Response | None = None  # made before the turn is over
+        self._current: Response | None = None  # the last one that was requested
+        self._speculation: Response | None = None  # generated before the turn is over
 
     @property
     def playing(self) -> bool:
@@ -176,7 +176,7 @@ class TurnController:
             self._discard_speculation()
         speculation, self._speculation = self._speculation, None
         if speculation is not None and speculation.parts:
-            audio = cast(Audio, speculation.parts[0])  # what it answers
+            audio = cast(Audio, speculation.parts[0])  # the user turn that it answers
         start = self._audio.start
         end = start + audio.seconds
         self._audio.clear()

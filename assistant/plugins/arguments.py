@@ -39,7 +39,7 @@ def parse_arguments(tool: Tool, text: str) -> BaseModel:
     try:
         return model.model_validate(_mend(values, problem, tool))
     except ValidationError:
-        raise _explain(tool, problem) from None  # of what the model wrote, not of what was mended
+        raise _explain(tool, problem) from None  # of the model's text, not of the repaired one
 
 
 def _object(tool: Tool, text: str) -> dict[str, Any]:

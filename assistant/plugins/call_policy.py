@@ -113,7 +113,7 @@ class CallPolicy:
             return Refused("denied", text)
         try:
             approved = await caller.approve(call, tool.schema) is True
-        except Exception:  # an approval that fails is not given
+        except Exception:  # an approval that raises is a refusal
             logger.exception("Asking for the approval of %s failed", tool.name)
             approved = False
         return None if approved else Refused("denied", f"The call of {tool.name} was not approved.")

@@ -87,7 +87,7 @@ class Dispatcher:
             if isinstance(decision, Runs) and decision.commit is not None:
                 await decision.commit.wait()
                 run.restart_clock()
-            # In a task of its own: a CancelledError that the tool raises by itself is then told
+            # In a task of its own: a CancelledError that the tool raises by itself is then distinct
             # from a turn that is cancelled, and the task can be waited for in both cases.
             async with anyio.create_task_group() as group:
                 group.start_soon(run.to_its_end, decision)
@@ -155,7 +155,7 @@ class _Run:
         except UNREACHABLE as error:
             logger.warning("The tool %s: %s: %s", name, type(error).__name__, error)
             self.end("error", f"The tool {name} could not reach what it needs.")
-        except Exception:  # the one place that contains the code of strangers
+        except Exception:  # the one place that catches what untrusted code raises
             logger.exception("The tool %s failed", name)
             self.end("error", _unexpected(name))
 

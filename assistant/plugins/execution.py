@@ -99,7 +99,7 @@ class Execution:
     async def _attempt(self, keywords: dict[str, Any], scope: anyio.CancelScope) -> ToolResult:
         def starting() -> None:
             self.attempts += 1
-            scope.shield = self._once  # what has begun to change the world is seen to its end
+            scope.shield = self._once  # a side effect that began runs to its end
 
         function = partial(self._tool.function, **keywords)
         if inspect.iscoroutinefunction(self._tool.function):
@@ -118,7 +118,7 @@ class Execution:
     def _result(self, value: Any) -> ToolResult:
         try:
             return as_result(value)
-        except Exception as error:  # a value's own code may run here
+        except Exception as error:  # the value's own code may run here
             name = self._tool.name
             logger.exception("What the tool %s returned is no text", name)
             raise ToolError(f"The tool {name} returned what can't be put into words.") from error
@@ -157,7 +157,7 @@ class _Progress:
         if threading.get_ident() == self._thread:
             self._pass_on(text)
             return
-        with suppress(anyio.RunFinishedError):  # nobody is there any more
+        with suppress(anyio.RunFinishedError):  # the event loop has ended
             from_thread.run_sync(self._pass_on, text, token=self._token)
 
     def _pass_on(self, text: str) -> None:

@@ -24,9 +24,9 @@ def load_file(path: Path) -> Harvest:
     with harvest(path) as found:
         try:
             _execute(path)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  (a stranger's code runs here)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (a plugin's code runs here)
             found.problems.append(_problem(error, path))
-            found.tools.clear()  # they belong to a module that is only half there
+            found.tools.clear()  # they belong to a module that is only partly loaded
     if not found.tools and not found.problems:
         found.problems.append(
             PluginError("there is no tool in it: mark a function with @tool", path=path)

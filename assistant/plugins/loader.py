@@ -62,8 +62,8 @@ def check_tools(paths: Iterable[Path]) -> LoadReport:
 
 
 def _check_names(settings: config.Settings, loading: _Loading) -> None:
-    """A tool named in the settings must be there: a misspelt `deny` would allow it."""
-    if loading.problems:  # then it may be in a file that did not load
+    """A tool named in the settings must be there: a misspelled `deny` would allow it."""
+    if loading.problems:  # the tool may be in a file that did not load
         return
     plugins = settings.plugins
     named = {f"tools.{name}": name for name in settings.tools}
@@ -137,7 +137,7 @@ def _tools_of(entry: EntryPoint) -> list[Tool]:
     where = f"entry point {entry.name!r} of {entry.dist.name if entry.dist else 'a package'}"
     try:
         value = entry.load()
-    except (Exception, SystemExit) as error:  # importing it runs a stranger's code
+    except (Exception, SystemExit) as error:  # importing it runs the plugin's code
         reason = f"{type(error).__name__}: {error}"
         raise PluginError(f"{where}: {entry.value} can't be imported: {reason}") from error
     if isinstance(value, ModuleType):

@@ -52,7 +52,7 @@ def read_signature(function: Callable[..., Any]) -> tuple[Signature | None, list
 def _signature(parameters: list[inspect.Parameter], contexts: tuple[str, ...]) -> Signature:
     names = {f"p{number}": p.name for number, p in enumerate(parameters)}
     fields: Any = {field: _field(p) for field, p in zip(names, parameters, strict=True)}
-    # A model writes a number where a word is asked for: the year 2024 as a search.
+    # A model may write a number for a string: the year 2024 as a search.
     config = ConfigDict(extra="forbid", validate_default=True, coerce_numbers_to_str=True)
     model = create_model("Arguments", __config__=config, **fields)
     return Signature(model, names, contexts, _compact_schema(model))
@@ -129,7 +129,7 @@ def _compact_schema(model: type[BaseModel]) -> dict[str, Any]:
     compact = _Compactor(definitions).schema(schema)
     compact.pop("additionalProperties", None)
     compact.setdefault("properties", {})
-    if "$ref" in str(compact):  # a type that holds itself can't be written out
+    if "$ref" in str(compact):  # a recursive type can't be inlined
         compact["$defs"] = {
             name: _Compactor(definitions, (name,)).schema(body)
             for name, body in definitions.items()
@@ -140,7 +140,7 @@ def _compact_schema(model: type[BaseModel]) -> dict[str, Any]:
 class _Compactor:
     def __init__(self, definitions: dict[str, Any], open_names: tuple[str, ...] = ()) -> None:
         self.definitions = definitions
-        self.open_names = open_names  # definitions that are being written out just now
+        self.open_names = open_names  # definitions that are being inlined
 
     def schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         schema = {key: value for key, value in schema.items() if key != "title"}

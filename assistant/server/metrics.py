@@ -194,8 +194,8 @@ class LiveMeter:
     def __init__(self, figures: LiveMetrics, now: Callable[[], float] = time.monotonic) -> None:
         self._figures = figures
         self._now = now
-        self._spoken_until: dict[str, float] = {}  # when the user's speech ended, by answer
-        self._cancelled = ""  # the last answer that was stopped by a button
+        self._spoken_until: dict[str, float] = {}  # when the user's speech ended, by response
+        self._cancelled = ""  # the last response that was stopped by a button
 
     def __enter__(self) -> LiveMeter:
         self._figures.open += 1

@@ -19,7 +19,7 @@ from assistant.server.http.errors import not_found
 router = APIRouter(include_in_schema=False)
 FOLDER = Path(__file__).parent / "static"
 
-# By name and not from the system's table: on some machines .js is text/plain there, and no module.
+# Not from the system's table: on some machines .js is text/plain there, so no module loads.
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",

@@ -99,7 +99,7 @@ class Server(uvicorn.Server):
             now, sockets = anyio.current_time(), self._app.state.server.sockets
             if self._drain_until is None:
                 self._drain_until = now + self._drain_s
-            # uvicorn would cut the WebSockets first of all; they end by themselves (sockets.py).
+            # uvicorn would close the WebSockets first; they end by themselves (http/websockets.py).
             over = not sockets.open or now >= self._drain_until + self._shutdown_s
             self.should_exit = now >= self._drain_until and over
         return await super().on_tick(counter)

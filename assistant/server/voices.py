@@ -93,7 +93,7 @@ async def upload(
 
 def _add(library: VoiceLibrary, samples: Pcm16, rate: int, info: ClipInfo) -> Voice:
     with tempfile.TemporaryDirectory() as folder:
-        # The name on the client's disk plays no part: it may be a path, or a secret.
+        # The file name of the client is ignored: it may be a path, or a secret.
         path = Path(folder) / f"{info.id or 'voice'}.wav"
         write_wav(path, [samples], rate)
         report: AddReport = library.add([path], info)

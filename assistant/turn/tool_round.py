@@ -55,7 +55,7 @@ class ToolRound:
                 continue
             if outcome is None:
                 outcome = ToolOutcome(call, "cancelled", "The call was cancelled.")
-                if call not in self.for_client:  # no event has told of those
+                if call not in self.for_client:  # no event has reported those
                     unreported.append(outcome)
             self.messages.append(ToolMessage(call, outcome.outcome, outcome.text))
         history.extend(self.messages)

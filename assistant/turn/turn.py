@@ -94,7 +94,7 @@ class Turn:
         self._usage = Usage()
         self._last = ToolRound(with_tools=False)
         self.spoken = SpokenTurn(turn_id)
-        self.message_ids: list[str] = []  # of what it appended to the history
+        self.message_ids: list[str] = []  # of the messages that it appended
 
     async def run(self, message: UserMessage | None) -> None:
         """Runs the turn; without a message it responds to the history as it stands.
@@ -163,7 +163,7 @@ class Turn:
             async with anyio.create_task_group() as tools:
                 try:
                     await self._read(self._engine.stream(request, self._state), round_, tools)
-                except Exception as error:  # noqa: BLE001 - taken out of the group, raised below
+                except Exception as error:  # noqa: BLE001 - raised below, outside of the group
                     failure = error
                     tools.cancel_scope.cancel()
             complete = failure is None

@@ -1,4 +1,4 @@
-"""G.711 against libsndfile, and against Python's own module where there is one."""
+"""G.711 equals libsndfile, and Python's own module if there is one."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def assert_differs_on_decision_values_only(codec: Codec, theirs: bytes, step: in
     ]
     different = ours != wanted
     assert np.all(~different | (shifted[0] == wanted) | (shifted[1] == wanted))
-    assert np.count_nonzero(different) <= 127 * step  # at most one border of each negative code
+    assert (
+        np.count_nonzero(different) <= 127 * step
+    )  # at most one sample at the border of each negative code
 
 
 @LAWS

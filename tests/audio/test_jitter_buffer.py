@@ -98,8 +98,8 @@ def test_sequence_numbers_that_wrap_around_lose_no_audio(last: int) -> None:
 
 def test_a_sender_that_restarts_its_numbers_is_received_again() -> None:
     buffer = JitterBuffer(SIZE)
-    heard = played(buffer, [*range(30), *range(100)])
-    assert heard[-80:] == list(range(21, 101))
+    output = played(buffer, [*range(30), *range(100)])
+    assert output[-80:] == list(range(21, 101))
     assert buffer.counts.restarts == 1
 
 
@@ -125,15 +125,15 @@ def test_memory_is_bounded_and_every_packet_is_accounted_for_under_any_input(
     numbers: list[int], step: int
 ) -> None:
     buffer = JitterBuffer(SIZE, step=step)
-    heard = 0
+    output = 0
     for number in numbers:
         ready = buffer.put(number, np.ones(SIZE, np.int16))
         assert len(ready) <= (50 + 4) * SIZE
-        heard += np.count_nonzero(ready)
-        held = buffer.counts.received - buffer.counts.dropped - heard // SIZE
+        output += np.count_nonzero(ready)
+        held = buffer.counts.received - buffer.counts.dropped - output // SIZE
         assert 0 <= held < 3
-    heard += np.count_nonzero(buffer.flush())
-    assert heard == (len(numbers) - buffer.counts.dropped) * SIZE
+    output += np.count_nonzero(buffer.flush())
+    assert output == (len(numbers) - buffer.counts.dropped) * SIZE
 
 
 @given(st.permutations(range(12)), st.sets(st.integers(1, 11)))
@@ -142,6 +142,6 @@ def test_audio_is_never_out_of_order_while_numbers_are_near(
 ) -> None:
     buffer = JitterBuffer(SIZE)
     numbers = [0, *(number for number in order if number and number not in lost)]
-    heard = [number for number in played(buffer, numbers) if number]
+    output = [number for number in played(buffer, numbers) if number]
     if buffer.counts.restarts == 0:
-        assert heard == sorted(heard)
+        assert output == sorted(output)

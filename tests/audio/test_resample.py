@@ -1,4 +1,4 @@
-"""Streams of sound at another rate."""
+"""Streams of audio are resampled chunk by chunk."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def resampled(samples: Pcm16, rate: int, target: int, chunk: int = 777) -> Pcm16
 @pytest.mark.parametrize("rate", RATES)
 def test_a_tone_keeps_its_pitch_phase_and_loudness(rate: int, target: int) -> None:
     hz = 3_000.0
-    heard = resampled(tone(hz, rate), rate, target).astype(np.float64)
-    wanted = 30_000 * np.sin(2 * np.pi * hz * np.arange(len(heard)) / target)
+    output = resampled(tone(hz, rate), rate, target).astype(np.float64)
+    wanted = 30_000 * np.sin(2 * np.pi * hz * np.arange(len(output)) / target)
     middle = slice(target // 10, -target // 10)
-    error = np.sqrt(np.mean((heard - wanted)[middle] ** 2))
-    # Between rates with no small ratio time is a little coarse: -60 dB.
+    error = np.sqrt(np.mean((output - wanted)[middle] ** 2))
+    # The phases of rates without a small ratio are rounded: -60 dB.
     assert error < (25.0 if rate == 44_101 else 2.0)  # else -83 dB
-    assert abs(len(heard) - target) <= 1
+    assert abs(len(output) - target) <= 1
 
 
 @pytest.mark.parametrize(("rate", "target"), [(48_000, 16_000), (24_000, 8_000), (44_100, 16_000)])
 def test_frequencies_above_half_the_lower_rate_are_removed(rate: int, target: int) -> None:
     for hz in (0.55 * target, 0.75 * target, 0.49 * rate):
-        heard = resampled(tone(hz, rate), rate, target)[target // 10 : -target // 10]
-        assert np.abs(heard).max() <= 30_000 * 10 ** (-75 / 20)
+        output = resampled(tone(hz, rate), rate, target)[target // 10 : -target // 10]
+        assert np.abs(output).max() <= 30_000 * 10 ** (-75 / 20)
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -76,9 +76,9 @@ def test_a_stream_returns_the_same_samples_however_it_is_split(
 @pytest.mark.parametrize("rate", RATES)
 def test_full_scale_samples_are_clipped_and_never_wrap_around(rate: int) -> None:
     square = np.where(np.arange(rate // 2) // 40 % 2, 32_767, -32_768).astype(np.int16)
-    heard = resampled(square, rate, 16_000)
-    assert heard.max() == 32_767
-    assert heard.min() == -32_768
+    output = resampled(square, rate, 16_000)
+    assert output.max() == 32_767
+    assert output.min() == -32_768
     steady = resampled(np.full(rate, -32_768, np.int16), rate, 16_000)
     assert (steady[1_000:-1_000] == -32_768).all()
 

@@ -41,9 +41,9 @@ def settings_in(folder: Path, live: dict[str, Any] | None = None, **server: Any)
 
 @pytest.fixture(scope="module")
 def embedded(browser: WebPage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """As it comes out of the box. Not started where there is no browser to ask it.
+    """A server with the default settings. It is not started if there is no browser.
 
-    Stopped soon after its last visitor, and whatever connections a browser keeps by then.
+    It stops soon after its last visitor, even if the browser keeps connections open.
     """
     settings = settings_in(tmp_path_factory.mktemp("server"))
     app = create_app(assistant=Assistant(settings))

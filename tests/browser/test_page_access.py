@@ -13,7 +13,8 @@ from assistant.events import Transcript
 from assistant.server.auth.key_file import add_key
 from assistant.testing import ScriptedEngine
 from tests.support.chromium import QUESTION, Opened, Start, WebPage
-from tests.support.serving import Hold, Running, call
+from tests.support.serving import Hold, Running
+from tests.support.tool_calls import call
 
 CONTROLS = "button, input, textarea, select, a, summary, canvas, [tabindex='0']"
 
@@ -76,7 +77,7 @@ def test_the_keyboard_and_a_screen_reader_can_hold_the_talk_button(opened: Opene
     page.will_speak(QUESTION)
     page.find("#talk").send_keys(Keys.ENTER)  # begins; no pointer can hold it
     page.wait_phase("listening")
-    page.wait(lambda: page.heard_s() > 1, "a second of sound")
+    page.wait(lambda: page.played_s() > 1, "a second of sound")
     page.find("#talk").send_keys(Keys.ENTER)
     page.wait_for(".answer .text", "Noon.")
 
@@ -122,7 +123,7 @@ def test_every_text_has_enough_contrast(opened: Opened, scheme: str) -> None:
     page.type("Add.")
     page.wait_for(".answer .waits", "Heard")
     page.wait_for(".voice")
-    colors = page.run(COLOURS)
+    colors = page.run(COLORS)
     assert len(colors) > 40
     for text, color, ground in colors:
         assert contrast(color, ground) >= 4.5, (text, color, ground)
@@ -309,7 +310,7 @@ def test_the_page_loads_nothing_from_elsewhere(page: WebPage) -> None:
     assert all(name.startswith(f"{root}/") for name in names)
 
 
-COLOURS = """
+COLORS = """
     const shown = [];
     const ground = (node) => {
         const color = getComputedStyle(node).backgroundColor;
@@ -328,7 +329,7 @@ COLOURS = """
 
 
 def contrast(first: str, second: str) -> float:
-    """As WCAG 2 defines it."""
+    """Returns the contrast as WCAG 2 defines it."""
     low, high = sorted((luminance(first), luminance(second)))
     return (high + 0.05) / (low + 0.05)
 

@@ -18,7 +18,7 @@ def page(browser: WebPage, embedded: Running) -> WebPage:
 
 
 # Runs a worklet's processor quantum by quantum, as the audio thread does, but with each message at
-# its time: between threads there is none that a test could rely on.
+# its time: real threads have no timing that a test could rely on.
 WORKLET = """
     const worklet = async (name, rate) => {
         const reports = [];
@@ -33,7 +33,7 @@ WORKLET = """
     };
 """
 
-# Plays a ramp of int16 values from 1 on, so that each sample says which one it is.
+# Plays a ramp of int16 values from 1 on, so that each sample shows its position.
 PLAY = f"""
     {WORKLET}
     const [rate, seconds, acts] = args;
@@ -55,7 +55,7 @@ PLAY = f"""
 def play(
     page: WebPage, *acts: tuple[float, dict[str, Any]], rate: int = 24_000, seconds: float = 1.0
 ) -> tuple[list[int], list[dict[str, Any]]]:
-    """What sounds, and what is reported, when these commands come at these times."""
+    """Returns what is played and reported if these commands come at these times."""
     made = page.run(PLAY, rate, seconds, acts)
     assert isinstance(made, dict), made
     return made["values"], made["reports"]

@@ -1,4 +1,4 @@
-"""A conversation in the browser: microphone, captions, tools, sound, and being interrupted."""
+"""A conversation in the browser: microphone, captions, tools, audio and interruption."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_speech_over_a_response_stops_it_and_unplayed_words_are_struck(opened: O
     assert "number 12" in unheard
     page.wait_for(".user .text", "what time is it")
     page.wait_for(".answer:last-child .text", SHORT)
-    # The assistant, too, knows what was heard and what was not.
+    # The history of the server has only what was played.
     assert "number 12" not in str(engine.requests[-1].messages)
 
 
@@ -144,7 +144,7 @@ def test_holding_the_button_records_a_turn_and_releasing_it_sends_the_turn(opene
     page.will_speak(QUESTION)
     page.hold("#talk")
     page.wait_phase("listening")
-    page.wait(lambda: page.heard_s() > 1, "a second of sound")
+    page.wait(lambda: page.played_s() > 1, "a second of sound")
     assert not page.all(".turn")
     page.let_go()
     page.wait_for(".user .text", "what time")
@@ -181,7 +181,7 @@ def test_speech_before_the_microphone_was_switched_off_is_a_turn(opened: Opened)
     page = opened(ScriptedEngine([Transcript("roll a dice"), SHORT]))
     page.will_speak(0.2, EXAMPLES / "roll_a_dice.wav")
     page.click("#talk")
-    page.wait(lambda: page.heard_s() > 1.2, "a part of the sentence")
+    page.wait(lambda: page.played_s() > 1.2, "a part of the sentence")
     page.click("#talk")
     page.wait_for(".user .text", "roll a dice")
     page.will_speak(0.2, QUESTION)

@@ -84,7 +84,7 @@ def test_one_request_gets_a_deep_voice_and_the_time(cli, tmp_path: Path) -> None
         "date_time",
     }
     assert "Tokyo" in deep.of_type("turn_ended")[0]["text"]
-    # The lead-in is still in the normal voice, the answer is most of the sound.
+    # The lead-in is still in the normal voice, the answer is most of the audio.
     assert pitch(tmp_path / "deep.wav") < 0.85 * pitch(tmp_path / "normal.wav")
 
 

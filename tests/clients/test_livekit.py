@@ -59,7 +59,7 @@ class Microphone(io.AudioInput):  # type: ignore[misc]
 
 
 class Loudspeaker(io.AudioOutput):  # type: ignore[misc]
-    """Plays by the clock, as the client's own outputs do. `sound`: what was heard."""
+    """Plays by the clock, as the client's own outputs do. `played`: what was played."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -112,12 +112,12 @@ class Loudspeaker(io.AudioOutput):  # type: ignore[misc]
                 max(0.0, length_s - self._position_s()), self._finish, length_s, False
             )
 
-    def _finish(self, heard_s: float, interrupted: bool) -> None:
+    def _finish(self, played_s: float, interrupted: bool) -> None:
         if self._end is not None:
             self._end.cancel()
         self.pcm += self._queued[: 2 * int(heard_s * RATE)]
         self._queued, self._whole, self._played_s, self._end = bytearray(), False, 0.0, None
-        self.on_playback_finished(playback_position=heard_s, interrupted=interrupted)
+        self.on_playback_finished(playback_position=played_s, interrupted=interrupted)
 
 
 class Host(Agent):  # type: ignore[misc]
@@ -151,12 +151,12 @@ class Call:
         return [event for event in self.journal.events if kind(event) == wanted]
 
     def sent_s(self, item_id: str) -> float:
-        """Seconds of sound of an item that the server sent."""
+        """Returns the seconds of audio of an item that the server sent."""
         deltas = self.all("response.output_audio.delta")
         data = [base64.b64decode(delta["delta"]) for delta in deltas if delta["item_id"] == item_id]
         return seconds_of(b"".join(data))
 
-    def heard(self) -> list[str]:
+    def transcripts(self) -> list[str]:
         return [event.transcript for event in self.all("user_input_transcribed") if event.is_final]
 
 
@@ -185,7 +185,7 @@ async def calling(server: Running, **chosen: Any) -> AsyncIterator[Call]:
     model = openai.realtime.RealtimeModel(
         base_url=f"http://127.0.0.1:{server.port}/v1", api_key="any", **chosen
     )
-    # As it is, it drops what the microphone hears in the first seconds of the first answer.
+    # By default it drops the microphone's audio in the first seconds of the first answer.
     session: Any = AgentSession(llm=model, aec_warmup_duration=None)
     call = Call(session)
     try:
@@ -215,7 +215,7 @@ async def test_two_spoken_turns_use_a_server_tool_and_a_client_tool(
         answer = await call.until_said("a four")
         check_speech(call.loudspeaker.pcm)
         assert not answer.interrupted
-    assert call.heard() == [TOKYO_TEXT, DICE_TEXT]
+    assert call.transcripts() == [TOKYO_TEXT, DICE_TEXT]
     (ran,) = call.all("function_tools_executed")
     assert [output.output for output in ran.function_call_outputs] == ["a four"]
     assert call.all("conversation.item.truncated") == []

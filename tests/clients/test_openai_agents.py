@@ -46,7 +46,7 @@ def roll_dice() -> str:
 
 
 class Call:
-    """One session. `events`: all of it but sound and what the server sent, by type."""
+    """One session. `events`: all events but audio and what the server sent, by type."""
 
     def __init__(self, session: Any) -> None:
         self.session = session
@@ -88,7 +88,7 @@ class Call:
 
     async def until_played(self) -> bytes:
         """Waits for the end of the answer, and listens to it: the client knows by the clock
-        how much of it was heard, and a question that comes before is an interruption.
+        how much of it was played, and a question that comes before is an interruption.
         """
         await self.until(lambda event: event.type == "agent_end")
         pcm = self.take_audio()
@@ -102,7 +102,7 @@ class Call:
         return pcm
 
     def history(self) -> list[tuple[str, str]]:
-        """Who said what, as the client has it."""
+        """Returns the roles and texts of the client's history."""
         updates = [event.history for event in self.events if event.type == "history_updated"]
         return [
             (item.role, "".join(part.transcript or "" for part in item.content))
@@ -111,7 +111,7 @@ class Call:
         ]
 
     def types(self) -> list[str]:
-        """Of what the server sent."""
+        """Returns the events that the server sent."""
         return [event["type"] for event in self.sent]
 
 
@@ -145,7 +145,7 @@ async def test_two_spoken_turns_use_a_server_tool_and_a_client_tool(
         ("user", TOKYO_TEXT),
         ("assistant", Says("Tokyo")),
         ("user", DICE_TEXT),
-        ("assistant", Says("")),  # what it says before it calls the tool
+        ("assistant", Says("")),  # its text before it calls the tool
         ("assistant", Says("a four")),
     ]
     assert "conversation.item.truncated" not in call.types()

@@ -74,8 +74,8 @@ class Watch(BaseObserver):  # type: ignore[misc]
 
 
 class Loudspeaker(BaseOutputTransport):  # type: ignore[misc]
-    """Plays in real time, as the client's own outputs do: what was heard is counted by the clock.
-    `sound`: all of it.
+    """Plays in real time, as the client's own outputs do: the clock counts what was played.
+    `audio`: all of it.
     """
 
     def __init__(self) -> None:
@@ -150,10 +150,10 @@ class Conversation:
     """What a pipeline of it consists of. `remembered`: the messages, as the client has them."""
 
     def __init__(self, server: Running, detection: Any) -> None:
-        heard = events.AudioInput(
+        audio_input = events.AudioInput(
             transcription=events.InputAudioTranscription(), turn_detection=detection
         )
-        audio = events.AudioConfiguration(input=heard)
+        audio = events.AudioConfiguration(input=audio_input)
         self.service = OpenAIRealtimeLLMService(
             api_key="any",
             base_url=f"ws://127.0.0.1:{server.port}/v1/realtime",
@@ -208,7 +208,7 @@ async def test_two_spoken_turns_use_a_server_tool_and_a_client_tool(
     ]
     assert greeting == ("assistant", Says(""))
     assert told[:3] == [("user", TOKYO_TEXT), ("assistant", Says("Tokyo")), ("user", DICE_TEXT)]
-    # Between them the call, and what was said before it, in either order.
+    # Between them come the call and the text before it, in either order.
     assert told[-1] == ("assistant", Says("a four"))
 
 
@@ -221,7 +221,7 @@ async def test_an_interrupted_response_is_truncated_to_what_was_played(server: R
     )
     async with conversation.running() as call:
         await call.speak(TOKYO)
-        await call.until(frames.TTSStoppedFrame)  # all of it is here, and little was heard yet
+        await call.until(frames.TTSStoppedFrame)  # all of it is here, and little was played yet
         await call.speak(DICE)
         await call.until(frames.InterruptionFrame)
         cut = await conversation.service.retrieve_conversation_item(said[1])
@@ -237,8 +237,9 @@ async def test_an_interrupted_response_is_truncated_to_what_was_played(server: R
 async def test_streaming_transcription_transcribes_two_questions(
     server: Running, detection: Any
 ) -> None:
-    """As it is the client says where a turn ends, by a detector of its own. It sends sound before
-    it has said so, which must not be a turn yet: it has to be spoken as slowly as people speak.
+    """The client ends a turn by its own detector, which is its default.
+
+    It sends audio before the end, which must not be a turn yet: speech comes in real time.
     """
     service = OpenAIRealtimeSTTService(
         api_key="any",

@@ -1,4 +1,4 @@
-"""What stands in for CUDA graphs where there is no GPU."""
+"""A double for CUDA graphs on machines without a GPU."""
 
 from __future__ import annotations
 

@@ -53,13 +53,13 @@ def cache(sizes: ModelSizes) -> KeyValueCache:
 
 
 def embeddings(model: StepAudio2Model, golden: dict[str, Any]) -> Any:
-    """The embeddings of the prompt, both sounds inserted."""
+    """Returns the embeddings of the prompt, both clips inserted."""
     ids = torch.from_numpy(golden["input_ids"])[0]
-    heard, counts = encode_audio(model, golden)
+    encoded, counts = encode_audio(model, golden)
     x = model.language.embed(ids)
     starts = (ids == AUDIO_START).nonzero()[:, 0].tolist()
     for row, (start, count) in enumerate(zip(starts, counts.tolist(), strict=True)):
-        x[start + 1 : start + 1 + count] = heard[row, :count]
+        x[start + 1 : start + 1 + count] = encoded[row, :count]
     return x
 
 
@@ -93,9 +93,9 @@ def test_names_and_shapes_equal_those_of_the_checkpoint(sizes: ModelSizes) -> No
 def test_the_adapter_returns_the_reference_embeddings(
     model: StepAudio2Model, golden: dict[str, Any]
 ) -> None:
-    heard, counts = encode_audio(model, golden)
+    encoded, counts = encode_audio(model, golden)
     assert counts.tolist() == golden["adapter_lengths"].tolist()
-    assert relative_error(heard, golden["adapter_out"]) < 1e-4
+    assert relative_error(encoded, golden["adapter_out"]) < 1e-4
 
 
 @torch.inference_mode()

@@ -22,7 +22,7 @@ def salt() -> str:
 
 
 def manifest() -> dict[str, dict[str, list[int]]]:
-    """For each part (`lm_tiny`, `flow`, `hift`): every parameter's name and shape."""
+    """Returns name and shape of every parameter of each part (`lm_tiny`, `flow`, `hift`)."""
     values: dict[str, dict[str, list[int]]] = json.loads(
         (GOLDEN_DIR / "manifest.json").read_text("utf-8")
     )

@@ -1,4 +1,4 @@
-"""Sounds and folders for the library's tests: the bundled clips, and made noises."""
+"""Clips and folders for the library's tests: the bundled clips, and synthetic noises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vectors of sounds by other embedders: made once a clip, and kept apart."""
+"""Vectors of clips by other embedders: computed once per clip, in separate indexes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Write = Callable[[str, npt.NDArray[np.floating]], Path]
 
 
 class Bands:
-    """Sounds by how loud they are in a few bands; counts what it is given."""
+    """Embeds clips by their loudness in a few bands, and counts its calls."""
 
     version = 1
     dim = 8

@@ -59,7 +59,7 @@ def test_a_voice_at_double_speed_has_twice_the_pitch_and_about_twice_the_pace(
 
 @pytest.mark.parametrize(
     ("voice", "syllables"),
-    # Counted in the transcripts.
+    # Syllables counted in the transcripts.
     [("awb", 16), ("rms", 14), ("slt", 18), ("child", 13), ("ming", 15), ("grandma", 13)],
 )
 def test_the_number_of_counted_syllables_is_close_to_the_number_spoken(

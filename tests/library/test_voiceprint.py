@@ -24,8 +24,8 @@ def test_another_sentence_finds_the_clip_of_its_voice(
     library: VoiceLibrary, name: str, gain: float, rate: int
 ) -> None:
     sentence = read_audio(SENTENCES / f"{name}.ogg", max_seconds=60.0)
-    heard = Audio(sentence.samples * np.float32(gain), sentence.sample_rate).resampled(rate)
-    assert library.search_like(heard, limit=1)[0].voice.id == name
+    query = Audio(sentence.samples * np.float32(gain), sentence.sample_rate).resampled(rate)
+    assert library.search_like(query, limit=1)[0].voice.id == name
 
 
 def test_each_bundled_voice_has_a_second_sentence(library: VoiceLibrary) -> None:

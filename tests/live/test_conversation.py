@@ -1,4 +1,4 @@
-"""When a turn of the user begins and ends, by the sound alone."""
+"""A user turn begins and ends by its audio alone."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_the_audio_of_a_turn_begins_before_the_speech_and_ends_after_it(
 async def test_minutes_of_silence_start_no_response(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
         await line.silence(180.0)
-        assert line.heard == []
+        assert line.seen == []
         assert line.engine.requests == []
 
 
@@ -67,7 +67,7 @@ async def test_clicks_start_no_turn(call: OpenCall) -> None:
         for _ in range(20):
             await line.speak(0.1)
             await line.silence(0.8)
-        assert line.heard == []
+        assert line.seen == []
 
 
 async def test_a_pause_within_a_turn_does_not_end_it(call: OpenCall) -> None:
@@ -76,7 +76,7 @@ async def test_a_pause_within_a_turn_does_not_end_it(call: OpenCall) -> None:
         await line.silence(0.4)
         await line.speak(0.6)
         await line.silence(1.2)
-        assert [type(e) for _, e in line.heard].count(SpeechStarted) == 1
+        assert [type(e) for _, e in line.seen].count(SpeechStarted) == 1
         (turn,) = line.of(UserTurn)
         assert turn.end - turn.start > 1.7
 
@@ -92,7 +92,7 @@ async def test_endless_speech_is_ended_at_the_limit_and_answered(call: OpenCall)
 
 async def test_two_people_who_speak_at_once_are_one_turn(call: OpenCall) -> None:
     async with call(["Hello."]) as line:
-        for seconds in (0.7, 0.4, 1.1, 0.3):  # they fall into each other's words
+        for seconds in (0.7, 0.4, 1.1, 0.3):  # they overlap
             await line.speak(seconds)
             await line.silence(0.15)
         await line.silence(1.0)
@@ -124,10 +124,10 @@ async def test_the_caller_can_end_a_turn(call: OpenCall) -> None:
         assert not line.live.commit()
         await line.speak(0.4)
         await line.silence(3.0)
-        assert line.heard == []
+        assert line.seen == []
         assert line.live.commit()
         await line.settle()
-        assert line.kinds() == ["UserTurn"]  # answered only when asked for
+        assert line.kinds() == ["UserTurn"]  # a response only on request
         assert line.live.respond()
         await line.settle()
         assert line.text() == "Hello."

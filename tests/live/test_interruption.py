@@ -1,4 +1,4 @@
-"""The user speaks over the answer: it stops, and the history knows what was heard of it."""
+"""Speech over a response stops it, and the history has what was played of it."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_after_a_cough_the_response_resumes_where_it_stopped(call: OpenCal
         assert line.said() == [LONG]
         whole = len(LONG) * SECONDS_A_CHARACTER
         await line.silence(whole - 1.7 + 0.2)
-        assert line.live.playing  # it was silent for a while, and ends so much later
+        assert line.live.playing  # it was silent for a while, and ends later by that time
         await line.silence(0.7)
         assert not line.live.playing
 

@@ -111,7 +111,7 @@ async def test_the_phrase_does_not_count_as_played_audio_of_the_response(call: O
         (phrase,) = line.of(LeadInAudio)
         let_go.set()
         played = len(phrase.samples) / 24_000
-        await line.silence(played)  # most of what has been heard by now is the phrase
+        await line.silence(played)  # most of what has been played by now is the phrase
         assert line.live.stop()
         await line.settle()
         (cut,) = line.of(Interrupted)

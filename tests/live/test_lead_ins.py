@@ -1,4 +1,4 @@
-"""When a phrase is said while a tool runs, and which."""
+"""A phrase is spoken while a tool runs: when, and which."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TestWhen:
     ) -> None:
         assert lead_ins.limit_s("weather") == PATIENCE_S
         lead_ins.observed("weather", 5.0)
-        assert lead_ins.limit_s("weather") == PATIENCE_S  # once is no habit
+        assert lead_ins.limit_s("weather") == PATIENCE_S  # one slow call does not change the limit
 
     def test_for_a_slow_tool_the_phrase_comes_early(self, lead_ins: LeadIns) -> None:
         told(lead_ins, "weather", 3.0)

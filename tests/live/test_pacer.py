@@ -104,7 +104,7 @@ async def test_frames_come_at_twice_the_speed_after_a_late_wake_up_until_the_lea
     pacer.put(audio(3.0))
     for _ in range(21):
         await pacer.next()
-    await clock.advance(0.22)  # nobody took a frame meanwhile
+    await clock.advance(0.22)  # no frame was taken meanwhile
     listener = Listener(pacer, clock)
     began = clock.now()
     async with anyio.create_task_group() as tasks:
@@ -201,7 +201,7 @@ async def test_echoed_marks_give_the_delay_of_the_listener(stage: Stage) -> None
     stage.pacer.echoed(0.5)
     assert stage.pacer.played_s == pytest.approx(
         0.65, abs=0.02
-    )  # what was said once is not taken back
+    )  # a reported position never moves back
     await stage.advance(0.25)
     assert stage.pacer.played_s == pytest.approx(0.75)
     stage.pacer.pause()

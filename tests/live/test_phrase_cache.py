@@ -1,4 +1,4 @@
-"""Short texts as sound, made once: by the embedded engine, and by a scripted one that fails."""
+"""Short texts are rendered once: by the embedded engine, and by a scripted one that fails."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ async def test_a_cancelled_waiter_does_not_affect_the_others(settings: Settings)
             recordings.append(await phrases.audio("One moment.", Voice(), "en"))
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(give_up)  # the one who asked first
+            tasks.start_soon(give_up)  # the first request
             tasks.start_soon(wait)
             await until(lambda: bool(engine.requests))
             impatient.cancel()

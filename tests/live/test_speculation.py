@@ -1,4 +1,4 @@
-"""The answer begins to be made at the first pause, and is heard only if that was the end."""
+"""A speculative response starts at the first pause, and is played only if the turn ended there."""
 
 from __future__ import annotations
 

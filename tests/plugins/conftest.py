@@ -20,15 +20,11 @@ from assistant.plugins import (
     ToolOutcome,
     load_tools,
 )
+from tests.support.tool_calls import tool_call
 
 CALLER = Caller(session_id="s", turn_id="t")
 
 Run = Callable[..., Awaitable[ToolOutcome]]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture
@@ -77,7 +73,7 @@ def outcome_of(run: Run) -> Run:
     async def call_it(made: Tool, caller: Caller = CALLER, **settings: Any) -> ToolOutcome:
         sleep = settings.pop("sleep", no_wait)
         dispatcher = Dispatcher(Registry([made]), PluginSettings(**settings), sleep=sleep)
-        return await run(dispatcher, ToolCall("call-1", made.name), caller)
+        return await run(dispatcher, tool_call(made), caller)
 
     return call_it
 

@@ -11,10 +11,10 @@ from hypothesis import settings as bounded
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from assistant.messages import ToolCall
 from assistant.plugins import ToolOutcome, tool
 from assistant.plugins.arguments import canonical
 from assistant.testing import call_tool
+from tests.support.tool_calls import tool_call
 
 DEEP = "[" * 100_000 + "]" * 100_000
 
@@ -149,20 +149,16 @@ def test_any_text_ends_in_a_result_or_an_error_in_words(text: str) -> None:
     assert "unexpectedly" not in outcome.text
 
 
-def call(arguments: str, name: str = "f") -> ToolCall:
-    return ToolCall("1", name, arguments)
-
-
 @bounded(max_examples=50)
 @given(st.dictionaries(st.text(max_size=3), st.integers() | st.lists(st.integers()), max_size=4))
 def test_order_and_layout_do_not_change_the_canonical_call(values: dict[str, Any]) -> None:
     turned = json.dumps(dict(reversed(values.items())), indent=3)
-    assert canonical(call(json.dumps(values))) == canonical(call(turned))
+    assert canonical(tool_call("f", json.dumps(values))) == canonical(tool_call("f", turned))
 
 
 def test_other_arguments_or_another_name_change_the_canonical_call() -> None:
     texts = ["", '{"a": 1}', '{"a": 2}', '{"a": "1"}', '{"b": 1}', "{", '{"a": ', DEEP]
-    different = {canonical(call(text)) for text in texts}
+    different = {canonical(tool_call("f", text)) for text in texts}
     assert len(different) == len(texts)
-    assert canonical(call("{}")) == canonical(call(" "))
-    assert canonical(call("{}", "g")) != canonical(call("{}", "f"))
+    assert canonical(tool_call("f", "{}")) == canonical(tool_call("f", " "))
+    assert canonical(tool_call("g", "{}")) != canonical(tool_call("f", "{}"))

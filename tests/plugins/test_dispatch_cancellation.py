@@ -13,17 +13,13 @@ from anyio.lowlevel import checkpoint
 from assistant.messages import ToolCall, ToolSchema
 from assistant.plugins import Caller, Dispatcher, Registry, Tool, ToolOutcome, tool
 from assistant.testing import SlowTool
+from tests.support.tool_calls import tool_call
 
 pytestmark = pytest.mark.anyio
 
 CALLER = Caller(session_id="s", turn_id="t")
 
 SOON_S = 0.05  # for tools that never answer: any limit is the same to them
-
-
-def call(made: Tool | str, arguments: str = "{}", problem: str = "") -> ToolCall:
-    name = made if isinstance(made, str) else made.name
-    return ToolCall("call-1", name, arguments, problem)
 
 
 async def stopped(
@@ -35,7 +31,7 @@ async def stopped(
 
     async def turn() -> None:
         nonlocal went_past
-        await Dispatcher(Registry([made])).run(call(made), caller, reports.append)
+        await Dispatcher(Registry([made])).run(tool_call(made), caller, reports.append)
         await checkpoint()
         went_past = True
 
@@ -83,7 +79,7 @@ async def test_a_side_effect_that_has_not_begun_never_begins_after_cancellation(
     reports: list[ToolOutcome] = []
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await Dispatcher(Registry([slow.tool])).run(call(slow.tool), CALLER, reports.append)
+        await Dispatcher(Registry([slow.tool])).run(tool_call(slow.tool), CALLER, reports.append)
     assert [(report.outcome, report.attempts) for report in reports] == [("cancelled", 0)]
     assert slow.runs == 0
 
@@ -94,10 +90,10 @@ async def test_a_side_effect_that_waits_for_a_thread_can_be_cancelled() -> None:
     first: list[ToolOutcome] = []
     second: list[ToolOutcome] = []
     async with anyio.create_task_group() as group:
-        group.start_soon(dispatcher.run, call(slow.tool), CALLER, first.append)
+        group.start_soon(dispatcher.run, tool_call(slow.tool), CALLER, first.append)
         await slow.began()
         with anyio.move_on_after(SOON_S):
-            await dispatcher.run(call(slow.tool), CALLER, second.append)
+            await dispatcher.run(tool_call(slow.tool), CALLER, second.append)
         assert [report.outcome for report in second] == ["cancelled"]
         slow.release()
     assert [report.outcome for report in first] == ["ok"]
@@ -130,7 +126,7 @@ async def test_a_cancellation_by_asyncio_itself_is_treated_like_any_other(
     slow = SlowTool(blocking=blocking, side_effect=side_effect)
     reports: list[ToolOutcome] = []
     dispatcher = Dispatcher(Registry([slow.tool]))
-    task = asyncio.create_task(dispatcher.run(call(slow.tool), CALLER, reports.append))
+    task = asyncio.create_task(dispatcher.run(tool_call(slow.tool), CALLER, reports.append))
     await slow.began()
     task.cancel()
     await checkpoint()

@@ -10,17 +10,12 @@ from typing import Any
 import pytest
 
 from assistant.messages import ToolCall
-from assistant.plugins import Caller, Tool, ToolOutcome, tool
+from assistant.plugins import Caller, ToolOutcome, tool
 from assistant.plugins.context import ToolContext
 
 pytestmark = pytest.mark.anyio
 
 OutcomeOf = Callable[..., Awaitable[ToolOutcome]]
-
-
-def call(made: Tool | str, arguments: str = "{}", problem: str = "") -> ToolCall:
-    name = made if isinstance(made, str) else made.name
-    return ToolCall("call-1", name, arguments, problem)
 
 
 @pytest.mark.parametrize("blocking", [True, False])
@@ -50,7 +45,7 @@ async def test_progress_comes_in_the_event_loop_and_only_before_the_outcome(
     contexts[0].progress("late")
     assert outcome.outcome == "ok"
     assert seen == [("call-1 one", True), ("call-1 two", True)]
-    assert contexts[0].cancelled  # nobody waits any more
+    assert contexts[0].cancelled  # no caller waits any more
 
 
 async def test_a_blocking_tool_sees_the_context_variables_of_its_caller(

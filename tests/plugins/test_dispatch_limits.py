@@ -10,9 +10,9 @@ from typing import Any
 import anyio
 import pytest
 
-from assistant.messages import ToolCall
-from assistant.plugins import Dispatcher, Registry, Tool, ToolOutcome, tool
+from assistant.plugins import Dispatcher, Registry, ToolOutcome, tool
 from assistant.testing import FailingTool, RecordingTool, SlowTool
+from tests.support.tool_calls import tool_call
 
 pytestmark = pytest.mark.anyio
 
@@ -21,11 +21,6 @@ Run = Callable[..., Awaitable[ToolOutcome]]
 OutcomeOf = Callable[..., Awaitable[ToolOutcome]]
 
 SOON_S = 0.05  # for tools that never answer: any limit is the same to them
-
-
-def call(made: Tool | str, arguments: str = "{}", problem: str = "") -> ToolCall:
-    name = made if isinstance(made, str) else made.name
-    return ToolCall("call-1", name, arguments, problem)
 
 
 async def test_all_retries_share_one_timeout(outcome_of: OutcomeOf) -> None:
@@ -59,11 +54,13 @@ async def test_a_blocking_tool_sees_its_cancellation_and_frees_its_thread(run: R
     slow = SlowTool(blocking=True)
     dispatcher = Dispatcher(Registry([slow.tool]), threads_per_tool=1)
     async with anyio.create_task_group() as group:
-        group.start_soon(run, dispatcher, call(slow.tool))
+        group.start_soon(run, dispatcher, tool_call(slow.tool))
         await slow.began()
         group.cancel_scope.cancel()
     slow.release()
-    assert (await run(dispatcher, call(slow.tool))).outcome == "ok"  # waits for the first thread
+    assert (
+        await run(dispatcher, tool_call(slow.tool))
+    ).outcome == "ok"  # waits for the first thread
     assert slow.cancelled == [True, False]
 
 
@@ -76,13 +73,13 @@ async def test_a_hanging_tool_blocks_only_itself(run: Run) -> None:
         return "here"
 
     dispatcher = Dispatcher(Registry([slow.tool, quick]), threads_per_tool=2)
-    outcomes = [await run(dispatcher, call(slow.tool)) for _ in range(3)]
+    outcomes = [await run(dispatcher, tool_call(slow.tool)) for _ in range(3)]
     assert [outcome.outcome for outcome in outcomes] == ["timeout"] * 3
     assert [outcome.attempts for outcome in outcomes] == [1, 1, 0]
     assert outcomes[2].text == (
         "The tool wait is busy with other calls, and was not free within 0.05 seconds."
     )
-    assert (await run(dispatcher, call(quick))).outcome == "ok"
+    assert (await run(dispatcher, tool_call(quick))).outcome == "ok"
     slow.release()
 
 
@@ -111,7 +108,7 @@ def test_one_dispatcher_serves_one_event_loop_after_another(run: Run) -> None:
     recording = RecordingTool()
     dispatcher = Dispatcher(Registry([slow.tool, recording.tool]), threads_per_tool=1)
     for _ in range(3):
-        assert anyio.run(run, dispatcher, call(recording.tool)).outcome == "ok"
-        ended = anyio.run(run, dispatcher, call(slow.tool))
+        assert anyio.run(run, dispatcher, tool_call(recording.tool)).outcome == "ok"
+        ended = anyio.run(run, dispatcher, tool_call(slow.tool))
         assert (ended.outcome, ended.attempts) == ("timeout", 1)
     slow.release()

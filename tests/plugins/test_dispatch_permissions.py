@@ -11,6 +11,7 @@ from assistant.config import PluginSettings
 from assistant.messages import ToolCall, ToolSchema
 from assistant.plugins import Caller, Dispatcher, Registry, Tool, ToolOutcome, tool
 from assistant.testing import RecordingTool
+from tests.support.tool_calls import tool_call
 
 pytestmark = pytest.mark.anyio
 
@@ -19,17 +20,12 @@ Run = Callable[..., Awaitable[ToolOutcome]]
 OutcomeOf = Callable[..., Awaitable[ToolOutcome]]
 
 
-def call(made: Tool | str, arguments: str = "{}", problem: str = "") -> ToolCall:
-    name = made if isinstance(made, str) else made.name
-    return ToolCall("call-1", name, arguments, problem)
-
-
 async def test_a_malformed_call_is_answered_with_its_problem(run: Run) -> None:
     recording = RecordingTool()
     dispatcher = Dispatcher(Registry([recording.tool]))
-    outcome = await run(dispatcher, call(recording.tool, problem="The JSON is broken."))
+    outcome = await run(dispatcher, tool_call(recording.tool, problem="The JSON is broken."))
     assert (outcome.outcome, outcome.text) == ("error", "The JSON is broken.")
-    outcome = await run(dispatcher, call("", problem="The call has no name."))
+    outcome = await run(dispatcher, tool_call("", problem="The call has no name."))
     assert outcome.text == "The call has no name. The tools are: record."
     assert recording.values == []
 
@@ -37,12 +33,12 @@ async def test_a_malformed_call_is_answered_with_its_problem(run: Run) -> None:
 async def test_an_unknown_name_is_answered_with_the_allowed_names(run: Run) -> None:
     tools = [RecordingTool(name).tool for name in ("weather", "search", "secret")]
     dispatcher = Dispatcher(Registry(tools), PluginSettings(deny=("secret",)))
-    outcome = await run(dispatcher, call("wether"), Caller("s", "t", deny=["search"]))
+    outcome = await run(dispatcher, tool_call("wether"), Caller("s", "t", deny=["search"]))
     assert outcome.outcome == "unknown"
     assert outcome.text == (
         "There is no tool 'wether'; did you mean 'weather'? The tools are: weather."
     )
-    assert (await run(Dispatcher(Registry()), call("x"))).text.endswith("There are no tools.")
+    assert (await run(Dispatcher(Registry()), tool_call("x"))).text.endswith("There are no tools.")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +58,7 @@ async def test_a_session_narrows_what_the_settings_permit_and_never_widens_it(
 ) -> None:
     recording = RecordingTool()
     dispatcher = Dispatcher(Registry([recording.tool]), PluginSettings(**settings))
-    outcome = await run(dispatcher, call("record"), Caller("s", "t", **caller))
+    outcome = await run(dispatcher, tool_call("record"), Caller("s", "t", **caller))
     assert (outcome.outcome, outcome.attempts) == ("denied", 0)
     assert dispatcher.schemas(**caller) == ()
     assert recording.values == []
@@ -74,7 +70,7 @@ async def test_the_model_gets_exactly_the_tools_that_may_be_called(run: Run) -> 
     told = dispatcher.schemas(allow=["a", "b", "d"])
     assert [schema.name for schema in told] == ["b"]
     for one in tools:
-        outcome = await run(dispatcher, call(one), Caller("s", "t", allow=["a", "b", "d"]))
+        outcome = await run(dispatcher, tool_call(one), Caller("s", "t", allow=["a", "b", "d"]))
         assert outcome.outcome == ("ok" if one.name == "b" else "denied")
 
 
@@ -122,4 +118,4 @@ async def test_no_approval_is_asked_for_arguments_that_do_not_fit(run: Run) -> N
 
     dispatcher = Dispatcher(Registry([guarded()]))
     caller = Caller("s", "t", approve=approve)
-    assert (await run(dispatcher, call("pay", '{"amount": "all"}'), caller)).outcome == "error"
+    assert (await run(dispatcher, tool_call("pay", '{"amount": "all"}'), caller)).outcome == "error"

@@ -157,7 +157,7 @@ FITTING = ("{}", "", '{"value": "x"}')
 
 
 def expected(step: Step) -> set[Outcome]:
-    """What the call may end in where nobody cancels it."""
+    """Returns the outcome that the call must have if it is not cancelled."""
     if step.kind == "malformed":
         return {"error"}
     if step.kind in ("unknown", "denied"):

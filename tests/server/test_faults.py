@@ -17,7 +17,8 @@ from assistant import tool
 from assistant.engines.base import Speech
 from assistant.errors import EngineError
 from assistant.testing import ScriptedEngine
-from tests.support.serving import Hold, Running, Serve, call, events_of, new_session, process
+from tests.support.serving import Hold, Running, Serve, events_of, new_session, process
+from tests.support.tool_calls import call
 
 
 def ask(server: Running, session: str, text: str = "go") -> list[dict[str, Any]]:
@@ -155,7 +156,7 @@ def test_a_client_that_disconnects_while_it_waits_frees_its_place(serve: Serve, 
             while server.app.state.server.turn_queue.waiting == 0:
                 pass  # the request is on its way
         while server.app.state.server.turn_queue.waiting:
-            pass  # so is the news that it is gone
+            pass  # so is its disconnect
     hold.let_go.set()
 
 
@@ -167,7 +168,7 @@ def test_a_client_that_reads_slowly_slows_its_own_engine_and_no_other(serve: Ser
         for _ in range(5):
             assert connection.recv(1)
         seen = -1
-        while seen != len(made):  # until it makes no more between two answers to others
+        while seen != len(made):  # until it generates no more between two responses to others
             seen = len(made)
             for _ in range(20):
                 assert server.client.get(f"/v1/sessions/{quick}").status_code == 200

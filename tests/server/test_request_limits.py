@@ -1,4 +1,4 @@
-"""What a request may hold: its size, its depth, its values, its sound."""
+"""Requests have limits: size, depth, values and audio."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ import pytest
 from assistant import tool
 from assistant.server.metrics import Metrics
 from assistant.testing import ScriptedEngine
-from tests.support.serving import Hold, Running, Serve, call, events_of, new_session
+from tests.support.serving import Hold, Running, Serve, events_of, new_session
+from tests.support.tool_calls import call
 
 
 def ask(server: Running, session: str) -> httpx.Response:
@@ -33,10 +34,10 @@ def test_beyond_the_limit_of_waiting_turns_the_next_one_is_told_when_to_retry(
     answers: list[httpx.Response] = []
     threads = [in_background(server, new_session(server), answers)]
     hold.wait_reached()
-    gate = server.app.state.server.turn_queue
+    queue = server.app.state.server.turn_queue
     for waiting in (1, 2):
         threads.append(in_background(server, new_session(server), answers))
-        while gate.waiting < waiting:
+        while queue.waiting < waiting:
             pass  # the request is on its way
     refused = ask(server, new_session(server))
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "2")
@@ -46,7 +47,7 @@ def test_beyond_the_limit_of_waiting_turns_the_next_one_is_told_when_to_retry(
     for thread in threads:
         thread.join()
     assert [events_of(answer.text)[-1]["text"] for answer in answers] == ["One two."] * 3
-    assert (gate.running, gate.waiting) == (0, 0)
+    assert (queue.running, queue.waiting) == (0, 0)
     assert server.metric("assistant_turns_total", outcome="refused") == 1
 
 

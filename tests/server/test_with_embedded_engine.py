@@ -1,4 +1,4 @@
-"""The server as it comes out of the box: it hears, calls a tool and speaks, over HTTP."""
+"""The server with its default settings transcribes, calls a tool and speaks, over HTTP."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_spoken_question_is_transcribed_looked_up_and_answered_in_speech(serve
             modalities=["text", "audio"],
             audio={"voice": "alloy", "format": "wav"},
         )
-        heard = client.audio.transcriptions.create(model="m", file=QUESTION)
+        transcription = client.audio.transcriptions.create(model="m", file=QUESTION)
         with_streaming = client.audio.speech.with_streaming_response
         with with_streaming.create(model="m", input="Noon.", voice="v", response_format="pcm") as s:
             spoken = b"".join(s.iter_bytes())
@@ -40,5 +40,5 @@ def test_a_spoken_question_is_transcribed_looked_up_and_answered_in_speech(serve
     samples, rate = soundfile.read(io.BytesIO(base64.b64decode(audio.data)))
     assert (rate, samples.ndim) == (24_000, 1)
     assert len(samples) > rate
-    assert "time" in heard.text
+    assert "time" in transcription.text
     assert len(spoken) > 12_000

@@ -25,7 +25,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 QUESTION = EXAMPLES / "what_time_is_it_in_tokyo.wav"
 RATE = 16_000
 WIDTH, HEIGHT = 1280, 800
-WAIT_S = 30.0  # on a machine that others keep busy
+WAIT_S = 30.0  # on a busy machine
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless=new",
@@ -58,7 +58,7 @@ def chromium(microphone: Path) -> Iterator[WebPage]:
     for flag in (*FLAGS, f"--use-file-for-fake-audio-capture={microphone}%noloop"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    # The path in so many words: selenium's manager would look for one online.
+    # The path is explicit: selenium's manager would look for one online.
     service = Service(shutil.which("chromedriver"), log_output=os.devnull)
     driver = webdriver.Chrome(options=options, service=service)
     try:
@@ -101,7 +101,7 @@ class WebPage:
         self.resize(WIDTH, HEIGHT)
 
     def resize(self, width: int, height: int) -> WebPage:
-        """Of the page itself, without the frame of a window."""
+        """Sets the size of the page itself, without the frame of a window."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         return self
@@ -126,7 +126,7 @@ class WebPage:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def text(self, selector: str) -> str:
-        """Of the last such element, as it is shown; empty where there is none."""
+        """Returns the text of the last such element, as shown; empty if there is none."""
         script = "return [...document.querySelectorAll(arguments[0])].at(-1)?.innerText ?? ''"
         return str(self.driver.execute_script(script, selector))
 
@@ -176,7 +176,7 @@ class WebPage:
         """
         return float(self.run(script))
 
-    def heard_s(self) -> float:
+    def played_s(self) -> float:
         """Seconds that the microphone has been open."""
         return float(self.run("return (await load('main')).microphone.seconds"))
 

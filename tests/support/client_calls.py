@@ -1,7 +1,7 @@
-"""What the tests of other people's clients share: recorded questions, and what has to be heard.
+"""Recorded questions and checks of speech, shared by the tests of other projects' clients.
 
-The recordings are sent as fast as they are taken: the server counts time in sound. Only an answer
-is waited for as long as it plays, since these clients count what was heard of it by the clock.
+The recordings are sent as fast as they are taken: the server counts time in samples. Only an answer
+is waited for as long as it plays, since these clients count what was played of it by the clock.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Journal:
 
 @contextmanager
 def foreign() -> Iterator[None]:
-    """For imports of a client: what it warns of while it is loaded is no error of the tests."""
+    """Ignores warnings during the import of a client: they are not errors of the tests."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

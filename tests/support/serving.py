@@ -66,7 +66,7 @@ Serve = Callable[..., Running]
 @contextmanager
 def running(app: FastAPI, **options: Any) -> Iterator[Running]:
     # The socket listens before the server runs: a client that comes too early waits.
-    # Of the protocol TCP in so many words, or asyncio leaves Nagle's algorithm on: 40 ms an answer.
+    # The protocol must be TCP by name, or asyncio leaves Nagle's algorithm on: 40 ms per answer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
@@ -77,7 +77,7 @@ def running(app: FastAPI, **options: Any) -> Iterator[Running]:
     def run() -> None:
         try:
             server.run([listener])
-        except SystemExit:  # it could not start, and has logged why
+        except SystemExit:  # it could not start, and the log says why
             listener.close()
 
     thread = threading.Thread(target=run)
@@ -145,11 +145,6 @@ def new_session(running: Running, **values: Any) -> str:
     answer = running.client.post("/v1/sessions", json=values)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
-
-
-def call(name: str, **arguments: Any) -> str:
-    """A tool call, as a model writes it."""
-    return f"<tool_call>function\n{name}\n{json.dumps(arguments)}</tool_call>"
 
 
 def wav(seconds: float = 0.5, rate: int = 16_000) -> bytes:

@@ -1,4 +1,4 @@
-"""A call whose time the test drives: what is said, and what is heard of the answer."""
+"""A call whose clock the test drives: what is said, and the events of the response."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Call:
     live: LiveConversation
     clock: ManualClock
     engine: ScriptedEngine
-    heard: list[tuple[float, LiveEvent]] = field(default_factory=list)
+    seen: list[tuple[float, LiveEvent]] = field(default_factory=list)
     _random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
 
     @property
@@ -76,13 +76,13 @@ class Call:
         return [event for _, event in self.timed(kind)]
 
     def timed(self, kind: type[E]) -> list[tuple[float, E]]:
-        events = [(at, e.event if isinstance(e, ResponseEvent) else e) for at, e in self.heard]
-        both = [*self.heard, *[pair for pair in events if pair not in self.heard]]
+        events = [(at, e.event if isinstance(e, ResponseEvent) else e) for at, e in self.seen]
+        both = [*self.seen, *[pair for pair in events if pair not in self.seen]]
         return [(at, event) for at, event in both if isinstance(event, kind)]
 
     def kinds(self) -> list[str]:
-        """The names of the events in their order, without text and sound."""
-        unwrapped = [e.event if isinstance(e, ResponseEvent) else e for _, e in self.heard]
+        """Returns the names of the events in their order, without text and audio."""
+        unwrapped = [e.event if isinstance(e, ResponseEvent) else e for _, e in self.seen]
         return [type(e).__name__ for e in unwrapped if not isinstance(e, AudioChunk | TextDelta)]
 
     def text(self) -> str:
@@ -135,11 +135,11 @@ async def open_call(
 
 async def _read(call: Call) -> None:
     async for event in call.live:
-        call.heard.append((call.clock.now(), event))
+        call.seen.append((call.clock.now(), event))
 
 
 def refusing_once(error: Exception) -> Callable[[AsyncGenerator[Any, None]], Any]:
-    """As a server's queue of turns that is full for the first of them."""
+    """Returns an `admit` that rejects the first turn, as a full turn queue does."""
     refused: list[bool] = []
 
     async def admit(turn: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:

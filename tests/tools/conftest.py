@@ -98,7 +98,7 @@ class Loopback:
                 handler.send_header(name, value)
             handler.end_headers()
             handler.wfile.write(body)
-        except ConnectionError:  # the caller gave up
+        except ConnectionError:  # the caller timed out
             pass
 
     def close(self) -> None:

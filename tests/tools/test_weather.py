@@ -38,7 +38,7 @@ def place(name: str, population: int | None, country: str, admin1: str = "") -> 
 
 
 def places(*found: dict[str, Any]) -> Answer:
-    """As the geocoding service answers: without `results` where there are none."""
+    """Answers as the geocoding service does: without `results` if there are none."""
     answer = {"results": list(found)} if found else {}
     return Answer(json.dumps({**answer, "generationtime_ms": 0.5}))
 

@@ -15,14 +15,11 @@ from assistant.errors import AssistantError, EngineError
 from assistant.events import Event, Usage
 from assistant.messages import AssistantMessage, ToolMessage, ToolSchema, UserMessage, open_calls
 from assistant.testing import ScriptedEngine
+from tests.support.tool_calls import call
 
 pytestmark = pytest.mark.anyio
 
 DOOR = ToolSchema("open_door", "Opens a door.", {"type": "object", "properties": {}})
-
-
-def call(name: str, **arguments: Any) -> str:
-    return f"<tool_call>function\n{name}\n{json.dumps(arguments)}</tool_call>"
 
 
 @tool(side_effect="none")

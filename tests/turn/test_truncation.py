@@ -1,4 +1,4 @@
-"""An answer that was broken off: the history is cut to what was heard of it."""
+"""A response that was stopped is truncated in the history to what was played of it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def spoken_s(text: str) -> float:
 
 
 @pytest.mark.parametrize(
-    ("share", "heard"),
+    ("share", "played"),
     [
         (0.0, ""),
         (0.2, "One"),
@@ -54,8 +54,8 @@ def spoken_s(text: str) -> float:
         (2.0, "One two three four"),
     ],
 )
-def test_only_whole_words_count(share: float, heard: str) -> None:
-    assert first_words("One two three four", share) == heard
+def test_only_whole_words_count(share: float, played: str) -> None:
+    assert first_words("One two three four", share) == played
 
 
 def test_every_chinese_character_is_a_word() -> None:

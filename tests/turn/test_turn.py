@@ -28,12 +28,9 @@ from assistant.messages import (
 )
 from assistant.plugins import Tool
 from assistant.testing import ScriptedEngine
+from tests.support.tool_calls import call
 
 pytestmark = pytest.mark.anyio
-
-
-def call(name: str, **arguments: Any) -> str:
-    return f"<tool_call>function\n{name}\n{json.dumps(arguments)}</tool_call>"
 
 
 def open_assistant(settings: Settings, engine: ScriptedEngine, *tools: Tool) -> Assistant:
@@ -154,7 +151,7 @@ async def test_the_same_call_twice_in_a_turn_runs_once(settings: Settings) -> No
         assert runs == ["tea"]
         results = [m.text for m in session.history if isinstance(m, ToolMessage)]
         assert results == ["ordered 1 tea"] * 3
-        await turn(session)  # the script goes on with its last step: no call
+        await turn(session)  # the script repeats its last step: no call
         assert runs == ["tea"]
 
 

@@ -10,7 +10,7 @@ from assistant.engines.embedded.parameters import Parameter
 from assistant.engines.embedded.phrases import phrase
 from assistant.messages import ToolMessage, ToolSchema
 
-_TOLD = 5  # tools named in one answer: more can't be remembered
+_TOLD = 5  # tools named in one answer: a listener remembers no more
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 
 

@@ -95,7 +95,7 @@ def _fill_typed(
 def _fill_choice(filling: Filling, parameter: Parameter) -> None:
     values = enum_values(parameter.schema)
     said = list(_choices(filling.words, values))
-    # "convert dollars to yen": the one behind the argument's name, else the longest, else the first
+    # "convert dollars to yen": the one after the argument's name, else the longest, else the first
     named = [
         one for one in said if filling.words[one.first - 1].norm in parameter.words and one.first
     ]

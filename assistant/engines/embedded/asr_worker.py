@@ -41,7 +41,7 @@ def read_message(pipe: IO[bytes]) -> bytes | None:
 def _main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when its input does
     if hasattr(os, "nice"):
-        os.nice(10)  # it keeps a core busy, and audio that has to be sent goes first
+        os.nice(10)  # it keeps a core busy, and sending audio must come first
     from pocketsphinx import Decoder
 
     decoder = Decoder(samprate=16_000.0, loglevel="FATAL", cmn="batch")
@@ -70,5 +70,5 @@ def _log(value: float) -> float:
 
 
 if __name__ == "__main__":
-    del sys.path[0]  # this folder: its names are not for everyone
+    del sys.path[0]  # this folder has module names that must not be importable
     _main()

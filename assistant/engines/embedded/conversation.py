@@ -42,7 +42,7 @@ class EmbeddedState:
     lead_in: str = ""  # the last one
     asked: str = ""  # the question put to the user,
     about: Request | None = None  # and the request that waits for its answer
-    language: str = ""  # the user's, as far as known
+    language: str = ""  # the user's, empty if unknown
     waiting: list[Request] = field(default_factory=list)  # to be asked about after the results
 
     def copy(self) -> EmbeddedState:

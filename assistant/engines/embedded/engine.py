@@ -48,7 +48,7 @@ class EmbeddedEngine:
     name = "embedded"
 
     def __init__(self) -> None:
-        # A step that waits for a recognizer only waits: short steps must not queue up behind it.
+        # A step that waits for a recognizer occupies a thread: short steps must not wait behind it.
         self._threads = WorkerThreads(_STEPS)
         self._recognizer = SpeechRecognizer(min(os.cpu_count() or 1, 4))
 

@@ -19,7 +19,7 @@ from assistant.engines.embedded.words import (
 )
 from assistant.messages import AssistantMessage, Message, ToolCall, ToolSchema
 
-_MAX_WORDS = 6  # what is longer says itself what it wants
+_MAX_WORDS = 6  # a longer request is complete by itself
 _NAME_WORDS = 2
 _REQUEST_OF_ITS_OWN = 0.6
 
@@ -52,7 +52,7 @@ def _without_opening(text: str) -> str:
         rest = rest[:-1]
     if not lengths or not rest or len(rest) > _MAX_WORDS or rest[0].word in QUESTION_WORDS:
         return ""
-    # After a mere "and", more than a name or "in ..." may as well ask for something else.
+    # After only "and", more than a name or "in ..." may be another request.
     if max(lengths) == 1 and len(rest) > _NAME_WORDS and rest[0].word not in PREPOSITIONS:
         return ""
     return span_text(text, rest)

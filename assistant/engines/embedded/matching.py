@@ -32,7 +32,7 @@ class Match:
 
     profile: Profile
     score: float  # 0 to 1
-    example: tuple[Anchor, ...] = ()  # the nearest one; empty where none was used
+    example: tuple[Anchor, ...] = ()  # the nearest one; empty if no example was used
     pairs: Pairs = ()
 
 

@@ -13,7 +13,7 @@ from assistant.engines.embedded.profiles import CJK, OFTEN
 from assistant.engines.embedded.value_extractors import days
 from assistant.engines.embedded.words import COURTESY, Token, is_cjk
 
-_LONGEST = 6  # words of a name that no preposition announces
+_LONGEST = 6  # words of a name without a preposition before it
 
 
 def place_names(
@@ -25,7 +25,7 @@ def place_names(
     timed = {i for found in days(words) for i in range(found.first, found.end)}
     usable = frozenset(free) - timed
     search = _Search(words, usable, match, joined=count > 1)
-    # "to know the weather in rome": "to" counts only where there is no "in".
+    # "to know the weather in rome": "to" counts only if there is no "in".
     spans = list(search.after("place_in")) or list(search.after("place_to")) or search.beside()[:1]
     for span in spans:
         yield from search.parts(span)
@@ -100,7 +100,7 @@ class _Search:
 
 
 def runs_of(indices: Sequence[int]) -> list[list[int]]:
-    """Neighbouring indices together."""
+    """Groups neighboring indices."""
     runs: list[list[int]] = []
     for i in indices:
         if runs and runs[-1][-1] == i - 1:

@@ -20,10 +20,10 @@ from assistant.engines.embedded.profiles import profiles
 from assistant.engines.embedded.words import COURTESY, QUESTION_WORDS, Token, tokens
 from assistant.messages import ToolSchema
 
-_FITS = 0.4  # a lower score is no request for the tool
-_CERTAIN = 0.45  # what every part needs, where an utterance is taken for several requests
-_STRONG = 0.6  # a part that lacks an argument must fit so well
-_JOINED_BONUS = 0.15  # for two requests without doubt, with "and" or "please" between them
+_FITS = 0.4  # a lower score is not a request for the tool
+_CERTAIN = 0.45  # the score of every part if an utterance is split into several requests
+_STRONG = 0.6  # the score of a part that lacks an argument
+_JOINED_BONUS = 0.15  # for two clear requests, with "and" or "please" between them
 _LACKING_COST = 0.15
 _PART_COST = 0.04  # one request is the better reading unless several fit clearly better
 _SHORTLIST = 12  # tools that are tried on every part

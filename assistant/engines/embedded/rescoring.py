@@ -15,9 +15,9 @@ from assistant.engines.embedded.phrases import small_talk
 from assistant.engines.embedded.planner import Request, plan
 from assistant.messages import ToolSchema
 
-_GOOD = 0.65  # a reading that fits so well needs no other
-_BETTER = 0.05  # what another reading must have more
-_RANK_COST = 0.004  # the recognizer's own order counts, too
+_GOOD = 0.65  # a hypothesis with this score needs no other
+_BETTER = 0.05  # the margin by which another hypothesis must be better
+_RANK_COST = 0.004  # weight of the recognizer's own order
 _LACKING = 0.1
 
 

@@ -69,7 +69,7 @@ def _rest(
         end = last if query else last - _tail(words[start:last], match)
         runs = runs_of([i for i in free if start <= i < end])
         span = _trimmed(words, max(runs, key=len, default=[]))
-        named = parameters[0].words  # "translate a text" names the text and doesn't give it
+        named = parameters[0].words  # "translate a text" mentions a text without quoting it
         if any(words[i].content and words[i].norm not in named for i in span):
             yield span
             return
@@ -123,7 +123,7 @@ def _courtesy_end(words: Sequence[Token]) -> int:
 
 def _common(words: Sequence[Token], example: Sequence[Anchor], query: bool) -> Iterator[int]:
     """The lengths of the common beginning after which an argument may follow."""
-    asked = query  # True once the tool's own words were met: other words are an argument's then
+    asked = query  # True after the tool's own words: other words belong to an argument then
     for index, (token, anchor) in enumerate(zip(words[:-1], example, strict=False), 1):
         if anchor.weight == SLOT or not similar(token.norm, anchor.token.norm):
             break

@@ -129,7 +129,7 @@ def days(words: Sequence[Token]) -> Iterator[Found]:
 
 
 def languages(words: Sequence[Token]) -> Iterator[Found]:
-    """Names of languages, also a little misspelt."""
+    """Names of languages, slightly misspelled ones included."""
     known = word_class("language")
     for index in range(len(words)):
         for length in (1, 2, 3, 4):  # a name in Chinese has a token for each character

@@ -31,7 +31,7 @@ class Token:
     """A word, or one character of a script without blanks."""
 
     norm: str  # lower case, without endings: what is compared
-    start: int  # characters of the text that it stands for
+    start: int  # its characters in the text
     end: int
     word: str  # lower case
     breaks: bool = False  # a full stop or comma stands before it

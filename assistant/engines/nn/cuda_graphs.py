@@ -72,7 +72,7 @@ class CudaGraphs:
                 work()
         before.wait_stream(self._stream)
         graph = torch.cuda.CUDAGraph()
-        # By default a recording forbids other threads what it must not do itself: the language
+        # By default a recording forbids some calls to all threads: the language
         # model would fail while token2wav records, and the other way round.
         with torch.cuda.graph(
             graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
@@ -140,7 +140,7 @@ class Recordings:
                 return None
             self._make_room(self._at_most - 1)
             replay, outputs = self._graphs.record(work)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the work can be done without
+        except Exception as error:  # noqa: BLE001 - after any error the work can run without graphs
             self._give_up(error)
             return None
         self._kept[shape] = Recording(inputs, outputs, replay)

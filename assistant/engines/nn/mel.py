@@ -58,7 +58,7 @@ def mel_filters(
 _LINEAR_HZ = 200.0 / 3.0  # width of a mel below 1 kHz
 _BREAK_HZ = 1000.0
 _BREAK_MEL = _BREAK_HZ / _LINEAR_HZ
-_LOG_STEP = np.log(6.4) / 27.0  # a mel above it, as a step of the logarithm
+_LOG_STEP = np.log(6.4) / 27.0  # width of a mel above it, in the logarithm
 
 
 def _hz_to_mel(hz: float) -> float:

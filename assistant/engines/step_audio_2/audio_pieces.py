@@ -25,7 +25,7 @@ def frame_count(sample_count: int) -> int:
 
 def patch_count(sample_count: int, *, kernel_size: int = 3, stride: int = 2) -> int:
     """Returns the positions that the samples take in the language model: 12.5 per second."""
-    played = frame_count(sample_count) - 2  # what the encoder is told
+    played = frame_count(sample_count) - 2  # the length that the encoder gets
     pooled = (played + 1) // 2 // 2  # its second convolution, then mean pooling
     return max(0, (pooled + 2 - kernel_size) // stride + 1)
 

@@ -46,7 +46,7 @@ class Decoder:
         step = steps.find((batch, reach), lambda: self._prepare(batch, reach))
         if step is None:
             return None
-        # Rows that fill the batch do what row 0 does: they write the same to the same place.
+        # Rows that pad the batch repeat row 0: they write the same values to the same place.
         filler = batch - len(ids)
         rows = [[*row, *[row[0]] * filler] for row in (ids, slots, lengths)]
         values = torch.tensor(rows, pin_memory=self._language.device.type == "cuda")

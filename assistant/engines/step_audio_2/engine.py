@@ -43,7 +43,9 @@ from assistant.messages import AssistantMessage
 logger = logging.getLogger(__name__)
 
 Variant = Literal["chat", "think", "base"]
-_READERS = 256  # threads that wait for tokens: conversations at the same time, not model threads
+_READERS = (
+    256  # threads that wait for tokens: the limit of concurrent conversations, not model threads
+)
 
 
 class StepAudio2Engine:
@@ -60,7 +62,7 @@ class StepAudio2Engine:
         vocoder: Vocoder | None = None,
         sample: SampleBatch = sample_batch,
     ) -> None:
-        """Without a `vocoder` every response is text. `sample` samples the next tokens of
+        """Every response is text if there is no `vocoder`. `sample` samples the next tokens of
         a batch.
         """
         self._tokenizer, self._variant, self._vocoder = checkpoint.tokenizer, variant, vocoder
@@ -149,7 +151,7 @@ class StepAudio2Engine:
         """
         prompt = self._conversation(step, THINK_OPENING)
         job = self._job(step, step.state.prefix, prompt)
-        # Half of the room is kept for the answer.
+        # Half of the window is reserved for the answer.
         job.max_tokens = min(job.max_tokens, max(1, (self._prompter.window - len(prompt)) // 2))
         parser = OutputParser(self._tokenizer, stop=[THINK_CLOSE])
         self._scheduler.submit(job)

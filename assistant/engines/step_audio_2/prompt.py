@@ -18,7 +18,7 @@ from assistant.errors import AudioError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioPiece:
-    """At most 25 s of audio at 16 kHz, and the number of positions that it takes."""
+    """A piece of audio, at most 25 s at 16 kHz, and the number of positions that it takes."""
 
     samples: Float32
     patches: int
@@ -45,7 +45,7 @@ class Prompt:
         self.prefix_ids += ids
 
     def extended(self, ids: Sequence[int]) -> Prompt:
-        """A copy that goes on with these ids."""
+        """Returns a copy that continues with these ids."""
         return Prompt([*self.ids, *ids], [*self.prefix_ids, *ids], self.audio)
 
     def add_piece(self, piece: AudioPiece, patch: int) -> None:

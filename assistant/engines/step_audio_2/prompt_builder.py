@@ -187,7 +187,7 @@ def closed_thought(tokenizer: Tokenizer, generated: Sequence[int]) -> list[int]:
     """The ids of a thought with its end in the trained form.
 
     The token that ended it may hold more than the end (`>` and line feeds are one token), so the
-    last one is written anew. A thought that did not come to its end is ended.
+    last one is encoded again. A thought that did not come to its end is ended.
     """
     kept, last = list(generated[:-1]), generated[-1:]
     before, text = tokenizer.decode(kept), tokenizer.decode(generated)

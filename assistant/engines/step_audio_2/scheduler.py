@@ -46,7 +46,7 @@ class Scheduler:
         self._model, self._sample_batch = model, sample
         self.window = model.window
         self._max_batch = min(max_batch, conversations)
-        # One more slot for idle work, which must not push a conversation out.
+        # One more slot for idle work, which must not evict a conversation.
         self._cache = KeyValueCache(
             model.sizes.text,
             slots=conversations + 1,
@@ -107,7 +107,7 @@ class Scheduler:
             logger.exception("the model failed")
             reason = (str(error) or type(error).__name__).splitlines()[0]
             for job in jobs:
-                job.prefix.prefix_ids.clear()  # what its slot holds is not certain
+                job.prefix.prefix_ids.clear()  # the content of its slot is uncertain
                 job.fail(EngineError(f"the model failed: {reason}", hint=_advice(error)))
 
     # Admission

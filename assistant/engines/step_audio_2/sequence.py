@@ -92,7 +92,7 @@ class Generation:
     def begin(self, slot: int, vocab_size: int, device: torch.device) -> None:
         self.slot = slot
         ids = self.prefix.prefix_ids
-        # The last position is always read: its state gives the first token.
+        # The last position is always prefilled: its state gives the first token.
         self.cached = self.reused = min(shared(ids, self.prompt.prefix_ids), len(self.prompt) - 1)
         del ids[self.cached :]
         self.sampler.observe(self.prompt.ids, vocab_size, device)
@@ -113,7 +113,7 @@ class Generation:
             mel = encoder_log_mel(piece.samples, model.sizes.audio.n_mels)
             self._embeddings = {
                 place: model.encode_audio(mel)
-            }  # pieces are read in order: one is enough
+            }  # pieces are prefilled in order: one is enough
         return self._embeddings[place]
 
     def prefilled(self, count: int) -> None:

@@ -1,7 +1,7 @@
 """Messages and tool schemas in the form that Step-Audio 2 was trained on.
 
 <|BOT|>{role}\\n{content}<|EOT|>          for each message
-<|BOT|>assistant\\n<tts_start>           the turn that the model is to go on with, spoken
+<|BOT|>assistant\\n<tts_start>           the turn that the model is to continue, spoken
 """
 
 from __future__ import annotations

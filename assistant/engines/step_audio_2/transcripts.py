@@ -34,7 +34,7 @@ class Transcripts:
             return known
         job = state.pending(audio)
         if job is None or not job.ended:
-            # Idle work may have to wait for long, and now it is urgent.
+            # Idle work may wait for long, and now the transcript is urgent.
             if job is not None:
                 job.halt()
             job = self._job(audio, stop=stop)

@@ -18,7 +18,7 @@ from assistant.events import TextDelta
 from assistant.messages import AssistantMessage
 
 TOKENS_A_SECOND = 25
-_SPEECH_RUN = 8  # speech tokens in a row that tell that no more text comes
+_SPEECH_RUN = 8  # speech tokens in a row after which no more text comes
 
 
 def truncate(
@@ -39,7 +39,7 @@ def truncate(
         return replace(message, text="", tokens=())
     tokens = (*message.tokens[: answer.speech[count - 1] + 1], tokenizer.special.tts_end)
     if message.calls:
-        # Without the mark that begins a call, only writing all of it anew gives the calls back.
+        # Without the token that begins a call, the calls can only be encoded again as a whole.
         tokens = (*tokens, *answer.calls) if answer.calls else ()
     return replace(message, text=_played_text(answer, count, tokenizer), tokens=tokens)
 

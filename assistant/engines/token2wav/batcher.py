@@ -25,7 +25,7 @@ R = TypeVar("R")
 class _Ticket(Generic[J, R]):
     def __init__(self, job: J) -> None:
         self.job = job
-        self.result: list[R] = []  # one, once it is there
+        self.result: list[R] = []  # one result, once the job is done
         self.error: BaseException | None = None
 
     @property
@@ -52,7 +52,7 @@ class Batcher(Generic[J, R]):
             self._line += tickets
         while not all(ticket.done for ticket in tickets):
             with self._working:
-                # Whoever worked before may have done this thread's jobs as well.
+                # The thread that worked before may have run this thread's jobs as well.
                 if not all(ticket.done for ticket in tickets):
                     self._serve(self._next())
         for ticket in tickets:

@@ -32,7 +32,7 @@ def load_flow(folder: Path, settings: Token2WavSettings, device: torch.device) -
         shape = FlowShape.of({name: tensor.shape for name, tensor in weights.items()})
     except (KeyError, IndexError) as error:
         raise EngineError(f"{path}: no flow model: {error} is absent", hint=_HINT) from error
-    with torch.device("meta"):  # nothing is drawn at random that is overwritten at once
+    with torch.device("meta"):  # no random initialization: the weights overwrite it at once
         flow = Flow(shape)
     _fill(flow, weights, path)
     flow.to(device)

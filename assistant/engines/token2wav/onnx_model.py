@@ -34,7 +34,7 @@ class OnnxModel:
         if not path.is_file():
             raise EngineError(f"{path}: no such file", hint=_HINT)
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # a damaged file is our error to tell
+        options.log_severity_level = 4  # a damaged file becomes an EngineError
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]

@@ -24,8 +24,8 @@ class Token2WavSettings:
     """The defaults are for a conversation; docs/token2wav.md says what they cost."""
 
     device: str = "auto"  # auto: the first GPU, or else the CPU
-    precision: Precision = "auto"  # of the estimator; auto: bfloat16 where it is fast
-    cuda_graphs: bool = True  # on a GPU; where they fail, it goes on without
+    precision: Precision = "auto"  # of the estimator; auto: bfloat16 if it is fast
+    cuda_graphs: bool = True  # on a GPU; if they fail, steps run without them
     euler_steps: int = 10
     first_chunks: tuple[int, ...] = (10, 10, 15)
     """Tokens of the first chunks: small, so that the first audio comes soon, and growing no faster

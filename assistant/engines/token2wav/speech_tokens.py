@@ -52,7 +52,7 @@ class SpeechTokenizer:
             try:
                 self._on_gpu = self._on_gpu or self._load()
                 return _quantized(self._on_gpu, log_mel)
-            except Exception as error:  # noqa: BLE001 - not our package, and there is another way
+            except Exception as error:  # noqa: BLE001 - not our package, and onnxruntime can replace it
                 self._try_gpu, self._on_gpu = False, None
                 reason = (str(error) or type(error).__name__).splitlines()[0][:200]
                 logger.warning(

@@ -54,7 +54,7 @@ def vocode(hift: Hift, mel: Tensor, states: Sequence[VocoderState], *, last: boo
     behind = states[0].mel.shape[1]
     mel = torch.cat([torch.stack([state.mel for state in states]), mel.transpose(1, 2)], dim=2)
     f0 = hift.f0(mel)
-    settled = max(0, behind - FADE)  # these saw all they depend on the first time
+    settled = max(0, behind - FADE)  # frames that had their full context the first time
     f0[:, :settled] = torch.stack([state.f0 for state in states])[:, :settled]
     turns = torch.stack([state.turns for state in states])
     numbers = torch.tensor([state.number for state in states], device=mel.device)

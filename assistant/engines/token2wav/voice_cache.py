@@ -93,7 +93,7 @@ class VoiceCache:
         try:
             if path:
                 prompt.save(path)
-        except OSError as error:  # it can be made again: no reason to stay silent
+        except OSError as error:  # the file can be written again later: the voice is usable now
             logger.warning("%s: the prepared voice can't be kept: %s", path, error)
 
     def _key(self, clip: Path) -> str:

@@ -36,7 +36,7 @@ class VoicePromptEncoder:
         vocabulary: int = 6561,
         device: torch.device | None = None,
     ) -> None:
-        """On a CUDA device, s3tokenizer computes the speech tokens if it is installed.
+        """Lets s3tokenizer compute the speech tokens on a CUDA device if it is installed.
 
         Raises EngineError if a model is missing, damaged or another one.
         """

@@ -41,7 +41,7 @@ class SpeechDetector(Protocol):
 
 
 FRAME_S = FRAME_SAMPLES / RATE
-_HYSTERESIS = 0.15  # silero's: speech that goes on may be so much less probable than its begin
+_HYSTERESIS = 0.15  # silero's: speech that continues may be this much less probable than its start
 _SHORTEST_FRAMES = 2  # neither speech nor a pause is shorter, so a single frame doesn't flicker
 
 
@@ -90,7 +90,7 @@ class VoiceActivityDetector:
         self._frames = 0
         self._rest = np.zeros(0, np.int16)
         self._speech = False
-        self._lasted = _SHORTEST_FRAMES  # frames, of what _speech says
+        self._lasted = _SHORTEST_FRAMES  # frames in the state of _speech
 
     def _frame(self, samples: Pcm16) -> Frame:
         start = self._begun_s + self._frames * FRAME_SAMPLES / RATE

@@ -21,9 +21,9 @@ from assistant.live.vad.noise_floor import NoiseFloor
 from assistant.live.vad.silero import Silero
 
 _RUN_UP_FRAMES = 8
-_HANG_FRAMES = 16  # it goes on for half a second after the last frame that held anything
+_HANG_FRAMES = 16  # it continues for half a second after the last frame above the noise floor
 _STALE_FRAMES = 500  # 16 s
-_NOTHING = 0.1  # a probability that is no sign of speech
+_NOTHING = 0.1  # a probability that is not speech
 
 
 class GatedDetector:
@@ -39,7 +39,7 @@ class GatedDetector:
         """Forgets the stream, and the noise of it."""
         self._floor = NoiseFloor()
         self._recent: deque[Pcm16] = deque(maxlen=_RUN_UP_FRAMES)
-        self._left = 0  # frames it still listens to
+        self._left = 0  # frames for which it still runs
         self._unspoken = _STALE_FRAMES  # frames that the network got since there was any speech
 
     def __call__(self, samples: Pcm16) -> float:

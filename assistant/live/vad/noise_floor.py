@@ -25,7 +25,7 @@ _WINDOW /= np.sqrt(np.sum(_WINDOW**2))
 # Of white noise with an RMS of 4, of 32,768: converters and 8 bit telephone audio have as much.
 _QUIETEST = (4.0**2 * _BINS).astype(np.float32)
 _SMOOTHING = np.float32(0.5)
-_LEARNING_FRAMES = 31  # a second in which nothing is known, and everything stands out
+_LEARNING_FRAMES = 31  # a second without an estimate, in which every frame is above the floor
 _BLOCK_FRAMES, _BLOCKS = 8, 8  # two seconds, in steps of a quarter
 
 
@@ -38,7 +38,7 @@ class NoiseFloor:
         self._smooth: Float32 | None = None  # (5,), energy of the bands; all of these
         self._least = unknown  # of the block that runs
         self._blocks = np.tile(unknown, (_BLOCKS, 1))
-        self._older = unknown  # the least of the blocks
+        self._older = unknown  # the minima of the blocks
 
     def is_exceeded(self, samples: Pcm16) -> bool:
         """Returns whether the next frame of the stream exceeds the floor; `samples`: (512,) at 16

@@ -103,7 +103,7 @@ def encode(audio_format: Format, chunks: Sequence[Pcm16]) -> bytes:
 
 
 def _open(audio_format: Format, buffer: io.BytesIO) -> soundfile.SoundFile:
-    # A constant bit rate, for the length of an MP3 without a header is told from it.
+    # A constant bit rate, since readers compute the length of an MP3 without a header from it.
     mode: Literal["CONSTANT"] | None = "CONSTANT" if audio_format.container == "MP3" else None
     return soundfile.SoundFile(
         buffer,

@@ -140,9 +140,9 @@ class _Fetch:
             headers={
                 "Host": url.netloc.decode("ascii"),
                 "Accept": "audio/*, */*;q=0.5",
-                "Accept-Encoding": "identity",  # what is packed can't be a bomb if nothing is
+                "Accept-Encoding": "identity",  # no compression, no decompression bombs
             },
-            extensions={"sni_hostname": url.host},  # also what the certificate must be for
+            extensions={"sni_hostname": url.host},  # the certificate must be for this name
         )
         try:
             answer = await client.send(request, stream=True)
@@ -185,7 +185,7 @@ class _Fetch:
 def _parsed(text: str, base: httpx.URL | None = None) -> httpx.URL:
     try:
         url = httpx.URL(text) if base is None else base.join(text)
-        url.copy_with(host="localhost")  # as will be done with the address
+        url.copy_with(host="localhost")  # as the client will resolve the address
         in_range = url.port is None or 0 < url.port < 65_536
     except (httpx.InvalidURL, ValueError) as error:
         raise AudioError("the audio URL is not a URL") from error

@@ -51,6 +51,6 @@ class ClientSecrets:
         return token, made
 
     def find(self, token: str) -> ClientSecret | None:
-        # By its hash: how long a search takes tells nothing of the secrets themselves.
+        # By its hash: the time of a search reveals nothing of the secrets.
         found = self._secrets.get(hash_of(token))
         return found if found and found.expires_at > self._now() else None

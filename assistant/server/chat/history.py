@@ -142,7 +142,7 @@ def _add_assistant(message: ChatMessage, history: ClientHistory, find: Find) -> 
 
 def _add_result(message: ChatMessage, history: ClientHistory) -> None:
     call_id = message.tool_call_id
-    if call_id is None:  # its place says whose result it is
+    if call_id is None:  # its position tells which call it belongs to
         call_id = next(iter(history.waiting), "")
     call = history.waiting.pop(call_id, None)
     if call is None:

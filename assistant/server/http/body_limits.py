@@ -53,7 +53,7 @@ class BodyLimitMiddleware:
             body = await counted.whole()
         except HTTPException as error:
             raise ApiError(str(error.detail), status=error.status_code) from error
-        if body is None:  # the client went away: nobody reads an answer
+        if body is None:  # the client disconnected: no response can be sent
             return _replay([{"type": "http.disconnect"}], receive)
         await self._check_json(body)
         return _replay([{"type": "http.request", "body": body, "more_body": False}], receive)

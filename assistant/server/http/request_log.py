@@ -67,11 +67,11 @@ class _Answer:
         try:
             await self._app(self._scope, self._receive, self._send)
         except ClientDisconnect:
-            pass  # nobody reads an answer
+            pass  # no client is left to read a response
         except StalledClientError as stalled:
             logger.warning("Given up: %s", stalled)
-            raise  # the server cuts the connection then
-        except Exception:  # a defect of ours: logged once, and nothing of it goes out
+            raise  # the server closes the connection then
+        except Exception:  # a defect: logged once, and no detail reaches the client
             logger.exception("The request failed unexpectedly")
             if self._status:
                 raise

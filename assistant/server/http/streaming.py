@@ -52,8 +52,8 @@ class Stream(Response):
         async with aclosing(self._source) as source:
 
             async def work() -> None:
-                # Begun before anything else can happen: a generator that has not begun has
-                # nothing that could be closed, and would leave what it is made of open.
+                # Started before anything else can happen: a generator that has not started has
+                # nothing that could be closed, and would leave its sources open.
                 piece = await anext(source, None)
                 head = {"status": self.status_code, "headers": self.raw_headers}
                 await send({"type": "http.response.start", **head})
@@ -64,7 +64,7 @@ class Stream(Response):
                     piece = await anext(source, None)
                 await self._send(send, b"", more=False)
 
-            with suppress(ClientDisconnect):  # nobody is left to tell
+            with suppress(ClientDisconnect):  # there is no client left
                 await while_connected(receive, work)
 
     async def _send(self, send: Send, piece: bytes, *, more: bool) -> None:
@@ -72,7 +72,7 @@ class Stream(Response):
             with anyio.fail_after(self._stall_s):
                 await send({"type": "http.response.body", "body": piece, "more_body": more})
         except TimeoutError:
-            # Raised, so that the server cuts the connection: the answer must not look complete.
+            # Raised, so that the server closes the connection: the response must not look complete.
             raise StalledClientError(f"the client took nothing for {self._stall_s:g} s") from None
 
 
@@ -97,7 +97,7 @@ async def while_connected(receive: Receive, work: Callable[[], Awaitable[T]]) ->
         tasks.start_soon(watch)
         try:
             results.append(await work())
-        except Exception as error:  # noqa: BLE001 - taken out of the group, which would wrap it
+        except Exception as error:  # noqa: BLE001 - raised outside of the group, which would wrap it
             failures.append(error)
         tasks.cancel_scope.cancel()
     if failures:

@@ -72,11 +72,11 @@ class Sockets:
                 tasks.start_soon(socket.run)
                 try:
                     yield socket
-                except Exception as error:  # noqa: BLE001 - out of the group, which would wrap it
+                except Exception as error:  # noqa: BLE001 - raised outside of the group, which would wrap it
                     failure = error
                     socket.close(FAILED, "the server failed unexpectedly")
                 finally:
-                    socket.close()  # where nobody has yet
+                    socket.close()  # if it is not closed yet
                     with anyio.move_on_after(self._stall_s, shield=True):
                         await socket.closed.wait()
                     tasks.cancel_scope.cancel()
@@ -217,7 +217,7 @@ class Socket:
             logger.warning("Given up: the client took nothing for %g s", self._stall_s)
             self._lose(LOST)
         except (WebSocketDisconnect, RuntimeError, OSError):
-            self._lose(LOST)  # it went away while a message was on its way
+            self._lose(LOST)  # the client disconnected while a message was sent
         finally:
             self.closed.set()
             self._notify()

@@ -157,7 +157,7 @@ class Connection:
             self._socket.close(REFUSED, "too many messages that are no events")
 
     def _parsed(self, text: str) -> Json:
-        """Returns the JSON object of a message. Raises ApiError if it is none."""
+        """Returns the JSON object of a message. Raises ApiError if the message is not one."""
         self._bad += 1
         check_json(text.encode("utf-8", "replace"), self._max_json_depth)
         try:

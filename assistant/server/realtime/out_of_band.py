@@ -30,8 +30,8 @@ from assistant.session import Session
 
 MAX_RUNNING = 4
 
-# Bridges of smart homes ask in the instructions that a text be read aloud: the protocol has no
-# event for that, and an engine reads better if it is given the task than if it is told to.
+# Smart home bridges request in the instructions that a text is read aloud: the protocol has no
+# event for that, and an engine reads better if that is its task than by an instruction.
 _ASKS_TO_READ = re.compile(r"\b(aloud|out loud|verbatim|word for word|exactly as)\b", re.IGNORECASE)
 
 

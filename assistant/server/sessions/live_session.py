@@ -84,7 +84,7 @@ class DetachedTurn:
         """Cancels the turn; returns once it is stored, and its reader gets the rest."""
         self._stopped = True
         self._waiting.cancel()
-        if not await self._session.cancel():  # it has not begun, or is over
+        if not await self._session.cancel():  # the turn has not begun, or is over
             self._scope.cancel()
         await self.over.wait()
 

@@ -30,7 +30,7 @@ class SpeechRequest(Lenient):
 
     @property
     def format(self) -> Format:
-        """WAV where none is named, which every reader tells by its first bytes."""
+        """The default is WAV, which every reader recognizes by its first bytes."""
         return format_named(self.response_format or "wav", "response_format")
 
     @property

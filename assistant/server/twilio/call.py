@@ -91,8 +91,8 @@ class Call:
         self._session = live.session
         self._phrases = phrases
         self._settings = settings
-        self._greeting: AssistantMessage | None = None  # while it may still be cut short
-        self._last_response = False  # is being made: a goodbye
+        self._greeting: AssistantMessage | None = None  # while it may still be interrupted
+        self._last_response = False  # a goodbye is being generated
         self._leaving = False
         self._tasks: TaskGroup
 
@@ -179,9 +179,9 @@ class Call:
             if call.name == HANG_UP.name:
                 try:
                     self._session.add_result(call.id, RESULT)
-                except AssistantError:  # the caller has said something else by now
+                except AssistantError:  # the caller has spoken again by now
                     return
-                if event.ended.text.strip():  # with the call, goodbye was said
+                if event.ended.text.strip():  # goodbye was spoken with the call
                     self._leave("assistant")
                 else:
                     self._last_response = self.live.respond(tool_choice="none")

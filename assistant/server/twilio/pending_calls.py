@@ -27,7 +27,7 @@ class PendingCalls:
         self._clock = clock
         self._valid_s = valid_s
         self._most = most
-        self._calls: dict[str, PendingCall] = {}  # in the order of time
+        self._calls: dict[str, PendingCall] = {}  # oldest first
 
     def __len__(self) -> int:
         self._forget_old()

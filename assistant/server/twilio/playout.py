@@ -76,8 +76,8 @@ class Playout:
         self._clock = clock
         self._late = late
         self._pacer = Pacer(clock, rate=SAMPLE_RATE)
-        self._pieces: list[_Piece] = []  # the last one is being made, the first one played
-        self._marks: dict[str, float] = {}  # sent and not come back yet: position
+        self._pieces: list[_Piece] = []  # the last one is generated, the first one played
+        self._marks: dict[str, float] = {}  # sent and not returned yet: position
         self._marked_s = 0.0
         self._count = 0
         self._all_played = anyio.Event()

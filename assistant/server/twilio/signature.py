@@ -37,7 +37,7 @@ def is_signed(signature: str, token: str, url: str, fields: Fields = ()) -> bool
     """
     given = signature.encode("utf-8", "surrogatepass")
     right = [sign(token, form, fields).encode() for form in _forms(url)]
-    return any([hmac.compare_digest(given, one) for one in right])  # noqa: C419 - all, always
+    return any([hmac.compare_digest(given, one) for one in right])  # noqa: C419 - a list: all are compared, in constant time
 
 
 def _forms(url: str) -> Iterable[str]:

@@ -39,12 +39,12 @@ def test_other_threads_run_while_audio_is_transcribed(question: Audio) -> None:
     thread = threading.Thread(target=count)
     thread.start()
     before = steps
-    heard = recognizer.transcribe(question, threading.Event())
+    transcription = recognizer.transcribe(question, threading.Event())
     during = steps - before
     over.set()
     thread.join()
-    assert heard.text == "what time is it in tokyo"
-    assert during > 1_000  # a thread that has to wait for the lock comes to ten or so
+    assert transcription.text == "what time is it in tokyo"
+    assert during > 1_000  # a thread that waits for the lock gets about ten
 
 
 def test_a_killed_process_is_one_clear_error_and_is_replaced(

@@ -1,4 +1,4 @@
-"""The embedded engine with sound in, and its other tasks: real recognizer, real voice."""
+"""The embedded engine with audio input, and its other tasks: real recognizer, real voice."""
 
 from __future__ import annotations
 
@@ -143,16 +143,16 @@ async def test_a_cancelled_turn_leaves_no_thread_behind(engine: Engine, examples
     long = Audio(np.tile(pcm.samples, 20), pcm.sample_rate)
     talk = Conversation(engine)
     talk.messages.append(UserMessage((long,)))
-    heard: list[EngineOutput] = []
+    received: list[EngineOutput] = []
     async with anyio.create_task_group() as group:
 
         async def run() -> None:
-            heard.extend(await talk.step())
+            received.extend(await talk.step())
 
         group.start_soon(run)
         await anyio.lowlevel.checkpoint()
         group.cancel_scope.cancel()
-    assert heard == []
+    assert received == []
     assert called(await Conversation(engine).ask("roll a dice")) == [("roll_dice", {})]
 
 

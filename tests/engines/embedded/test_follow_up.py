@@ -1,4 +1,4 @@
-"""Requests that go on with the one before."""
+"""A follow-up continues the request before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text becomes sound, sentence by sentence, in the language and timbre it should."""
+"""Text becomes speech, sentence by sentence, in the right language and timbre."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def voice(pitch_hz: float, syllables_per_s: float = 4.5) -> Voice:
 
 
 def median_pitch(samples: Pcm16) -> float:
-    """By autocorrelation over 40 ms frames; of loud and clearly periodic ones."""
+    """Returns the pitch by autocorrelation, of loud and clearly periodic 40 ms frames."""
     size, found = OUTPUT_RATE // 25, []
     frames = samples[: len(samples) // size * size].astype(float).reshape(-1, size)
     loud = frames[frames.std(axis=1) > 0.5 * samples.std()]
@@ -203,7 +203,7 @@ def test_words_in_another_script_are_spoken_in_their_own_language() -> None:
     ]  # fmt: skip
 
 
-def test_the_same_word_sounds_different_in_two_languages() -> None:
+def test_the_same_word_is_pronounced_differently_in_two_languages() -> None:
     german, english = (spoken("Information", language=tag) for tag in ("de-DE", "en-GB"))
     assert len(german) != len(english)
 

@@ -43,7 +43,7 @@ UTTERANCES: list[tuple[str, Calls]] = [
     ("please talk like an old man", voice("an old man")),
     ("go back to the normal voice", voice("normal")),
     ("use a higher voice please", voice("higher")),
-    # Knowledge: only the opening is known.
+    # Knowledge: only the first words match an example.
     ("give me a brief introduction to the great wall",
      search("brief introduction to the great wall")),
     ("who is albert einstein", search("who is albert einstein")),
@@ -94,12 +94,12 @@ UTTERANCES: list[tuple[str, Calls]] = [
     ("帮我查一下黄河的长度", search("黄河的长度")),
     ("广州今天会下雨吗？", weather("广州", day="今天")),
     ("用温柔的女声说话", voice("温柔的女声说话")),
-    # A word misheard or misspelt.
+    # A word misrecognized or misspelled.
     ("whats the wether in lisbon", weather("lisbon")),
     ("roll a dise", [("roll_dice", {})]),
     ("translate goodbye into portugese please",
      [("translate", {"text": "goodbye", "target_language": "portuguese"})]),
-    # Nothing that a tool is for.
+    # Requests that no tool serves.
     ("hello", []),
     ("how are you", []),
     ("thank you very much", []),

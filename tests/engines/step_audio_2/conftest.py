@@ -13,11 +13,6 @@ from assistant.audio.samples import Audio
 from assistant.config import StepAudio2Settings
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from assistant.testing.checkpoint import tiny_checkpoint

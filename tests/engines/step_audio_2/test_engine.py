@@ -1,4 +1,4 @@
-"""The engine from request to what the caller hears, through the real model code."""
+"""The engine from the request to the audio, through the real model code."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ async def test_a_lead_in_is_spoken_and_then_the_tool_is_called(
 
     outputs = await chat.say("What is the weather?", noise())
     assert text_of(outputs) == "Let me look."
-    heard = np.concatenate([output.samples for output in outputs if isinstance(output, Speech)])
-    assert heard.tolist() == [number for number in range(20) for _ in range(960)]
+    samples = np.concatenate([output.samples for output in outputs if isinstance(output, Speech)])
+    assert samples.tolist() == [number for number in range(20) for _ in range(960)]
     (call,) = [output for output in outputs if isinstance(output, ToolCall)]
     assert (call.name, json.loads(call.arguments), call.problem) == (
         "weather",
@@ -379,7 +379,7 @@ async def test_the_engine_is_created_from_settings(folder: Any) -> None:
     settings = Settings.model_validate({"engine": "step-audio-2", "step_audio_2": table})
     engine = create_engine(settings)
     outputs = await Chat(engine, GREEDY).say("Hi")
-    assert len(outputs[-1].tokens) == 1 + GREEDY.max_tokens  # <tts_start> comes before them
+    assert len(outputs[-1].tokens) == 1 + GREEDY.max_tokens  # <tts_start> comes before the thought
     await engine.aclose()
     with pytest.raises(EngineError, match="closed"):
         await Chat(engine).say("Hi")

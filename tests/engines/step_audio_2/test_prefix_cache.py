@@ -1,4 +1,4 @@
-"""With the cache the same is said as without it: over turns, in batches, after compaction."""
+"""The cache changes no token: over turns, in batches, after compaction."""
 
 from __future__ import annotations
 
@@ -202,15 +202,15 @@ async def test_after_compaction_turns_prefill_only_what_is_new(
 async def test_old_audio_becomes_its_transcript_and_old_speech_its_text(
     make_engine: Any, noise: Any, tokenizer: Any
 ) -> None:
-    """The model transcribes its user's old sounds itself; here it always hears the same."""
+    """The model transcribes its user's old audio itself; the script gives it one transcript."""
     special = tokenizer.special
-    heard = tokenizer.encode("I said this")
+    written = tokenizer.encode("I said this")
     answer = [*tokenizer.encode("Fine"), *[special.speech + 5] * 30, special.tts_end]
 
     class Both(Watcher):
         def __call__(self, job: Any, logits: Any) -> Any:
             if job not in self.jobs:
-                self._scripts = [heard if job.one_off else answer]
+                self._scripts = [written if job.one_off else answer]
             return super().__call__(job, logits)
 
     watcher = Both(end=special.eot)

@@ -1,6 +1,6 @@
-"""The whole loop through real model code: heard, called, spoken through token2wav, in a new voice.
+"""The whole loop through real model code: audio, call, speech through token2wav in a new voice.
 
-The weights are random and a script picks the tokens, so the words are known and the sound is not.
+The weights are random and a script picks the tokens, so the words are known and the audio is not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was heard of an answer, told by the tokens that it was made of."""
+"""A message is truncated to what was played, by its text and speech tokens."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ async def test_25_speech_tokens_are_a_second(
 ) -> None:
     text = "one two three"
     message = AssistantMessage(text, tokens=interleaved(tokenizer, text, 100))
-    heard = make_engine().truncate(message, seconds)
-    assert speech_tokens(heard, tokenizer) == kept
-    assert text.startswith(heard.text)
+    played = make_engine().truncate(message, seconds)
+    assert speech_tokens(played, tokenizer) == kept
+    assert text.startswith(played.text)
     if kept:
-        assert heard.tokens[:kept] == message.tokens[:kept]
-        assert heard.tokens[-1] == tokenizer.special.tts_end
+        assert played.tokens[:kept] == message.tokens[:kept]
+        assert played.tokens[-1] == tokenizer.special.tts_end
 
 
 async def test_a_message_played_to_its_end_is_unchanged(make_engine: Any, tokenizer: Any) -> None:
@@ -60,9 +60,9 @@ async def test_words_are_spread_over_the_audio_after_the_text_has_ended(
     text = " ".join(["word"] * 10)
     message = AssistantMessage(text, tokens=interleaved(tokenizer, text, 1000))
     for share in (0.2, 0.5, 0.8):
-        heard = make_engine().truncate(message, 40 * share)
-        assert len(heard.text) == pytest.approx(len(text) * share, abs=6)
-        assert set(heard.text.split()) <= {"word"}
+        played = make_engine().truncate(message, 40 * share)
+        assert len(played.text) == pytest.approx(len(text) * share, abs=6)
+        assert set(played.text.split()) <= {"word"}
 
 
 async def test_characters_of_several_tokens_stay_whole(make_engine: Any, tokenizer: Any) -> None:
@@ -70,8 +70,8 @@ async def test_characters_of_several_tokens_stay_whole(make_engine: Any, tokeniz
     message = AssistantMessage(text, tokens=interleaved(tokenizer, text, 400))
     engine = make_engine()
     for tenth in range(160):
-        heard = engine.truncate(message, tenth / 10)
-        assert text.startswith(heard.text), heard.text
+        played = engine.truncate(message, tenth / 10)
+        assert text.startswith(played.text), played.text
 
 
 async def test_a_latin_word_inside_chinese_is_kept_whole_or_dropped(
@@ -80,10 +80,10 @@ async def test_a_latin_word_inside_chinese_is_kept_whole_or_dropped(
     text = "我喜欢Python和你"
     message = AssistantMessage(text, tokens=interleaved(tokenizer, text, 400))
     engine = make_engine()
-    heard = {engine.truncate(message, tenth / 10).text for tenth in range(161)}
+    played = {engine.truncate(message, tenth / 10).text for tenth in range(161)}
     beginnings = {text[:end] for end in range(len(text) + 1)}
-    assert heard <= beginnings - {text[:end] for end in range(4, 9)}
-    assert {"我喜欢", "我喜欢Python", text} <= heard
+    assert played <= beginnings - {text[:end] for end in range(4, 9)}
+    assert {"我喜欢", "我喜欢Python", text} <= played
 
 
 async def test_text_written_before_its_speech_is_truncated_by_the_speech(
@@ -93,9 +93,9 @@ async def test_text_written_before_its_speech_is_truncated_by_the_speech(
     special, text = tokenizer.special, " ".join(["word"] * 10)
     speech = [special.speech + number for number in range(1000)]
     tokens = (special.tts_start, *tokenizer.encode(text), *speech, special.tts_end)
-    heard = make_engine().truncate(AssistantMessage(text, tokens=tokens), 20.0)
-    assert len(heard.text) == pytest.approx(len(text) / 2, abs=6)
-    assert speech_tokens(heard, tokenizer) == 500
+    played = make_engine().truncate(AssistantMessage(text, tokens=tokens), 20.0)
+    assert len(played.text) == pytest.approx(len(text) / 2, abs=6)
+    assert speech_tokens(played, tokenizer) == 500
 
 
 @pytest.mark.parametrize("seconds", [-1.0, -0.04, float("-inf"), float("nan")])
@@ -103,8 +103,8 @@ async def test_nothing_remains_if_nothing_was_played(
     make_engine: Any, tokenizer: Any, seconds: float
 ) -> None:
     message = AssistantMessage("one two", tokens=interleaved(tokenizer, "one two", 50))
-    heard = make_engine().truncate(message, seconds)
-    assert (heard.text, heard.tokens) == ("", ())
+    played = make_engine().truncate(message, seconds)
+    assert (played.text, played.tokens) == ("", ())
 
 
 async def test_a_truncated_lead_in_is_followed_by_its_calls_unchanged(
@@ -114,22 +114,22 @@ async def test_a_truncated_lead_in_is_followed_by_its_calls_unchanged(
     written = call_text(tokenizer, "look", json.dumps({"where": "everywhere " * 20}))
     call = ToolCall("1", "look", "{}")
     message = AssistantMessage("let me see what there is", (call,), (*lead_in, *written))
-    heard = make_engine().truncate(message, 2.0)
-    assert heard.calls == (call,)
-    spoken_tokens = len(heard.tokens) - len(written) - 1
-    assert heard.tokens[:spoken_tokens] == lead_in[:spoken_tokens]
-    assert heard.tokens[spoken_tokens:] == (tokenizer.special.tts_end, *written)
-    assert speech_tokens(heard, tokenizer) == 50
+    played = make_engine().truncate(message, 2.0)
+    assert played.calls == (call,)
+    spoken_tokens = len(played.tokens) - len(written) - 1
+    assert played.tokens[:spoken_tokens] == lead_in[:spoken_tokens]
+    assert played.tokens[spoken_tokens:] == (tokenizer.special.tts_end, *written)
+    assert speech_tokens(played, tokenizer) == 50
     # What is written after the end of speech is not part of what is spoken.
-    assert heard.text == make_engine().truncate(replace(message, tokens=lead_in), 2.0).text
-    assert len(heard.text) == pytest.approx(len(message.text) / 2, abs=6)
+    assert played.text == make_engine().truncate(replace(message, tokens=lead_in), 2.0).text
+    assert len(played.text) == pytest.approx(len(message.text) / 2, abs=6)
 
 
 async def test_the_calls_of_an_unplayed_lead_in_stay(make_engine: Any, tokenizer: Any) -> None:
     call = ToolCall("1", "look", "{}")
     tokens = (*interleaved(tokenizer, "let me see", 60), *call_text(tokenizer, "look", "{}"))
-    heard = make_engine().truncate(AssistantMessage("let me see", (call,), tokens), 0.0)
-    assert heard == AssistantMessage("", (call,))
+    played = make_engine().truncate(AssistantMessage("let me see", (call,), tokens), 0.0)
+    assert played == AssistantMessage("", (call,))
 
 
 async def test_calls_that_are_not_in_the_tokens_are_encoded_again(
@@ -137,8 +137,8 @@ async def test_calls_that_are_not_in_the_tokens_are_encoded_again(
 ) -> None:
     call = ToolCall("1", "look", "{}")
     message = AssistantMessage("let me see", (call,), interleaved(tokenizer, "let me see", 60))
-    heard = make_engine().truncate(message, 1.0)
-    assert (heard.calls, heard.tokens) == ((call,), ())
+    played = make_engine().truncate(message, 1.0)
+    assert (played.calls, played.tokens) == ((call,), ())
 
 
 async def test_tokens_without_speech_give_no_truncation(make_engine: Any, tokenizer: Any) -> None:

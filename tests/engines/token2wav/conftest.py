@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def token2wav(folder: Path) -> Any:
     from assistant.engines.token2wav import Token2Wav, Token2WavSettings
 
-    torch.set_num_threads(1)  # the models are too small for more to help
+    torch.set_num_threads(1)  # the models are too small to gain from more threads
     return Token2Wav.load(folder, Token2WavSettings(device="cpu", precision="float32"))
 
 

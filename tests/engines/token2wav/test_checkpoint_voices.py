@@ -47,7 +47,7 @@ def clip_of(checkpoint: Path, name: str) -> Audio:
 
 
 def indices(settings: Settings) -> list[str]:
-    """The embedders that there is an index of sounds for."""
+    """Returns the names of the embedders that have an index of clips."""
     found = sorted((settings.library.folder / "index").glob("sound.*.json"))
     return [str(json.loads(path.read_text())["embedder"]).split(" ", 1)[0] for path in found]
 

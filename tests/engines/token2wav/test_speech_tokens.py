@@ -1,4 +1,4 @@
-"""Who makes the speech tokens of a clip: a GPU where it can, else onnxruntime."""
+"""The speech tokens of a clip are computed on a GPU if possible, else by onnxruntime."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from assistant.errors import EngineError
 
 CUDA = torch.device("cuda")
 
-# With the names and signatures of the package's S3TokenizerV2 (0.2 and 0.3), which wants torchaudio
-# and a GPU. Each token is the number of its frame; all run where there is no GPU.
+# With the names and signatures of the package's S3TokenizerV2 (0.2 and 0.3), which needs torchaudio
+# and a GPU. Each token is the number of its frame; all run without a GPU.
 PACKAGE = """
 import pathlib
 import torch

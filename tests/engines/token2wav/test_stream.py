@@ -30,7 +30,7 @@ def speech(count: int, seed: int = 0) -> list[int]:
 
 
 def spoken(stream: Token2WavStream, *pieces: Sequence[int]) -> npt.NDArray[np.int16]:
-    """All the sound of the pieces, pushed one after another, and of the flush."""
+    """Returns the audio of the pieces, pushed one after another, and of the flush."""
     parts = [part for piece in pieces for part in stream.push(piece)] + stream.flush()
     return np.concatenate([np.zeros(0, np.int16), *parts])
 
@@ -170,7 +170,7 @@ def test_a_long_utterance_uses_no_more_memory_than_a_short_one(
 def test_audio_older_than_the_history_does_not_change_new_audio(
     token2wav: Token2Wav, voice: Any
 ) -> None:
-    """The prompt is kept, the middle is not: two pasts that differ early sound alike in the end."""
+    """The prompt stays and the middle is dropped: two pasts that differ early end alike."""
     ends = []
     for seed in (1, 2):
         stream = Token2WavStream(token2wav, voice)

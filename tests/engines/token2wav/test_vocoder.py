@@ -1,4 +1,4 @@
-"""The vocoder for streams: what it does with phases and with numbers that are none."""
+"""The vocoder keeps phases across chunks and replaces numbers that are not finite."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_source_of_a_steady_pitch_is_one_sine_across_chunks() -> None:
         ]
     wave = np.concatenate(parts).astype(np.float64) / 32767
     assert len(wave) == 154 * 480
-    inside = wave[480:-480]  # the very first and last half frame have no neighbor to glide to
+    inside = wave[480:-480]  # the first and last half frame have no neighbor for interpolation
     turn = 2 * math.pi * SineHift.HERTZ / OUTPUT_RATE
     rounding = 2 / 32767
     assert np.abs(np.diff(inside)).max() < 1.01 * SineHift.AMPLITUDE * turn + rounding

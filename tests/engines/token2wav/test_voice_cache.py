@@ -1,4 +1,4 @@
-"""From a clip to a voice, and what is kept of it."""
+"""A clip becomes a voice, which is cached in memory and on disk."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_clip_at_any_rate_gives_nearly_the_same_voice(
         encoder.encode(voice_clip(rate=rate)),
     )
     assert len(other.tokens) == len(at_24k.tokens)
-    low = slice(0, 40)  # bins that all of the rates hold
+    low = slice(0, 40)  # bins below the limit of all rates
     assert np.abs(other.mel[4:-4, low] - at_24k.mel[4:-4, low]).mean() < 0.2
 
 

@@ -1,6 +1,6 @@
-"""What people say until they pause: written down before there was any rule.
+"""Words that people say until they pause: collected before any rule was written.
 
-True: the turn is over. False: more will follow. Lower case and without marks, as it is heard.
+True: the turn is over. False: more will follow. Lower case, no marks, as from a recognizer.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 ENGLISH: list[tuple[str, bool]] = [
-    # whole requests, as the embedded engine hears them
+    # whole requests, as the embedded engine transcribes them
     ("what time is it", True),
     ("what time is it in tokyo", True),
     ("do you know what time it is in nairobi", True),

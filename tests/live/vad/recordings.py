@@ -1,6 +1,6 @@
-"""Speech and other sound for tests: recordings of people, and noises made here.
+"""Speech and other audio for tests: recordings of people, and synthetic noises.
 
-Recordings lie in examples/, and more of them in a folder beside the repository where there is one.
+Recordings lie in examples/, and more of them in a folder beside the repository if it exists.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from tests.live.vad.recordings import (
     DEFAULTS,
     NAMES,
     Signal,
-    heard,
+    detected,
     hum,
     noisy,
     pcm,
@@ -78,9 +78,9 @@ def test_speech_is_detected_from_its_first_syllable_to_its_end(name: str, varian
     begin, end = speech_edges(speech, rate)
     lead = 1.5
     padded = np.concatenate((silence(lead, rate), speech, silence(1.0, rate)))
-    found = turns(heard(code(pcm(change(padded))), rate))
+    found = turns(detected(code(pcm(change(padded))), rate))
     first, last = found[0][0] - lead, found[-1][1] - lead
-    # The turn's sound begins `prefix_ms` before the first frame of speech.
+    # The turn's audio begins `prefix_ms` before the first frame of speech.
     assert begin - 0.5 <= first <= begin + DEFAULTS.prefix_ms / 1_000
     assert end - 0.2 <= last <= end + 0.35
     assert sum(stop - start for start, stop in found) >= 0.7 * (end - begin)
@@ -92,7 +92,7 @@ def test_speech_from_the_very_first_sample_is_detected(name: str, into: float) -
     speech = recording(name)
     begin, end = speech_edges(speech)
     begin += into
-    found = turns(heard(pcm(np.concatenate((speech[int(begin * 16_000) :], silence(1.0))))))
+    found = turns(detected(pcm(np.concatenate((speech[int(begin * 16_000) :], silence(1.0))))))
     assert found[0][0] <= DEFAULTS.prefix_ms / 1_000
     assert found[-1][1] >= end - begin - 0.2
 
@@ -100,7 +100,7 @@ def test_speech_from_the_very_first_sample_is_detected(name: str, into: float) -
 def test_full_scale_samples_are_judged_without_an_error() -> None:
     square = np.where(np.arange(80_000) // 50 % 2, 32_767, -32_768).astype(np.int16)
     steady = np.full(80_000, -32_768, np.int16)
-    frames = heard(np.concatenate((square, steady)))
+    frames = detected(np.concatenate((square, steady)))
     assert len(frames) == 160_000 // 512
     assert not any(frame.speech for frame in frames[-100:])
 
@@ -201,7 +201,7 @@ def test_two_streams_at_once_are_judged_as_each_alone() -> None:
         together[0].extend(first.push(one[at : at + 320]))
         together[1].extend(second.push(two[at : at + 320]))
     for frames, samples in zip(together, (one, two), strict=True):
-        alone = heard(samples[: -(-length // 320) * 320])
+        alone = detected(samples[: -(-length // 320) * 320])
         assert [f.speech for f in frames] == [f.speech for f in alone[: len(frames)]]
 
 

@@ -16,7 +16,7 @@ from tests.live.vad.recordings import (
     NAMES,
     Signal,
     babble,
-    heard,
+    detected,
     hum,
     noisy,
     pcm,
@@ -33,8 +33,8 @@ from tests.live.vad.recordings import (
 @pytest.mark.parametrize("name", NAMES)
 def test_distant_voices_hide_no_speech(name: str) -> None:
     padded = np.concatenate((silence(1.5), recording(name), silence(1.0)))
-    alone = heard(pcm(padded))
-    both = heard(pcm(noisy(babble)(padded)))
+    alone = detected(pcm(padded))
+    both = detected(pcm(noisy(babble)(padded)))
     found = [two.speech for one, two in zip(alone, both, strict=True) if one.speech]
     assert sum(found) >= 0.95 * len(found)
 
@@ -44,13 +44,13 @@ def test_distant_voices_hide_no_speech(name: str) -> None:
 def test_ten_minutes_of_noise_contain_no_speech(
     noise: Callable[[float], Signal], level_db: float
 ) -> None:
-    frames = heard(pcm(noise(600.0) * 10 ** (level_db / 20)))
+    frames = detected(pcm(noise(600.0) * 10 ** (level_db / 20)))
     assert len(frames) == 18_750
     assert not any(frame.speech for frame in frames)
 
 
 def test_ten_minutes_of_notes_contain_hardly_any_speech() -> None:
-    frames = heard(pcm(tones(600.0) * 0.05))
+    frames = detected(pcm(tones(600.0) * 0.05))
     assert sum(frame.speech for frame in frames) <= 0.01 * len(frames)
 
 
@@ -63,7 +63,7 @@ def test_minutes_of_noise_do_not_delay_the_detection_of_speech(
 
     def noticed_after(seconds: float) -> float:
         padded = noisy(noise, ratio_db)(np.concatenate((silence(seconds), speech)))
-        return turns(heard(pcm(padded)))[0][0] - seconds
+        return turns(detected(pcm(padded)))[0][0] - seconds
 
     assert noticed_after(120.0) <= noticed_after(1.28) + 0.05
 
@@ -74,7 +74,7 @@ def test_a_cough_is_too_short_to_be_a_turn(level_db: float) -> None:
     found = []
     for _ in range(5):
         found += [silence(1.0), burst * 10 ** (level_db / 20), silence(1.0)]
-    assert turns(heard(pcm(np.concatenate(found)))) == []
+    assert turns(detected(pcm(np.concatenate(found)))) == []
 
 
 class CountingSilero(Silero):
@@ -92,7 +92,7 @@ def test_the_network_rarely_runs_on_constant_noise(
     noise: Callable[[float], Signal],
 ) -> None:
     network = CountingSilero()
-    heard(
+    detected(
         pcm(noise(60.0) * 0.01),
         detector=VoiceActivityDetector(DEFAULTS, 16_000, GatedDetector(network)),
     )
@@ -108,7 +108,7 @@ def test_the_noise_floor_loses_no_speech(name: str, ratio_db: float) -> None:
     alone = list(
         frames_after(heard(samples, detector=VoiceActivityDetector(DEFAULTS, 16_000, network)), 3.2)
     )
-    gated = list(frames_after(heard(samples), 3.2))
+    gated = list(frames_after(detected(samples), 3.2))
     assert turns(gated)[0][0] <= turns(alone)[0][0] + FRAME_S
     assert sum(f.speech for f in gated) >= 0.95 * sum(f.speech for f in alone)
 

@@ -135,7 +135,7 @@ async def test_the_connection_goes_to_the_address_that_was_checked() -> None:
         answer(b"sound")(handler)
 
     with web_server(respond) as port:
-        names = Names(["127.0.0.1"], ["203.0.113.1"])  # what it would be a moment later
+        names = Names(["127.0.0.1"], ["203.0.113.1"])  # the address of a second lookup
         assert await fetch(f"http://rebound.example:{port}/a.wav?x=1", names) == b"sound"
     assert names.asked == ["rebound.example"]
     assert hosts == [f"rebound.example:{port}"]

@@ -16,7 +16,8 @@ from assistant.server.auth.middleware import check_address
 from assistant.server.auth.rate_limits import RateLimits
 from assistant.server.http.errors import ApiError
 from assistant.testing import ScriptedEngine
-from tests.support.serving import Hold, Serve, call, events_of, new_session
+from tests.support.serving import Hold, Serve, events_of, new_session
+from tests.support.tool_calls import call
 
 
 @pytest.fixture

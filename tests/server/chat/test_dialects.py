@@ -16,7 +16,8 @@ from assistant.events import TextDelta
 from assistant.messages import AssistantMessage, ToolMessage, UserMessage
 from assistant.testing import ScriptedEngine
 from assistant.testing.scripted import speech_of
-from tests.support.serving import Running, Serve, call, wav
+from tests.support.serving import Running, Serve, wav
+from tests.support.tool_calls import call
 
 URL = "/v1/chat/completions"
 OPENING = {"role": "assistant", "content": "<tts_start>"}
@@ -46,7 +47,7 @@ def text(words: str) -> dict[str, Any]:
 
 
 def spoken(words: str, *codes: int) -> list[Any]:
-    """What an engine gives that makes its sound of speech tokens."""
+    """Returns what an engine yields that generates audio from speech tokens."""
     return [TextDelta(words), Speech(speech_of(words).samples, codes)]
 
 
@@ -148,7 +149,7 @@ def test_stepfun_gets_text_if_it_opens_no_speech(serve: Serve) -> None:
 
 
 def stepfun_lines(server: Running, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """As its client reads them: six characters are cut from each line that is not empty."""
+    """Reads as StepFun's client does: drops six characters of each line that is not empty."""
     made = server.client.post(URL, json={"stream": True, **body}).text.splitlines()
     lines = [line[6:] for line in made if line]
     assert lines.pop() == "[DONE]"

@@ -21,7 +21,8 @@ from assistant.errors import AudioError, EngineError, UnsupportedError
 from assistant.events import TextDelta, Transcript
 from assistant.messages import AssistantMessage, SystemMessage, ToolMessage, UserMessage
 from assistant.testing import ScriptedEngine
-from tests.support.serving import Running, Serve, call, wav
+from tests.support.serving import Running, Serve, wav
+from tests.support.tool_calls import call
 
 DOOR = {
     "type": "function",
@@ -476,7 +477,7 @@ def test_a_speech_request_without_text_is_refused(
 
 
 def listener(*acts: Any) -> ScriptedEngine:
-    """Writes down what it hears, silently, as engines do in that task."""
+    """Returns an engine that yields a transcript and no audio, as in that task."""
     return ScriptedEngine([TextDelta(act) if isinstance(act, str) else act for act in acts])
 
 

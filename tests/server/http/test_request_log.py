@@ -14,7 +14,8 @@ from assistant import tool
 from assistant.events import Transcript
 from assistant.server.logs import install_logs
 from assistant.testing import ScriptedEngine
-from tests.support.serving import Serve, call, events_of, new_session
+from tests.support.serving import Serve, events_of, new_session
+from tests.support.tool_calls import call
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Without lead-ins, which the engine would be asked to say: the requests are those of the turns."""
+"""Lead-ins are off, since the engine would get requests for them: its requests are the turns."""
 
 from __future__ import annotations
 

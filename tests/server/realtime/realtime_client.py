@@ -89,7 +89,7 @@ class Caller:
         return dict(self.after("session.update", "session.updated", session=values)["session"])
 
     def listen(self, **audio_in: Any) -> Event:
-        """Sets what concerns the sound that comes in."""
+        """Sets the configuration of the input audio."""
         return self.update(audio={"input": audio_in})
 
     def speak(self, data: bytes | None = None, piece_bytes: int = 4_800) -> None:
@@ -114,7 +114,7 @@ class Caller:
         return dict(self.until("response.done")["response"])
 
     def until_quiet(self) -> None:
-        """Until all that was sent has been dealt with, and no response is open. Errors are fine."""
+        """Waits until everything sent is processed and no response is open. Errors are fine."""
         self.send("conversation.item.retrieve", item_id="none", event_id="quiet")
         while (error := self.next().get("error", {})).get("event_id") != "quiet":
             assert error.get("type") != "server_error", error

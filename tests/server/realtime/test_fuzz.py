@@ -13,7 +13,8 @@ import pytest
 
 from assistant.testing import ScriptedEngine
 from tests.server.realtime.realtime_client import Caller, calling, speech
-from tests.support.serving import Serve, call
+from tests.support.serving import Serve
+from tests.support.tool_calls import call
 
 TOOL = {"type": "function", "name": "light", "description": "Switches it."}
 IDS = ["a", "b", "c", "root", "nine", None]
@@ -103,7 +104,7 @@ class Monkey:
         )
 
     def set(self) -> None:
-        heard = self._random.choice(
+        audio_input = self._random.choice(
             [
                 {"turn_detection": None},
                 {"turn_detection": {"type": "server_vad", "silence_duration_ms": 200}},
@@ -114,7 +115,7 @@ class Monkey:
             ]
         )
         values = self._random.choice([{"tools": [TOOL]}, {"tools": []}, {"tool_choice": "auto"}])
-        session = {"type": "realtime", "audio": {"input": heard}, **values}
+        session = {"type": "realtime", "audio": {"input": audio_input}, **values}
         self._caller.send("session.update", session=session)
 
 

@@ -210,7 +210,7 @@ def test_many_out_of_band_responses_at_once_are_refused(serve: Serve, hold: Hold
 def test_a_client_that_reads_nothing_is_disconnected_and_no_other(serve: Serve) -> None:
     engine = ScriptedEngine(["Once upon a time. " * 400] * 20)
     server = serve(engine, server={"limits": {"stall_s": 0.5}, "sockets": {"max_per_key": 2}})
-    # A receive buffer of its own that is small, and nobody who reads: its sound piles up.
+    # It has a small receive buffer and reads nothing, so the server's audio piles up.
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     raw.connect(("127.0.0.1", server.port))
@@ -302,7 +302,7 @@ def test_connections_are_counted_by_key(serve: Serve, file: Path) -> None:
         assert "2 connections" in refused(server, 429, **bearer(one))["message"]
         with calling(server, key=two):
             assert "no place" in refused(server, 503, **bearer(two))["message"]
-        while server.metric("assistant_sockets_open") > 2:  # the server learns of it, too
+        while server.metric("assistant_sockets_open") > 2:  # the server notices it, too
             server.client.get("/health")
         with calling(server, key=two):
             pass

@@ -65,11 +65,11 @@ def test_the_client_says_how_much_was_played(serve: Serve) -> None:
             "conversation.item.retrieve", "conversation.item.retrieved", item_id=item_id
         )["item"]
         caller.respond()
-    heard = texts(engine)[1]
+    played = texts(engine)[1]
     # A second of twenty characters.
-    assert STORY.startswith(heard)
-    assert 12 <= len(heard) <= 20
-    assert shown["content"][0]["transcript"] == heard
+    assert STORY.startswith(played)
+    assert 12 <= len(played) <= 20
+    assert shown["content"][0]["transcript"] == played
 
 
 def test_a_reported_position_is_limited_to_the_audio_that_was_sent(serve: Serve) -> None:
@@ -106,9 +106,9 @@ def test_truncating_a_running_response_stops_it(serve: Serve, hold: Hold) -> Non
         done = caller.until("response.done")["response"]
         assert done["status"] == "cancelled"
         caller.respond()
-    heard = texts(engine)[0]
-    assert STORY.startswith(heard)
-    assert 5 <= len(heard) <= 10
+    played = texts(engine)[0]
+    assert STORY.startswith(played)
+    assert 5 <= len(played) <= 10
 
 
 def test_a_response_can_be_deleted_after_it_was_truncated(serve: Serve) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from assistant.testing import ScriptedEngine
 from tests.server.realtime.realtime_client import Caller, calling, speech
-from tests.support.serving import Serve, call
+from tests.support.serving import Serve
+from tests.support.tool_calls import call
 
 TOOL = {"type": "function", "name": "light", "description": "Switches it."}
 

@@ -1,4 +1,4 @@
-"""A conversation of hours: words stand for old sounds, and items still find their messages."""
+"""A conversation of hours: transcripts replace old audio, and items still find their messages."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def said(events: list[Any]) -> str:
     return "".join(e.delta for e in events if e.type == "response.output_audio_transcript.delta")
 
 
-def heard(events: list[Any]) -> str:
+def transcript_of(events: list[Any]) -> str:
     kind = "conversation.item.input_audio_transcription.completed"
     return "".join(e.transcript for e in events if e.type == kind)
 

@@ -1,4 +1,4 @@
-"""response.create and response.cancel: what one response wishes, and those apart from the rest."""
+"""response.create and response.cancel: response options, and out-of-band responses."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_an_out_of_band_response_leaves_no_trace(serve: Serve) -> None:
     [
         ("Speak the message aloud, exactly as written. Do not answer it.", "none", "read"),
         ("Repeat the message word for word.", "none", "read"),
-        ("Repeat the message word for word.", "auto", "answer"),  # a tool may be meant
+        ("Repeat the message word for word.", "auto", "answer"),  # the request may need a tool
         ("Answer the message.", "none", "answer"),
     ],
 )

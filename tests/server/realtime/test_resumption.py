@@ -22,7 +22,7 @@ def lose(caller: Caller) -> str:
     return str(caller.seen[0]["session"]["id"])
 
 
-def parked(server: Running, count: int = 1) -> None:
+def wait_resumable(server: Running, count: int = 1) -> None:
     """Returns once the server has noticed."""
     with calling(server) as caller:
         while len(server.app.state.server.get(ResumableSessions)) != count:
@@ -39,12 +39,12 @@ def test_a_lost_client_resumes_where_it_was(serve: Serve) -> None:
     server = serve(engine)
     with calling(server) as caller:
         audio = {"output": {"voice": "awb"}}
-        # In text: of speech, only what was heard would be remembered.
+        # In text: speech would be truncated to what was played.
         caller.update(instructions="Be brief.", output_modalities=["text"], audio=audio)
         question = caller.say("I am Ann.")
         caller.respond()
         session_id = lose(caller)
-    parked(server)
+    wait_resumable(server)
     with calling(server, f"session_id={session_id}") as caller:
         session = caller.seen[0]["session"]
         assert session["id"] == session_id
@@ -68,14 +68,14 @@ def test_a_response_cut_off_by_a_lost_connection_is_truncated_to_what_was_played
         caller.until("response.output_audio.delta")
         hold.wait_reached()
         session_id = lose(caller)
-    parked(server)
+    wait_resumable(server)
     with calling(server, f"session_id={session_id}") as caller:
         caller.respond()
-    heard = texts(engine)
-    assert heard[0] == "A story!"
-    assert len(heard) <= 2
-    assert STORY.startswith("".join(heard[1:]))
-    assert len("".join(heard[1:])) < len(STORY)
+    played = texts(engine)
+    assert played[0] == "A story!"
+    assert len(played) <= 2
+    assert STORY.startswith("".join(played[1:]))
+    assert len("".join(played[1:])) < len(STORY)
 
 
 def test_a_speculative_response_is_not_stored(serve: Serve, hold: Hold) -> None:
@@ -96,7 +96,7 @@ def test_a_speculative_response_is_not_stored(serve: Serve, hold: Hold) -> None:
         while len(engine.requests) == 0:
             caller.update()
         session_id = lose(caller)
-    parked(server)
+    wait_resumable(server)
     hold.let_go.set()
     with calling(server, f"session_id={session_id}") as caller:
         caller.respond()

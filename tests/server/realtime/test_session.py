@@ -53,11 +53,11 @@ def test_null_clears_the_optional_fields(serve: Serve) -> None:
         caller.listen(transcription={"model": "m"}, noise_reduction={"type": "near_field"})
         before = caller.update(tracing="auto", instructions="Be brief.")
         assert before["audio"]["input"]["noise_reduction"] == {"type": "near_field"}
-        heard = {"transcription": None, "noise_reduction": None, "turn_detection": None}
-        session = caller.update(tracing=None, instructions=None, audio={"input": heard})
+        cleared = {"transcription": None, "noise_reduction": None, "turn_detection": None}
+        session = caller.update(tracing=None, instructions=None, audio={"input": cleared})
     assert session["tracing"] is None
     assert session["instructions"] == ""
-    assert [session["audio"]["input"][key] for key in heard] == [None, None, None]
+    assert [session["audio"]["input"][key] for key in cleared] == [None, None, None]
 
 
 def test_another_kind_of_turn_detection_replaces_the_old_one(serve: Serve) -> None:

@@ -1,4 +1,4 @@
-"""Sessions that only write down what is said, and what clients with our extensions see."""
+"""Transcription sessions, and the events that clients with our extensions get."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from assistant import tool
 from assistant.events import Transcript
 from assistant.testing import ScriptedEngine
 from tests.server.realtime.realtime_client import Caller, calling, speech
-from tests.support.serving import Serve, call
+from tests.support.serving import Serve
+from tests.support.tool_calls import call
 
 COMPLETED = "conversation.item.input_audio_transcription.completed"
 

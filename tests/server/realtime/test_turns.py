@@ -15,7 +15,8 @@ from assistant.messages import UserMessage
 from assistant.testing import ScriptedEngine
 from assistant.testing.scripted import speech_of
 from tests.server.realtime.realtime_client import Caller, calling, speech
-from tests.support.serving import Hold, Serve, call
+from tests.support.serving import Hold, Serve
+from tests.support.tool_calls import call
 
 ORDER = [
     "input_audio_buffer.speech_started",
@@ -103,7 +104,7 @@ def test_audio_may_be_split_anywhere(serve: Serve) -> None:
         caller.speak(piece_bytes=3_333)
         caller.until("response.done")
     loud = np.abs(engine.requests[0].messages[-1].parts[0].samples)
-    assert float(np.median(loud[loud > 0.001])) < 0.2  # half a sample off, and it is noise
+    assert float(np.median(loud[loud > 0.001])) < 0.2  # an offset of half a sample gives noise
 
 
 def test_text_responses_have_no_audio(serve: Serve) -> None:
@@ -246,7 +247,7 @@ def test_a_voice_that_a_tool_switches_to_is_in_session_updated(serve: Serve) -> 
         caller.until("response.done")
         told = caller.all("session.updated")[-1]["session"]
         assert told["audio"]["output"]["voice"] == "awb"
-        # Clients repeat their settings: the same name again takes nothing back.
+        # Clients repeat their settings: the same voice again does not undo the tool's change.
         again = caller.update(audio={"output": {"voice": "alloy"}})
         assert again["audio"]["output"]["voice"] == "awb"
         caller.respond()

@@ -16,7 +16,8 @@ from assistant import ToolResult, tool
 from assistant.events import Transcript
 from assistant.messages import UserMessage
 from assistant.testing import ScriptedEngine
-from tests.support.serving import Hold, Serve, call, events_of, new_session, wav
+from tests.support.serving import Hold, Serve, events_of, new_session, wav
+from tests.support.tool_calls import call
 
 
 def test_a_turn_is_a_stream_of_the_events_of_the_turn_loop(serve: Serve) -> None:
@@ -103,7 +104,7 @@ def test_a_conversation_continues_after_a_restart(serve: Serve) -> None:
     request = engine.requests[0]
     assert (request.voice.id, request.language) == ("slt", "de")
     assert request.messages[0].text == "Be brief."
-    assert request.messages[1].parts[0].seconds == pytest.approx(0.5)  # nobody transcribed it
+    assert request.messages[1].parts[0].seconds == pytest.approx(0.5)  # it has no transcript
     after = second.client.get(f"/v1/sessions/{session}").json()
     changed = {name for name in before if before[name] != after[name]}
     assert changed <= {"voice", "turns", "expires_at"}

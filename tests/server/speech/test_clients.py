@@ -24,7 +24,7 @@ HEADER = 44
 
 
 def read_wav(data: bytes) -> Any:
-    """As strict as Python's own reader, which believes the header."""
+    """Reads a WAV as strictly as Python's own reader, which believes the header."""
     with wave.open(io.BytesIO(data)) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 24_000)
         assert file.getnframes() * 2 + HEADER == len(data)
@@ -79,7 +79,7 @@ def test_a_failure_is_a_status_before_the_first_audio_and_an_event_after_it(serv
     answer = server.client.post(SPEECH, json={"input": "Hello.", "stream_format": "sse"})
     last = json.loads(answer.text.splitlines()[-2][6:])
     assert last["error"]["message"] == "out of memory"
-    # Raw bytes have no place for a message: the connection is cut, so that the file is not whole.
+    # Raw bytes have no place for an error: the connection is closed, so the file is incomplete.
     with pytest.raises(httpx.RemoteProtocolError):
         server.client.post(SPEECH, json={"input": "Hello.", "response_format": "pcm"})
     answer = server.client.post(SPEECH, json={"input": "Hello."})

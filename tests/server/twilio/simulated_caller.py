@@ -40,7 +40,7 @@ def silence(seconds: float) -> Pcm16:
 
 
 class Caller:
-    """What one caller sends and hears. Audio is heard at once, however fast it comes."""
+    """A caller that sends and receives. Audio is played at once, however fast it comes."""
 
     def __init__(self, socket: ClientConnection, *, echoes: bool = True) -> None:
         self.messages: list[dict[str, Any]] = []
@@ -70,7 +70,7 @@ class Caller:
         await self.send("start", sequenceNumber="1", start={**details, **changes})
 
     async def speak(self, samples: Pcm16) -> None:
-        """In frames of 20 ms, as fast as the server takes them."""
+        """Sends frames of 20 ms, as fast as the server takes them."""
         data = MU_LAW.encode(samples)
         for at in range(0, len(data) - FRAME + 1, FRAME):
             await self.frame(data[at : at + FRAME])
@@ -121,7 +121,7 @@ class Caller:
         assert self.closed is not None
         return self.closed
 
-    def heard(self, first: int = 0) -> bytes:
+    def received(self, first: int = 0) -> bytes:
         """mu-law, of the messages from `first` on."""
         return b"".join(
             base64.b64decode(message["media"]["payload"])
@@ -129,8 +129,8 @@ class Caller:
             if message["event"] == "media"
         )
 
-    def heard_s(self, first: int = 0) -> float:
-        return len(self.heard(first)) / 8_000
+    def received_s(self, first: int = 0) -> float:
+        return len(self.received(first)) / 8_000
 
     def count(self, event: str) -> int:
         return sum(message["event"] == event for message in self.messages)

@@ -1,4 +1,4 @@
-"""What a caller hears: a greeting, answers, silence when he speaks, and goodbye."""
+"""A caller gets a greeting, responses, silence after an interruption, and a goodbye."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from tests.server.twilio.simulated_caller import (
     silence,
     turns,
 )
-from tests.support.serving import Serve, call
+from tests.support.serving import Serve
+from tests.support.tool_calls import call
 
 pytestmark = pytest.mark.anyio
 
@@ -41,9 +42,9 @@ async def test_the_greeting_comes_first_and_is_in_the_history(serve: Serve) -> N
     engine = answering(["Fine."])
     server = serve(engine, server=OPEN)
     async with calling(server) as caller:
-        await caller.until(lambda: caller.heard_s() >= 0.3)
-        assert loudness(caller.heard()) > 0.05
-        await caller.until(lambda: caller.count("mark"))  # it has come back by now
+        await caller.until(lambda: caller.received_s() >= 0.3)
+        assert loudness(caller.received()) > 0.05
+        await caller.until(lambda: caller.count("mark"))  # it has been returned by now
         await ask(caller)
         await caller.until(lambda: turns(engine))
     assert turns(engine)[0].messages[1] == AssistantMessage("Hello.")
@@ -55,7 +56,7 @@ async def test_an_interrupted_greeting_stops_and_only_its_beginning_is_in_the_hi
     engine = answering(["Fine."])
     server = serve(engine, server={**OPEN, "twilio": {"greeting": LONG[:280]}})
     async with calling(server) as caller:
-        await caller.until(lambda: caller.heard_s() >= 0.4)
+        await caller.until(lambda: caller.received_s() >= 0.4)
         await ask(caller)
         await caller.until(lambda: caller.count("clear"))
         await caller.until(lambda: turns(engine))
@@ -69,11 +70,11 @@ async def test_audio_is_sent_in_frames_of_twenty_milliseconds(serve: Serve) -> N
     server = serve(answering(["Fine, thank you."]), server=MUTE)
     async with calling(server) as caller:
         await ask(caller)
-        await caller.until(lambda: caller.heard_s() >= 0.75)
+        await caller.until(lambda: caller.received_s() >= 0.75)
         media = [message for message in caller.messages if message["event"] == "media"]
         assert {len(base64.b64decode(one["media"]["payload"])) for one in media} == {160}
         assert {one["streamSid"] for one in caller.messages} == {STREAM}
-        assert loudness(caller.heard()) > 0.05
+        assert loudness(caller.received()) > 0.05
 
 
 async def test_speech_over_a_response_stops_it_and_the_history_has_what_was_played(
@@ -83,11 +84,11 @@ async def test_speech_over_a_response_stops_it_and_the_history_has_what_was_play
     server = serve(engine, server=MUTE)
     async with calling(server) as caller:
         await ask(caller)
-        await caller.until(lambda: caller.heard_s() >= 1.0)
+        await caller.until(lambda: caller.received_s() >= 1.0)
         await ask(caller)
         await caller.until(lambda: len(turns(engine)) == 2)
-        await caller.until(lambda: caller.heard_s(cleared(caller)) >= 0.15)
-    assert caller.heard_s() < 3.0  # of 14 seconds
+        await caller.until(lambda: caller.received_s(cleared(caller)) >= 0.15)
+    assert caller.received_s() < 3.0  # of 14 seconds
     _, first, answer, second = turns(engine)[1].messages
     assert isinstance(first, UserMessage)
     assert isinstance(second, UserMessage)
@@ -106,17 +107,17 @@ async def test_a_cough_pauses_the_response_and_it_resumes_where_it_stopped(serve
     server = serve(engine, server=MUTE)
     async with calling(server) as caller:
         await ask(caller)
-        await caller.until(lambda: caller.heard_s() >= 0.6)
+        await caller.until(lambda: caller.received_s() >= 0.6)
         await caller.speak(QUESTION[3_000:4_600])  # 0.2 s of somebody's voice
         await caller.until(lambda: caller.count("clear"))
         await caller.speak(silence(0.5))
-        before = caller.heard_s()
-        await caller.until(lambda: caller.heard_s() >= 4.0)
+        before = caller.received_s()
+        await caller.until(lambda: caller.received_s() >= 4.0)
         await caller.until(lambda: caller.messages[-1]["event"] == "mark")
     assert len(turns(engine)) == 1
     assert before < 2.0
-    # All of its four seconds, and what was dropped unheard by the clear once more.
-    assert 4.0 <= caller.heard_s() < 4.6
+    # All of its four seconds, and again what the clear dropped before it was played.
+    assert 4.0 <= caller.received_s() < 4.6
 
 
 async def test_pressed_keys_are_a_message_after_the_hash_key(serve: Serve) -> None:
@@ -124,7 +125,7 @@ async def test_pressed_keys_are_a_message_after_the_hash_key(serve: Serve) -> No
     server = serve(engine, server=MUTE)
     async with calling(server) as caller:
         await caller.press("42*7#")
-        await caller.until(lambda: caller.heard_s() >= 0.4)
+        await caller.until(lambda: caller.received_s() >= 0.4)
     message = turns(engine)[0].messages[-1]
     assert isinstance(message, UserMessage)
     assert message.parts == ("42*7",)
@@ -135,11 +136,11 @@ async def test_keys_stop_the_response_that_plays(serve: Serve) -> None:
     server = serve(engine, server=MUTE)
     async with calling(server, echoes=False) as caller:
         await ask(caller)
-        await caller.until(lambda: caller.heard_s() >= 0.5)
+        await caller.until(lambda: caller.received_s() >= 0.5)
         await caller.press("1#")
         await caller.until(lambda: caller.count("clear"))
-        await caller.until(lambda: caller.heard_s(cleared(caller)) >= 0.15)
-    assert caller.heard_s() < 3.0
+        await caller.until(lambda: caller.received_s(cleared(caller)) >= 0.15)
+    assert caller.received_s() < 3.0
 
 
 async def test_a_phrase_is_played_during_a_slow_tool(serve: Serve) -> None:
@@ -148,11 +149,11 @@ async def test_a_phrase_is_played_during_a_slow_tool(serve: Serve) -> None:
     server = serve(engine, slow.tool, server=MUTE)
     async with calling(server) as caller:
         await ask(caller)
-        await caller.until(lambda: caller.heard_s() >= 0.4)
+        await caller.until(lambda: caller.received_s() >= 0.4)
         assert len(turns(engine)) == 1
         slow.release()
         await caller.until(lambda: len(turns(engine)) == 2)
-    assert loudness(caller.heard()) > 0.05
+    assert loudness(caller.received()) > 0.05
 
 
 async def test_a_response_that_fails_is_an_apology(serve: Serve) -> None:
@@ -160,10 +161,10 @@ async def test_a_response_that_fails_is_an_apology(serve: Serve) -> None:
     server = serve(engine, server={**MUTE, "twilio": {"greeting": "", "apology": "Sorry, again."}})
     async with calling(server) as caller:
         await ask(caller)
-        await caller.until(lambda: caller.heard_s() >= 0.6)
+        await caller.until(lambda: caller.received_s() >= 0.6)
         first = len(caller.messages)
         await ask(caller)
-        await caller.until(lambda: caller.heard_s(first) >= 0.2)
+        await caller.until(lambda: caller.received_s(first) >= 0.2)
 
 
 async def test_two_callers_talk_at_the_same_time(serve: Serve) -> None:
@@ -171,8 +172,8 @@ async def test_two_callers_talk_at_the_same_time(serve: Serve) -> None:
     async with calling(server) as one, calling(server) as other:
         await ask(one)
         await ask(other)
-        await one.until(lambda: one.heard_s() >= 0.7)
-        await other.until(lambda: other.heard_s() >= 0.7)
+        await one.until(lambda: one.received_s() >= 0.7)
+        await other.until(lambda: other.received_s() >= 0.7)
         assert server.metric("assistant_calls_running") == 2
 
 
@@ -202,9 +203,9 @@ async def test_a_caller_beyond_the_limit_gets_the_busy_tone(serve: Serve) -> Non
     server = serve(answering(["Hi."]), server={**OPEN, "twilio": {"max_calls": 1}})
     token = announce(server)
     async with calling(server) as caller:
-        await caller.until(lambda: caller.heard_s() > 0)
+        await caller.until(lambda: caller.received_s() > 0)
         answer = server.client.post("/twilio/voice", data={"CallSid": "CA1"})
         assert b'<Reject reason="busy" />' in answer.content
-        async with connected(server) as late:  # announced while there was a place
+        async with connected(server) as late:  # announced while a place was free
             await late.start(token)
             assert await late.until_closed() == (1008, "no more calls are taken")

@@ -16,13 +16,13 @@ pytestmark = pytest.mark.anyio
 async def test_a_spoken_question_is_transcribed_looked_up_and_answered(serve: Serve) -> None:
     server = serve(create_engine(Settings()), server={"insecure": True})
     async with calling(server) as caller:
-        await caller.until(lambda: caller.heard_s() > 0.5)
-        assert loudness(caller.heard()) > 0.01  # the greeting
+        await caller.until(lambda: caller.received_s() > 0.5)
+        assert loudness(caller.received()) > 0.01  # the greeting
         await caller.speak(question("what_time_is_it_in_tokyo"))
         first = len(caller.messages)
         await caller.speak(silence(1.5))
-        await caller.until(lambda: caller.heard_s(first) > 2.0)  # a lead-in, and the answer
-        assert loudness(caller.heard(first)) > 0.01
+        await caller.until(lambda: caller.received_s(first) > 2.0)  # a lead-in, and the answer
+        assert loudness(caller.received(first)) > 0.01
         await caller.hang_up()
         assert (await caller.until_closed())[0] == 1000
     server.stop()

@@ -26,7 +26,7 @@ from tests.server.twilio.simulated_caller import (
     turns,
 )
 from tests.support.serving import Running, Serve
-from tests.support.serving import call as tool_call
+from tests.support.tool_calls import call as tool_call
 
 pytestmark = pytest.mark.anyio
 
@@ -85,13 +85,13 @@ async def test_goodbye_is_played_to_the_end_and_not_interrupted_by_the_caller(se
     server = serve(engine, server=MUTE)
     async with calling(server) as caller:
         await ask(caller)
-        await caller.until(lambda: caller.heard_s() > 0.5)
+        await caller.until(lambda: caller.received_s() > 0.5)
         await caller.speak(question("what_time_is_it_in_tokyo"))
         await caller.speak(silence(1.0))
         await caller.press("1#")
         assert await caller.until_closed() == (1000, "")
     assert caller.count("clear") == 0
-    assert caller.heard_s() >= len(GOODBYE) * 0.05
+    assert caller.received_s() >= len(GOODBYE) * 0.05
     assert len(turns(engine)) == 2
     result = turns(engine)[1].messages[-1]
     assert isinstance(result, ToolMessage)
@@ -108,14 +108,14 @@ async def test_a_goodbye_spoken_with_the_call_is_not_repeated(serve: Serve) -> N
         await ask(caller)
         assert await caller.until_closed() == (1000, "")
     assert len(turns(engine)) == 1
-    assert caller.heard_s() == pytest.approx(len(GOODBYE) * 0.05, abs=0.03)
+    assert caller.received_s() == pytest.approx(len(GOODBYE) * 0.05, abs=0.03)
 
 
 async def test_the_call_does_not_end_before_the_mark_after_goodbye_comes_back(serve: Serve) -> None:
     server = serve(answering([GOODBYE, HANG_UP]), server=MUTE)
     async with calling(server, echoes=False) as caller:
         await ask(caller)
-        await caller.until(lambda: caller.heard_s() >= len(GOODBYE) * 0.05)
+        await caller.until(lambda: caller.received_s() >= len(GOODBYE) * 0.05)
         await caller.until(lambda: caller.messages[-1]["event"] == "mark")
         last = caller.messages[-1]["mark"]["name"]
         assert caller.closed is None
@@ -130,7 +130,7 @@ async def test_a_call_to_hang_up_in_an_interrupted_response_ends_nothing(
     server = serve(engine, server=MUTE)
     async with calling(server) as caller:
         await ask(caller)
-        await caller.until(lambda: caller.heard_s() > 0.5)
+        await caller.until(lambda: caller.received_s() > 0.5)
         await ask(caller)
         await caller.until(lambda: len(turns(engine)) == 2)
         assert caller.closed is None

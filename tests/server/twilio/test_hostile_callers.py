@@ -31,7 +31,7 @@ async def still_answers(caller: Caller) -> None:
     first = len(caller.messages)
     await caller.speak(question("roll_a_dice"))
     await caller.speak(silence(1.0))
-    await caller.until(lambda: caller.heard_s(first) > 0.1)
+    await caller.until(lambda: caller.received_s(first) > 0.1)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ class Line:
         self.give("media", media={"payload": base64.b64encode(data).decode()})
 
     @property
-    def heard_s(self) -> float:
+    def received_s(self) -> float:
         return sum(message["event"] == "media" for message in self.sent) * 0.02
 
     @property
@@ -163,7 +163,7 @@ async def test_a_socket_without_a_call_is_closed_after_ten_seconds(stage: Stage)
 
 async def test_a_call_without_audio_is_ended(stage: Stage) -> None:
     await stage.start()
-    await stage.talk(20.0)  # of silence, which is fine
+    await stage.talk(20.0)  # of silence, which is not truncated
     assert stage.line.closed is None
     await stage.advance(14.0)
     assert stage.line.closed is None
@@ -187,7 +187,7 @@ async def test_a_call_at_its_limit_gets_a_whole_farewell(
         tasks.cancel_scope.cancel()
     stage.line.finish()
     assert stage.line.closed == (1000, "")
-    assert stage.line.heard_s == pytest.approx(len(GOODBYE) * 0.05, abs=0.1)
+    assert stage.line.received_s == pytest.approx(len(GOODBYE) * 0.05, abs=0.1)
     assert stage.metrics.registry.get_sample_value("assistant_calls_total", {"ended_by": "limit"})
 
 
@@ -196,12 +196,12 @@ async def test_a_server_that_stops_lets_the_response_end_and_plays_a_farewell(st
     await stage.ask()
     stage.draining.set()
     await stage.talk(1.5)
-    assert stage.line.heard_s == pytest.approx(1.9, abs=0.1)  # of the answer, which has two
+    assert stage.line.received_s == pytest.approx(1.9, abs=0.1)  # of the answer, which has two
     assert stage.line.closed is None
     await stage.talk(6.0)
     assert stage.line.closed == (1001, "")
     whole = len(TEXT) + len(GOODBYE)
-    assert stage.line.heard_s == pytest.approx(whole * 0.05, abs=0.15)
+    assert stage.line.received_s == pytest.approx(whole * 0.05, abs=0.15)
 
 
 async def test_a_call_that_returns_no_marks_is_ended_after_a_while(

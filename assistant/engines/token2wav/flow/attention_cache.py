@@ -31,7 +31,7 @@ class Frames:
 
     @classmethod
     def empty(cls, shape: FlowShape, steps: int, frames: int, like: Tensor) -> Frames:
-        # Untouched memory costs nothing: a short answer never fills its ring.
+        # Memory that is never written costs nothing: a short response never fills its ring.
         size = (steps, shape.depth, HALVES * shape.estimator_heads, frames, shape.head_width)
         return cls(like.new_empty(size), like.new_empty(size))
 

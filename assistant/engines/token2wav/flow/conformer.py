@@ -44,7 +44,7 @@ class ConformerCache:
 
 
 def _ends(pair: KeysValues, first: int, last: int) -> KeysValues:
-    # Positions are relative and counted over what is kept, so the prompt moves up against the
+    # Positions are relative and counted over the cached tokens, so the prompt moves up to the
     # newest tokens: it never gets further away than the model has learned.
     k, v = (torch.cat([t[:, :, :first], t[:, :, t.shape[2] - last :]], dim=2) for t in pair)
     return k, v

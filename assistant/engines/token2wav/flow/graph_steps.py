@@ -38,7 +38,7 @@ class StepPlace(StreamCaches):
     span: Tensor  # ()
     blocks: Tensor  # as in StepTime
     final: Tensor
-    mask: Tensor  # (streams, 1, 1, room): 0, or -inf where nothing lies
+    mask: Tensor  # (streams, 1, 1, room): 0, or -inf at empty places
     keys: Tensor  # (streams, depth, halves * heads, room, head width): the chunk's at the end
     values: Tensor
     edges: Tensor  # (streams, depth, convolutions, halves, 2, hidden)

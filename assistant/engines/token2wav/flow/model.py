@@ -194,7 +194,9 @@ class Flow(nn.Module):
         one_by_one = RaggedCaches(caches)
         for step, span in enumerate(self.steps):
             after = chunk.step(x, step, span, self.estimator.times[step]) if chunk else None
-            if after is None:  # not recorded, or the GPU failed at it: done here from now on
+            if (
+                after is None
+            ):  # not recorded, or recording failed on the GPU: computed here from now on
                 chunk = None
                 after = self._advance(x, self.estimator(x, condition, step, one_by_one), span)
             x = after

@@ -18,8 +18,8 @@ class FlowShape:
     feed_forward: int = 2048
     blocks: int = 6  # before the upsampling
     up_blocks: int = 4  # after it
-    look_ahead: int = 3  # tokens that must be known beyond those that are decoded
-    up_rate: int = 2  # mel frames a token
+    look_ahead: int = 3  # look-ahead: tokens needed beyond those that are decoded
+    up_rate: int = 2  # mel frames per token
     depth: int = 16  # of the estimator
     hidden: int = 512
     estimator_heads: int = 8

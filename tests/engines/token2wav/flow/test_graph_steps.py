@@ -1,4 +1,4 @@
-"""Chunks whose steps are recorded and replayed, as on a GPU: the sound is what it is without."""
+"""Recording and replaying the steps of a chunk, as on a GPU, does not change the audio."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_replayed_chunks_equal_those_that_are_not_recorded(
     for _ in range(2):
         expected = spoken(plain, [plain.prepare(prompt)])
         assert_same(spoken(recorded, [recorded.prepare(prompt)]), expected)
-    # The first time that a shape comes it is not recorded yet.
+    # A shape is not recorded at its first use.
     flow, vocoder = recorded.flow.recorded, recorded.hift.recorded
     assert flow is not None
     assert flow.recordings.shapes == [(1, 10, 128), (1, 16, 128), (1, 20, 256)]
