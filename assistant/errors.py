@@ -92,7 +92,7 @@ class RefusedError(AssistantError):
     """A request is refused: the fault is the caller's or the load's, so it is not logged."""
 
 
-_MAX_MISSPELT = 64
+_MAX_MISSPELLED = 64
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -100,7 +100,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     A word of more than 64 characters is no misspelling of anything, and is not compared.
     """
-    if len(word) > _MAX_MISSPELT:
+    if len(word) > _MAX_MISSPELLED:
         return ""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else ""

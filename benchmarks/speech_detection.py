@@ -109,7 +109,7 @@ def costs(clip: Audio) -> dict[str, Any]:
 
 
 def longest_ms(clip: Audio, rate: int = 8_000) -> float:
-    """Of all packets, what the one that took longest took: so long the event loop waits.
+    """Returns the time of the slowest packet, in ms, for which the event loop waits.
 
     That is the first one after a silence.
     """

@@ -166,7 +166,7 @@ def command_of(recipe: Recipe, target: Path) -> list[str]:
 
 
 def finished(pcm: Audio) -> Audio:
-    """At 16 kHz, without the silence around it, at the loudness of all others."""
+    """Returns the clip at 16 kHz, without silence around it, at the loudness of all others."""
     samples = pcm.resampled(RATE).samples
     loud = np.flatnonzero(np.abs(samples) > 0.02 * np.abs(samples).max())
     margin = int(MARGIN_S * RATE)

@@ -1,7 +1,7 @@
 """Text of any length is worked on in linear time, and bounded by words before it is planned.
 
-Effort is counted in steps, not in seconds. Where a regular expression does the work, the text is so
-long that a quadratic one would take longer than the time limit of a test.
+Effort is counted in steps, not in seconds. If a regular expression does the work, a quadratic one
+would take longer for these texts than the time limit of a test.
 """
 
 from __future__ import annotations

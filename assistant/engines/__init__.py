@@ -57,7 +57,7 @@ def _from_package(entry: EntryPoint, settings: Settings) -> Engine:
         return create(settings)
     except AssistantError:
         raise
-    except (Exception, SystemExit) as error:  # it runs a stranger's code
+    except (Exception, SystemExit) as error:  # it runs a package's code
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         message = f"the engine {entry.name!r} of {_package_of(entry)} can't start: {reason}"
         raise EngineError(message, hint=f"its entry point is {entry.value}") from error

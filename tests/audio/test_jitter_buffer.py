@@ -19,7 +19,7 @@ def packet(number: int) -> Pcm16:
 
 
 def played(buffer: JitterBuffer, numbers: list[int], step: int = 1) -> list[int]:
-    """One more than the packets' numbers, in the order in which they are heard; 0 for silence."""
+    """Returns one more than the packets' numbers, in the order of playback; 0 for silence."""
     pcm = [buffer.put(number, packet(number // step)) for number in numbers]
     heard = np.concatenate([*pcm, buffer.flush()])
     assert len(heard) % SIZE == 0

@@ -115,7 +115,7 @@ class Loudspeaker(io.AudioOutput):  # type: ignore[misc]
     def _finish(self, played_s: float, interrupted: bool) -> None:
         if self._end is not None:
             self._end.cancel()
-        self.pcm += self._queued[: 2 * int(heard_s * RATE)]
+        self.pcm += self._queued[: 2 * int(played_s * RATE)]
         self._queued, self._whole, self._played_s, self._end = bytearray(), False, 0.0, None
         self.on_playback_finished(playback_position=played_s, interrupted=interrupted)
 

@@ -83,7 +83,7 @@ class Loudspeaker(BaseOutputTransport):  # type: ignore[misc]
         self.pcm = bytearray()
 
     def take(self) -> bytes:
-        """What was heard since."""
+        """Returns what was played since the last call."""
         pcm = bytes(self.pcm)
         self.pcm.clear()
         return pcm

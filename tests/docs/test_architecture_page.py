@@ -46,7 +46,7 @@ def section(title: str) -> str:
     return found[1]
 
 
-# What a file defines: names to expressions, or to None where there is no value.
+# What a file defines: names to expressions, or to None if there is no value.
 
 Names = dict[str, ast.expr | None]
 

@@ -112,7 +112,7 @@ class WebPage:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
 
     def will_speak(self, *recordings: Path | float) -> None:
-        """What the microphone hears the next time that it is turned on."""
+        """Sets what the microphone records the next time that it is turned on."""
         write_microphone(self._microphone, *recordings)
 
     def wait(self, condition: Callable[[], T], what: str = "") -> T:

@@ -101,7 +101,7 @@ def seconds_of(audio: bytes | bytearray) -> float:
 
 
 def check_speech(audio: bytes | bytearray) -> None:
-    """Fails for sound that nobody could hear."""
+    """Fails if the audio is too short or too quiet to be speech."""
     assert seconds_of(audio) > 0.5
     samples = np.frombuffer(bytes(audio), "<i2").astype(np.float32)
     assert np.sqrt(np.mean(np.square(samples))) > 300

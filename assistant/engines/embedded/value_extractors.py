@@ -134,13 +134,13 @@ def languages(words: Sequence[Token]) -> Iterator[Found]:
     for index in range(len(words)):
         for length in (1, 2, 3, 4):  # a name in Chinese has a token for each character
             said = "".join(word.word for word in words[index : index + length])
-            name = said if said in known else _misspelt(said, known) if length == 1 else ""
+            name = said if said in known else _misspelled(said, known) if length == 1 else ""
             if name:
                 yield Found(name, index, index + length)
                 break
 
 
-def _misspelt(word: str, known: frozenset[str]) -> str:
+def _misspelled(word: str, known: frozenset[str]) -> str:
     near = (name for name in sorted(known) if len(name) > 5 and similar(word, name))
     return next(near, "")
 

@@ -158,7 +158,7 @@ class Token2WavStream:
         return ready
 
     def flush(self) -> list[Pcm16]:
-        """Ends the audio and returns the rest of it; the next push begins anew."""
+        """Ends the audio and returns the rest of it; the next push begins another utterance."""
         self._check_open()
         ready = []
         if self._pending:

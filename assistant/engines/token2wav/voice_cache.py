@@ -21,7 +21,7 @@ _MAX_CLIP_S = 600.0
 
 
 class VoiceCache:
-    """Prepared voices by their clip's content: a clip that is replaced is prepared anew.
+    """Prepared voices by their clip's content: a clip that is replaced is prepared again.
 
     Two threads that ask for one voice prepare it once; those that ask for prepared voices don't
     wait. The states of the voices used last stay in memory, up to the settings' `voice_bytes`, and

@@ -52,11 +52,11 @@ def playback(kind: str, response_id: str) -> Json:
     return {"type": f"assistant.playback.{kind}", "response_id": response_id}
 
 
-def playback_cleared(response_id: str, heard_s: float, text: str) -> Json:
+def playback_cleared(response_id: str, played_s: float, text: str) -> Json:
     return {
         "type": "assistant.playback.cleared",
         "response_id": response_id,
-        "heard_ms": round(heard_s * 1000),
+        "heard_ms": round(played_s * 1000),
         "text": text,
     }
 

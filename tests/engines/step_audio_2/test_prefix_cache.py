@@ -55,7 +55,7 @@ async def test_a_turn_prefills_only_what_is_new_however_long_the_conversation_is
     assert len(set(read[1:])) == 1
 
 
-async def test_two_recordings_of_the_same_length_are_told_apart(
+async def test_two_recordings_of_the_same_length_are_distinguished(
     make_engine: Any, noise: Any
 ) -> None:
     watcher = Watcher()

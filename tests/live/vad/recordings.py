@@ -124,10 +124,10 @@ def babble(seconds: float, seed: int = 0) -> Signal:
     return np.asarray(noise / noise.std())
 
 
-def heard(
+def detected(
     samples: Pcm16, rate: int = 16_000, detector: VoiceActivityDetector | None = None
 ) -> list[Frame]:
-    """In packets of 20 ms, as a microphone or a telephone gives them."""
+    """Returns the frames of samples that come in packets of 20 ms, as from a microphone."""
     detector = detector or VoiceActivityDetector(DEFAULTS, rate)
     size = rate // 50
     packets = (samples[at : at + size] for at in range(0, len(samples), size))

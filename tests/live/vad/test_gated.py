@@ -106,7 +106,9 @@ def test_the_noise_floor_loses_no_speech(name: str, ratio_db: float) -> None:
     samples = pcm(noisy(pink, ratio_db)(padded) * 0.3)
     network = Silero()
     alone = list(
-        frames_after(heard(samples, detector=VoiceActivityDetector(DEFAULTS, 16_000, network)), 3.2)
+        frames_after(
+            detected(samples, detector=VoiceActivityDetector(DEFAULTS, 16_000, network)), 3.2
+        )
     )
     gated = list(frames_after(detected(samples), 3.2))
     assert turns(gated)[0][0] <= turns(alone)[0][0] + FRAME_S

@@ -141,7 +141,7 @@ class Caller:
 
 
 def loudness(pcm: bytes) -> float:
-    """RMS of mu-law sound, of full scale."""
+    """Returns the RMS of mu-law audio, as a part of full scale."""
     samples = MU_LAW.decode(pcm).astype(np.float64)
     return float(np.sqrt(np.mean(np.square(samples)))) / 32_768
 

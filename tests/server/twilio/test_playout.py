@@ -231,7 +231,7 @@ async def test_audio_generated_faster_than_real_time_is_paced(stage: Stage) -> N
     assert stage.line.waiting == pytest.approx(5 * 50, abs=55)
 
 
-async def test_marks_say_what_the_caller_has_heard(stage: Stage) -> None:
+async def test_marks_say_how_much_was_played(stage: Stage) -> None:
     """The line plays everything 0.3 s late; the history knows, once the answer is interrupted."""
     await stage.start()
     await stage.ask()
