@@ -218,7 +218,7 @@ def test_every_exception_is_in_the_tree_of_errors() -> None:
     tree = errors.__doc__ or ""
     for info in pkgutil.walk_packages(assistant.__path__, "assistant."):
         if info.name.endswith("__main__") or ".token2wav" in info.name or "step_audio" in info.name:
-            continue  # these need the extra; they define no exceptions, which ruff's naming rule checks
+            continue  # these need the extra, and define no exceptions
         module = importlib.import_module(info.name)
         for name, value in inspect.getmembers(module, inspect.isclass):
             if issubclass(value, Exception) and value.__module__ == info.name:
