@@ -109,7 +109,7 @@ def check_speech(audio: bytes | bytearray) -> None:
 
 
 def check_tool_ran(server: Running, name: str) -> None:
-    """A tool of the server, once."""
+    """Fails unless the tool of the server ran once."""
     assert server.metric("assistant_tool_calls_total", tool=name, outcome="ok") == 1.0
 
 

@@ -86,7 +86,7 @@ def test_prefill_in_pieces_or_token_by_token_equals_prefill_at_once(model: Any, 
 
 @torch.inference_mode()
 def test_the_recordable_step_equals_the_other_step(model: Any) -> None:
-    """What a GPU records, in a batch whose rows are of different lengths, the last one a filler."""
+    """The rows of the batch have different lengths, and the last one is padding."""
     language, lengths, slots = model.language, [5, 17, 5], [3, 1, 3]
     exact, padded = new_cache(model), new_cache(model)
     for cache in (exact, padded):
@@ -211,7 +211,7 @@ def test_tokens_are_sampled_in_proportion_to_their_probability() -> None:
 
 
 def test_a_flat_distribution_is_sampled_as_a_whole() -> None:
-    """The nucleus is wider than the first candidates that are looked at."""
+    """The nucleus is wider than the first candidates that are read."""
     sampling = Sampling(temperature=1.0, top_p=1.0, repetition_penalty=1.0, seed=5)
     seen = drawn(torch.zeros(VOCABULARY), sampling, 2000)
     assert max(seen) > 2900

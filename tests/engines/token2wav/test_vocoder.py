@@ -14,7 +14,7 @@ from assistant.engines.token2wav.vocoder import VocoderState, vocode
 
 
 def test_the_source_of_a_steady_pitch_is_one_sine_across_chunks() -> None:
-    """The vocoder's own cuts, with a source alone as its decoder: a sine must come out a sine."""
+    """The decoder is the source alone: over the vocoder's chunks a sine stays a sine."""
     with torch.inference_mode():
         hift = SineHift()
         state = VocoderState.start(hift, 80)  # type: ignore[arg-type]

@@ -232,7 +232,7 @@ async def test_audio_that_comes_faster_than_real_time_waits(stage: Stage) -> Non
 
 
 async def test_the_marks_report_what_was_played(stage: Stage) -> None:
-    """The line plays everything 0.3 s late; the history knows, once the answer is interrupted."""
+    """The line plays everything 0.3 s late; the history has it after an interruption."""
     await stage.start()
     await stage.ask()
     echoed = 0

@@ -73,7 +73,7 @@ def test_replayed_chunks_equal_chunks_that_are_not_recorded(
 def test_several_streams_with_other_voices_share_a_pass(
     load: Callable[..., Token2Wav], prompt: Any, other_voice: Any, maker: Any, voice_clip: Any
 ) -> None:
-    """Prompts of 2 and 1.3 and 3 s: one recording, with a row that nobody uses."""
+    """Prompts of 2, 1.3 and 3 s share one recording, which has an unused row."""
     plain, recorded, recorder = load(), load(), Recorder()
     recorded.record(recorder)
     prompts = [prompt, *(maker.make(voice_clip(s, pitch=s * 90)) for s in (1.3, 3.0))]
@@ -129,7 +129,7 @@ def test_the_audio_continues_if_recording_fails_within_a_chunk(
 def test_invalid_numbers_of_one_stream_do_not_reach_the_next(
     load: Callable[..., Token2Wav], prompt: Any
 ) -> None:
-    """Streams take turns at one place, which must not carry anything over."""
+    """Streams use one place in turn: values of one must not reach the next."""
     plain, recorded = load(), load()
     recorded.record(Recorder())
 
