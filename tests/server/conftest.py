@@ -1,4 +1,4 @@
-"""Servers with an engine that says what a test tells it."""
+"""Servers with a scripted engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How CUDA graphs are recorded: PyTorch's own recording, over a driver that is not there."""
+"""CUDA graphs are recorded by PyTorch's own code, over a simulated driver."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_the_source_of_a_steady_pitch_is_one_sine_across_chunks() -> None:
 
 
 class SineHift:
-    """A vocoder that says its source, one steady harmonic."""
+    """A vocoder that outputs its source, one steady harmonic."""
 
     HERTZ = 217.0
     AMPLITUDE = 0.5  # before the source's tanh
