@@ -1,4 +1,4 @@
-"""History: the only writer of a conversation's messages, and the rules that its verbs keep."""
+"""History: the only writer of a conversation's messages, and the rules of its methods."""
 
 from __future__ import annotations
 

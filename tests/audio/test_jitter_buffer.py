@@ -14,7 +14,7 @@ SIZE = 160  # 20 ms at 8 kHz
 
 
 def packet(number: int) -> Pcm16:
-    """Tells its number; never silent."""
+    """Returns a packet whose samples give its number; never silent."""
     return np.full(SIZE, number % 30_000 + 1, np.int16)
 
 

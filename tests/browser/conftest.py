@@ -53,7 +53,7 @@ def embedded(browser: WebPage, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def fresh(browser: WebPage) -> Iterator[WebPage]:
-    """The browser as a visitor brings it, and as quiet as it was at the end."""
+    """A browser without a page; the test fails if the page logs an error."""
     browser.complaints()
     yield browser
     complaints = browser.complaints()

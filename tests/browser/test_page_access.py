@@ -1,4 +1,4 @@
-"""The page without a mouse, without eyes, on a small screen, without a key, without a network."""
+"""The page by keyboard, by screen reader, on a small screen, without a key or a network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add(numbers: list[int]) -> str:
 
 
 def with_a_tool() -> ScriptedEngine:
-    """A turn of every kind of thing that the page shows."""
+    """Has a turn with everything that the page shows."""
     return ScriptedEngine(["One moment. ", call("add", numbers=[2, 3])], ["It is five."])
 
 
@@ -77,7 +77,7 @@ def test_the_keyboard_and_a_screen_reader_can_hold_the_talk_button(opened: Opene
     page.will_speak(QUESTION)
     page.find("#talk").send_keys(Keys.ENTER)  # begins; no pointer can hold it
     page.wait_phase("listening")
-    page.wait(lambda: page.played_s() > 1, "a second of sound")
+    page.wait(lambda: page.microphone_s() > 1, "a second of sound")
     page.find("#talk").send_keys(Keys.ENTER)
     page.wait_for(".answer .text", "Noon.")
 

@@ -1,4 +1,4 @@
-"""The server as it comes out of the box, for clients that nobody here wrote."""
+"""A server with its default settings, for clients of other projects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.serving import Running, running
 def server(
     settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Running]:
-    """Fails the test where the server or the client logged a warning, or a socket stayed open."""
+    """Fails the test if the server or the client logged a warning, or a socket stayed open."""
     monkeypatch.setenv("OPENAI_API_KEY", "any")
     with running(create_app(assistant=Assistant(settings))) as made:
         yield made

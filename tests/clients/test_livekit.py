@@ -141,7 +141,7 @@ class Call:
             session.on(kind, self.journal.add)
 
     async def until_said(self, text: str) -> Any:
-        """The message of the assistant, once it was played."""
+        """Returns the message of the assistant, once it was played."""
         event = await self.journal.until(
             lambda event: kind(event) == "conversation_item_added" and said(event.item, text)
         )
@@ -171,7 +171,7 @@ _KINDS = (
 
 
 def said(item: Any, text: str = "") -> bool:
-    """Whether it is a message of the assistant with that text."""
+    """Returns whether it is a message of the assistant with that text."""
     return item.type == "message" and item.role == "assistant" and text in item.text_content
 
 

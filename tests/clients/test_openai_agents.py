@@ -60,7 +60,7 @@ class Call:
             await self.session.send_audio(piece)
 
     async def until(self, done: Callable[[Any], bool]) -> Any:
-        """The first event of which that holds; an error is a failure."""
+        """Returns the first event that satisfies the condition; an error is a failure."""
         with anyio.fail_after(PATIENCE_S):
             async for event in self._iterator:
                 self._see(event)
@@ -81,7 +81,7 @@ class Call:
             self.events.append(event)
 
     async def until_sent(self, kind: str) -> dict[str, Any]:
-        """The next event of the server of that type."""
+        """Returns the next event of the server of that type."""
         while not self.sent or self.sent[-1]["type"] != kind:
             await self.until(lambda event: event.type == "raw_model_event")
         return self.sent[-1]

@@ -115,7 +115,7 @@ class Call:
         return await self.journal.until(lambda frame: isinstance(frame, kind))
 
     async def until_spoken(self) -> None:
-        """The next answer has been played."""
+        """Waits until the next answer has been played."""
         await self.until(frames.BotStartedSpeakingFrame)
         await self.until(frames.BotStoppedSpeakingFrame)
 
@@ -147,7 +147,7 @@ async def calling(*processors: Any) -> AsyncIterator[Call]:
 
 
 class Conversation:
-    """What a pipeline of it consists of. `remembered`: the messages, as the client has them."""
+    """The parts of a pipeline. `remembered`: the messages, as the client has them."""
 
     def __init__(self, server: Running, detection: Any) -> None:
         audio_input = events.AudioInput(

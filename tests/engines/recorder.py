@@ -14,7 +14,7 @@ from assistant.engines.nn.cuda_graphs import Work
 
 
 class Recorder:
-    """Does the work again for each replay, and puts the results where those of the first are.
+    """Runs the function again for each replay, and writes into the results of the first run.
 
     As with a graph, only what lies in the inputs' place is seen, and there is no result before the
     first replay.
@@ -66,7 +66,7 @@ class OnlyOnGpu(TorchDispatchMode):
 
 
 class Inspector:
-    """Records nothing; looks at all that would be recorded."""
+    """Records nothing; inspects everything that would be recorded."""
 
     def __init__(self) -> None:
         self.operations: list[int] = []

@@ -1,4 +1,4 @@
-"""Tool calls in text, however it is cut and whatever it holds."""
+"""Tool calls are parsed from any text, under any split."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 class Work:
-    """Yields 0, 1, 2, ...; says what wait_until to it."""
+    """Yields 0, 1, 2, ...; counts its steps and its end."""
 
     def __init__(self, count: int = 3, error: Exception | None = None) -> None:
         self.count, self.error = count, error
@@ -42,7 +42,7 @@ class Work:
 
 
 class Blocked:
-    """Blocks in its first step until it is told to stop, then takes one more action."""
+    """Blocks in its first step until it is stopped, then takes one more action."""
 
     def __init__(self) -> None:
         self.running = threading.Event()

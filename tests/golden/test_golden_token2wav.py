@@ -29,7 +29,7 @@ LOOK_AHEAD, CHUNK = 3, 25
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """Where other tests run beside these, threads that wait for one another take much longer."""
+    """Runs torch on one thread: threads wait for one another if other tests run in parallel."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -48,7 +48,7 @@ def vectors(name: str) -> dict[str, Any]:
 
 
 def load_by_rule(model: Any, part: str) -> Any:
-    """Weights by the rule, of the names and shapes that the reference has."""
+    """Loads weights by the rule, with the names and shapes of the reference."""
     weights = {name: weight(name, shape) for name, shape in manifest()[part].items()}
     model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     model.pack()
@@ -74,7 +74,7 @@ def hift() -> Any:
 
 
 def error(ours: Any, reference: Any) -> float:
-    """Norm of the difference over the norm of the reference."""
+    """Returns the norm of the difference over the norm of the reference."""
     assert ours.shape == reference.shape
     return float((ours - reference).norm() / reference.norm())
 

@@ -1,4 +1,4 @@
-"""Where the golden vectors lie, and the rule that makes the weights they were computed with."""
+"""The place of the golden vectors, and the rule for the weights they were computed with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def manifest() -> dict[str, dict[str, list[int]]]:
 
 
 def weight(name: str, shape: Sequence[int]) -> npt.NDArray[np.float32]:
-    """The numbers of one parameter, by the rule in README.md."""
+    """Returns the values of one parameter, by the rule in README.md."""
     seed = zlib.crc32((salt() + name).encode())
     generator = np.random.Generator(np.random.PCG64(seed))
     x = generator.standard_normal(math.prod(shape), dtype=np.float32).reshape(shape)
@@ -49,7 +49,7 @@ def _scaled(name: str, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def relative_error(actual: npt.ArrayLike, expected: npt.ArrayLike) -> float:
-    """Norm of the difference over norm of what is expected."""
+    """Returns the norm of the difference over the norm of the expected values."""
     reference = np.asarray(expected, dtype=np.float64)
     difference = np.asarray(actual, dtype=np.float64) - reference
     return float(np.linalg.norm(difference) / np.linalg.norm(reference))

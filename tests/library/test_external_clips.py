@@ -1,4 +1,4 @@
-"""Voices that something else brings: they come and go, and are never written to."""
+"""External voices appear and disappear, and are never written to."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _starts = itertools.count(0, 61)
 
 
 def different() -> npt.NDArray[np.float32]:
-    """Speech that nobody had before."""
+    """Returns speech that is in no library yet."""
     start = next(_starts) % 30_000
     return SPEECH[start : start + 20_000]
 

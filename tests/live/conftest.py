@@ -1,4 +1,4 @@
-"""Calls of which the test drives the clock (tests/simulated_call.py)."""
+"""Calls whose clock the test drives (tests/support/simulated_call.py)."""
 
 from __future__ import annotations
 

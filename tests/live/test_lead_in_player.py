@@ -1,4 +1,4 @@
-"""A phrase while a slow tool runs."""
+"""A phrase is played while a slow tool runs."""
 
 from __future__ import annotations
 

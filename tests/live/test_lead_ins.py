@@ -32,7 +32,7 @@ def lead_ins(phrases: PhraseCache) -> LeadIns:
 
 
 def told(lead_ins: LeadIns, tool: str, median_s: float, *, spread: float = 0.3) -> None:
-    """The tool is seen at work, a hundred times."""
+    """Observes the duration of the tool a hundred times."""
     chance = Random(7)
     for _ in range(100):
         lead_ins.observed(tool, median_s * math.exp(chance.gauss(0.0, spread)))

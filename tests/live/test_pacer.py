@@ -1,4 +1,4 @@
-"""Audio goes out in frames, in time, with a lead that has a limit."""
+"""Audio is sent in frames, on time, with a limited lead."""
 
 from __future__ import annotations
 

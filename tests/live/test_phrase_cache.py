@@ -58,7 +58,7 @@ def silence(milliseconds: int) -> Pcm16:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Lets the other tasks go on until it holds; the test's own limit ends what never does."""
+    """Lets other tasks run until the condition holds; the test's timeout is the limit."""
     while not condition():
         await anyio.lowlevel.checkpoint()
 

@@ -1,4 +1,4 @@
-"""The states of taking turns, and what is done at each step."""
+"""The states of turn detection, and the actions at each step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SETTINGS = LiveSettings(
 
 
 def fed(machine: TurnDetector, script: str) -> list[Action]:
-    """What the machine says to `script`: +300 is 300 ms of speech, -300 of silence."""
+    """Returns the detector's actions for `script`: +300 is 300 ms of speech, -300 of silence."""
     actions = []
     for word in script.split():
         for _ in range(abs(int(word)) // FRAME_MS):

@@ -29,7 +29,7 @@ Run = Callable[..., Awaitable[ToolOutcome]]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[str, str], Path]:
-    """Writes a plugin file, and gives its path back."""
+    """Writes a plugin file, and returns its path."""
 
     def write_file(name: str, source: str) -> Path:
         path = tmp_path / name
@@ -68,7 +68,7 @@ def run() -> Run:
 
 @pytest.fixture
 def outcome_of(run: Run) -> Run:
-    """Calls a tool without arguments, under these plugin settings; tries follow without a wait."""
+    """Calls a tool without arguments, under these plugin settings; retries don't wait."""
 
     async def call_it(made: Tool, caller: Caller = CALLER, **settings: Any) -> ToolOutcome:
         sleep = settings.pop("sleep", no_wait)

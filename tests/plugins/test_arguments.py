@@ -1,4 +1,4 @@
-"""What the model writes as arguments fits, is mended, or is answered in words it can mend by."""
+"""The model's arguments are valid, corrected, or refused with words that help to correct them."""
 
 from __future__ import annotations
 

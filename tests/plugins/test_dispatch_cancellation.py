@@ -1,4 +1,4 @@
-"""A turn that stops: each call ends in one outcome, and what began to act is seen to its end."""
+"""A cancelled turn: each call ends in one outcome, and side effects that began finish."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SOON_S = 0.05  # for tools that never answer: any limit is the same to them
 async def stopped(
     made: Tool, then: Callable[[], None], began: Awaitable[None], caller: Caller = CALLER
 ) -> tuple[list[ToolOutcome], bool]:
-    """The reports of a call whose turn is cancelled once it began, and whether that went on."""
+    """Returns the reports of a call whose turn is cancelled, and whether the turn continued."""
     reports: list[ToolOutcome] = []
     went_past = False
 

@@ -1,4 +1,4 @@
-"""What reaches a tool, and what it tells while it runs."""
+"""The context of a tool: caller, settings, and progress while it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tool that fails: what the model reads, what the log has, what is tried again."""
+"""A failing tool: the text for the model, the log, and retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timeouts and threads: a tool that hangs holds up nobody but itself."""
+"""Timeouts and threads: a hanging tool delays only itself."""
 
 from __future__ import annotations
 

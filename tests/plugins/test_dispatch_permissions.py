@@ -1,4 +1,4 @@
-"""Which calls are run at all: what may be called, and who is asked before."""
+"""Permissions: the calls that may run, and approvals."""
 
 from __future__ import annotations
 

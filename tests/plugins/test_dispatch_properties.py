@@ -1,4 +1,4 @@
-"""Any mix of calls, tools and cancellations: one outcome a call, nothing lost, nothing stuck."""
+"""Any mix of calls, tools and cancellations: one outcome per call, nothing lost, nothing stuck."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class World:
         return ToolCall(step.call_id, name, step.arguments, problem)
 
     async def run(self, cancel_after: int | None) -> list[ToolOutcome]:
-        """All calls at the same time; the turn is cancelled after some of the reports."""
+        """Runs all calls at once; cancels the turn after some of the reports."""
         reports: list[ToolOutcome] = []
 
         def report(outcome: ToolOutcome) -> None:
@@ -147,7 +147,7 @@ async def _never(call: ToolCall, schema: ToolSchema) -> bool:
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """The tracebacks of tools that fail on purpose."""
+    """Silences the tracebacks of tools that fail on purpose."""
     logging.disable()
     yield
     logging.disable(logging.NOTSET)

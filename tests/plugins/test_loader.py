@@ -1,4 +1,4 @@
-"""Tools come from files, folders and packages; what is broken is reported, the rest loads."""
+"""Tools come from files, folders and packages; broken ones are reported, the rest is loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What settings say of tools is checked, and installed packages bring tools."""
+"""Settings of tools are checked, and installed packages add tools."""
 
 from __future__ import annotations
 

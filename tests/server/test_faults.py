@@ -1,4 +1,4 @@
-"""What goes wrong in the world: engines that fail, clients that vanish, processes killed."""
+"""Faults: engines that fail, clients that disconnect, processes that are killed."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def endless(stopped: threading.Event, made: list[int]) -> ScriptedEngine:
 
 @contextmanager
 def raw_turn(server: Running, session: str, receive_buffer: int = 0) -> Iterator[socket.socket]:
-    """A client that has asked, and reads as it likes."""
+    """A client that has sent a turn, and reads as the test wants."""
     body = b'{"text": "go"}'
     head = (
         f"POST /v1/sessions/{session}/turns HTTP/1.1\r\nHost: localhost\r\n"

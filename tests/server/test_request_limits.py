@@ -110,7 +110,7 @@ def test_a_body_that_never_comes_is_a_408(serve: Serve) -> None:
 
 
 def flac_bomb() -> bytes:
-    """Much silence in a small file."""
+    """Returns a small file that decodes to long silence."""
     buffer = io.BytesIO()
     with soundfile.SoundFile(buffer, "w", 192_000, 8, format="FLAC", subtype="PCM_16") as file:
         for _ in range(40):

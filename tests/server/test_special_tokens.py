@@ -1,4 +1,4 @@
-"""Special tokens never leave, however a stream is cut; and what is remembered, and for how long."""
+"""Special tokens never leave the server, under any split of a stream; turns are cached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue of turns, the probes, and the figures."""
+"""The turn queue, the probes and the metrics."""
 
 from __future__ import annotations
 

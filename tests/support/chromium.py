@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 def missing() -> str:
-    """What is not installed, or nothing."""
+    """Returns what is not installed, or an empty text."""
     if not any(map(shutil.which, NAMES)):
         return "there is no chromium here"
     return "" if shutil.which("chromedriver") else "there is no chromedriver here"
@@ -79,7 +79,7 @@ def write_microphone(file: Path, *recordings: Path | float) -> None:
 
 
 class WebPage:
-    """What a user sees and does. What is waited for comes within half a minute."""
+    """The page as its user sees and uses it. Every wait has a limit of half a minute."""
 
     def __init__(self, driver: webdriver.Chrome, microphone: Path) -> None:
         self.driver = driver
@@ -94,7 +94,7 @@ class WebPage:
         return self
 
     def leave(self) -> None:
-        """Nothing of this visit is left for the next one."""
+        """Removes everything of this visit."""
         self.run("localStorage.clear(); sessionStorage.clear()")
         self.driver.get("about:blank")
         self.prefer()
@@ -166,7 +166,7 @@ class WebPage:
         self.wait(lambda: self.phase() in phases, f"one of {phases}")
 
     def loudness(self) -> float:
-        """The greatest sample that left the page for the loudspeaker in the last 85 ms."""
+        """Returns the greatest sample that the page played in the last 85 ms."""
         script = """
             const {speaker} = await load('main');
             if (!speaker.analyser) return 0;
@@ -176,8 +176,8 @@ class WebPage:
         """
         return float(self.run(script))
 
-    def played_s(self) -> float:
-        """Seconds that the microphone has been open."""
+    def microphone_s(self) -> float:
+        """Returns the seconds of audio that the microphone has recorded."""
         return float(self.run("return (await load('main')).microphone.seconds"))
 
     def complaints(self) -> list[str]:

@@ -35,7 +35,7 @@ QUIET_CLIENT = pytest.mark.filterwarnings("default")
 
 
 class Says(str):
-    """Equal to every text that holds it."""
+    """Equals every text that contains it."""
 
     __slots__ = ()
     __hash__ = str.__hash__
@@ -45,7 +45,7 @@ class Says(str):
 
 
 class Journal:
-    """What a client tells by callbacks, in order, to wait for."""
+    """The callbacks of a client in order, to wait for."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []
@@ -61,7 +61,7 @@ class Journal:
             self.add(event)
 
     async def until(self, done: Callable[[Any], bool]) -> Any:
-        """The next event of which that holds."""
+        """Returns the next event that satisfies the condition."""
         with anyio.fail_after(PATIENCE_S):
             while True:
                 while self._seen < len(self.events):
@@ -90,7 +90,7 @@ def speech(name: str, silence_s: float = 1.5) -> bytes:
 
 
 def pieces(name: str, seconds: float = 0.1) -> Iterator[bytes]:
-    """The same as a microphone gives it."""
+    """Yields the same in pieces, as a microphone does."""
     data = speech(name)
     step = 2 * int(seconds * RATE)
     return (data[at : at + step] for at in range(0, len(data), step))
@@ -109,12 +109,12 @@ def check_speech(audio: bytes | bytearray) -> None:
 
 
 def check_tool_ran(server: Running, name: str) -> None:
-    """A tool of the server, once."""
+    """Fails unless the tool of the server ran once."""
     assert server.metric("assistant_tool_calls_total", tool=name, outcome="ok") == 1.0
 
 
 def complaints(records: list[logging.LogRecord]) -> list[str]:
-    """What server and clients logged that somebody should look into."""
+    """Returns the warnings and errors that server and clients logged."""
     return [
         f"{record.name}: {record.getMessage()}"
         for record in records

@@ -1,4 +1,4 @@
-"""What the tests of the server share: one that runs on a free port, and what its answers hold."""
+"""Servers on a free port, and helpers to read their responses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fastapi import FastAPI
 
 @dataclass
 class Hold:
-    """An act of a script, or the body of a tool, that waits until the test lets it go."""
+    """A step of a script, or the body of a tool, that waits until the test releases it."""
 
     reached: threading.Event = field(default_factory=threading.Event)
     let_go: threading.Event = field(default_factory=threading.Event)
@@ -121,7 +121,7 @@ Server(app, server).run_until_stopped(listener)
 
 @contextmanager
 def process(folder: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    """The server as a process of its own, which has begun to answer."""
+    """Starts the server as a process of its own, and waits until it answers."""
     arguments = [sys.executable, "-c", PROCESS, str(folder)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as running:
         try:

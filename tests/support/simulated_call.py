@@ -89,7 +89,7 @@ class Call:
         return "".join(event.text for event in self.of(TextDelta))
 
     def said(self) -> list[str]:
-        """What the history holds of the assistant's words."""
+        """Returns the assistant's texts in the history."""
         return [m.text for m in self.session.history if isinstance(m, AssistantMessage)]
 
     def results(self) -> list[tuple[str, str]]:

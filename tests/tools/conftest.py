@@ -1,4 +1,4 @@
-"""The bundled tools, called as a model calls them, and a loopback server for what they ask."""
+"""The bundled tools, called as a model calls them, and a loopback server for their requests."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ Reply = dict[str, Any]
 
 
 class Loopback:
-    """An HTTP server on this machine: `routes` says what each path answers."""
+    """An HTTP server on this machine: `routes` has the response of each path."""
 
     def __init__(self) -> None:
         self.routes: dict[str, Reply | Callable[[dict[str, str]], Reply]] = {}
@@ -115,7 +115,7 @@ def desk_for() -> type[Desk]:
 
 @pytest.fixture(scope="session")
 def closed_port() -> str:
-    """An address on which nobody listens."""
+    """An address on which no server listens."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     server.server_close()
     return f"http://127.0.0.1:{server.server_port}"

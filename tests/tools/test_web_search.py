@@ -52,7 +52,7 @@ def web(desk_for: Any, loopback: Loopback, monkeypatch: pytest.MonkeyPatch) -> D
 
 @pytest.fixture
 def found(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What ddgs gives back."""
+    """Returns the results of ddgs."""
     rows: list[Any] = []
     monkeypatch.setattr(ddgs.DDGS, "text", lambda self, query, **options: list(rows))
     return rows

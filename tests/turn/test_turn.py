@@ -1,4 +1,4 @@
-"""What a turn does, seen through Session.ask, with an engine that says what the test tells it."""
+"""What a turn does, seen through Session.ask, with a scripted engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A conversation with an engine, and what its outputs say."""
+"""A conversation with an engine, and helpers to read its outputs."""
 
 from __future__ import annotations
 

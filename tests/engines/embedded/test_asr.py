@@ -1,4 +1,4 @@
-"""The process's process: it leaves Python's lock alone, and may end at any time."""
+"""The recognizer's process runs without Python's lock, and may end at any time."""
 
 from __future__ import annotations
 

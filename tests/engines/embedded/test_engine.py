@@ -1,4 +1,4 @@
-"""The embedded engine from end to end: real planner, real voice, and what it makes of results."""
+"""The embedded engine from end to end: real planner, real voice, spoken results."""
 
 from __future__ import annotations
 

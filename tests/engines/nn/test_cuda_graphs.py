@@ -1,4 +1,4 @@
-"""How CUDA graphs are recorded: PyTorch's own recording, over a driver that is not there."""
+"""CUDA graphs are recorded by PyTorch's own code, over a simulated driver."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_work_is_warmed_up_and_recorded_on_a_stream_of_its_own(driver: Driver) -
 def test_the_thread_works_on_its_own_stream_again_after_a_failed_recording(
     driver: Driver, fails_at: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """PyTorch leaves the recording's stream behind where a recording can't begin or end."""
+    """PyTorch leaves the recording's stream active if a recording can't begin or end."""
     driver.fails_at = fails_at
     recordings = Recordings("a test", CudaGraphs(GPU), worth=1)
     assert find(recordings, 1, lambda: driver.check("work")) is None

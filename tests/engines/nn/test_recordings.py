@@ -1,4 +1,4 @@
-"""What surrounds a recorded step: its inputs, which shapes are kept, and what if it fails."""
+"""Recordings of a step: their inputs, the cached shapes, and failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole, and what is said of those that are not."""
+"""Complete checkpoints are loaded; broken ones are errors that name the problem."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ def test_tokens_are_sampled_in_proportion_to_their_probability() -> None:
 
 
 def test_a_flat_distribution_is_sampled_as_a_whole() -> None:
-    """The nucleus is wider than the first candidates that are looked at."""
+    """The nucleus is wider than the first candidates that are read."""
     sampling = Sampling(temperature=1.0, top_p=1.0, repetition_penalty=1.0, seed=5)
     seen = drawn(torch.zeros(VOCABULARY), sampling, 2000)
     assert max(seen) > 2900

@@ -1,4 +1,4 @@
-"""Ids to text, calls and speech, however they are cut, mixed or broken."""
+"""Ids become text, calls and speech, under any split, mix or defect."""
 
 from __future__ import annotations
 

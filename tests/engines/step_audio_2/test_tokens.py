@@ -1,4 +1,4 @@
-"""Ids by name, text that can't become a mark, and tokenizers that don't fit."""
+"""Ids by name, text that can't become a special token, and tokenizers that don't fit."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ async def test_a_latin_word_inside_chinese_is_kept_whole_or_dropped(
 async def test_text_written_before_its_speech_is_truncated_by_the_speech(
     make_engine: Any, tokenizer: Any
 ) -> None:
-    """No order of text and speech is taken for granted, and no padding."""
+    """Truncation assumes no order of text and speech, and no padding."""
     special, text = tokenizer.special, " ".join(["word"] * 10)
     speech = [special.speech + number for number in range(1000)]
     tokens = (special.tts_start, *tokenizer.encode(text), *speech, special.tts_end)
@@ -149,7 +149,7 @@ async def test_tokens_without_speech_give_no_truncation(make_engine: Any, tokeni
 
 
 async def test_the_cache_is_reused_up_to_the_truncation(make_engine: Any, tokenizer: Any) -> None:
-    """The next turn reads only what came after the cut, and says what it says without a cache."""
+    """The next turn prefills only what follows, and equals the turn without a cache."""
     tokens = interleaved(tokenizer, "one two three four five six", 100)[1:]
     watcher = Watcher(tokens, end=tokenizer.special.eot)
     engine = make_engine(steer=watcher, vocoder=ToneVocoder())

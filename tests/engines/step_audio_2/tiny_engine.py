@@ -24,7 +24,7 @@ GREEDY = Sampling(temperature=0.0, repetition_penalty=1.0, max_tokens=12)
 
 
 class Watcher:
-    """Sees every generation; with scripts, the next one says the next script."""
+    """Sees every generation; each generation outputs the next script, if there are scripts."""
 
     def __init__(self, *scripts: Sequence[int], end: int = -1) -> None:
         self.jobs: list[Any] = []
@@ -90,7 +90,7 @@ class ToneStream:
 
 @dataclass
 class Chat:
-    """A conversation, its history as a session would keep it."""
+    """A conversation, with its history as a session would have it."""
 
     engine: Any
     sampling: Sampling = GREEDY
@@ -102,7 +102,7 @@ class Chat:
         return await self.go_on(UserMessage(parts), **request)
 
     async def go_on(self, *messages: Message, **request: Any) -> list[Any]:
-        """All outputs of one step; what was said is put into the history."""
+        """Returns all outputs of one step, and appends them to the history."""
         self.state = self.state or self.engine.new_state()
         self.history += messages
         options = {"sampling": self.sampling, "tools": self.tools, **request}
@@ -120,7 +120,7 @@ def text_of(outputs: Sequence[Any]) -> str:
 
 
 def recomputed(model: Any, job: Any) -> list[int]:
-    """What a generation would have said without a cache: everything is read again at each step."""
+    """Returns the tokens without a cache: everything is prefilled again at each step."""
     language, sizes = model.language, model.sizes.text
     said: list[int] = []
     while len(said) < len(job.generated):

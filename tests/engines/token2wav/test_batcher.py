@@ -1,4 +1,4 @@
-"""Work that several ask for at once is done together."""
+"""Concurrent jobs of one shape run in one batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Double:
 
 
 class Worker:
-    """Doubles, and keeps what it was given at once."""
+    """Doubles its inputs, and records each batch."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []

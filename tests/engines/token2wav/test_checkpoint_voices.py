@@ -1,4 +1,4 @@
-"""A tiny checkpoint: its voices are spoken in, and its encoder tells voices apart."""
+"""A tiny checkpoint: its voices are used, and its encoder distinguishes voices."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def checkpoint(pristine: Path, tmp_path: Path) -> Path:
-    """One that a test may damage."""
+    """A checkpoint that a test may damage."""
     return Path(shutil.copytree(pristine, tmp_path / "tiny"))
 
 
@@ -130,7 +130,7 @@ def test_a_checkpoint_without_speech_has_no_encoder(
 
 
 def search_in_another_process(preparation: str, settings: Settings, clip: Path) -> list[str]:
-    """The lines of the log, and the voice that was found."""
+    """Returns the lines of the log, and the voice that was found."""
     code = (
         "import logging, sys\n"
         f"{preparation}\n"

@@ -52,7 +52,7 @@ def test_chunks_of_several_streams_stay_on_the_gpu_and_can_be_recorded(dtype: to
 
 
 def test_the_middle_of_the_vocoder_stays_on_the_gpu_and_can_be_recorded() -> None:
-    """Not all of it: the inverse transform asks whether its windows add up, which is a reading."""
+    """The inverse transform is left out: it reads on the CPU whether its windows add up."""
     hift, inspector = Hift(TINY_HIFT).to(GPU), Inspector()
     hift.pack()
     hift.record(inspector)

@@ -1,4 +1,4 @@
-"""What a checkpoint's files may be, and what is said when they are not."""
+"""A checkpoint's files are checked; the error names the file and the problem."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CPU = Token2WavSettings(device="cpu", precision="float32")
 
 @pytest.fixture
 def broken(folder: Path, tmp_path: Path) -> Path:
-    """A copy to break."""
+    """A copy of a checkpoint that a test may damage."""
     return Path(shutil.copytree(folder, tmp_path / "token2wav"))
 
 

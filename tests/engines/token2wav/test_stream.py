@@ -1,4 +1,4 @@
-"""Streams of a small token2wav: what comes out, when, and that it joins."""
+"""Streams of a small token2wav: their audio, its timing, and the joins."""
 
 from __future__ import annotations
 

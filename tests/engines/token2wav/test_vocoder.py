@@ -14,7 +14,7 @@ from assistant.engines.token2wav.vocoder import VocoderState, vocode
 
 
 def test_the_source_of_a_steady_pitch_is_one_sine_across_chunks() -> None:
-    """The vocoder's own cuts, with a source alone as its decoder: a sine must come out a sine."""
+    """The decoder is the source alone: over the vocoder's chunks a sine stays a sine."""
     with torch.inference_mode():
         hift = SineHift()
         state = VocoderState.start(hift, 80)  # type: ignore[arg-type]
@@ -33,7 +33,7 @@ def test_the_source_of_a_steady_pitch_is_one_sine_across_chunks() -> None:
 
 
 class SineHift:
-    """A vocoder that says its source, one steady harmonic."""
+    """A vocoder that outputs its source, one steady harmonic."""
 
     HERTZ = 217.0
     AMPLITUDE = 0.5  # before the source's tanh

@@ -37,7 +37,7 @@ DEFAULTS = LiveSettings()
 
 
 def recording(name: str, sample_rate: int = 16_000) -> Signal:
-    """Skips the test where the recording is not there."""
+    """Skips the test if the recording does not exist."""
     for folder in (REPOSITORY / "examples", BESIDE):
         if (folder / f"{name}.wav").is_file():
             clip = read_audio(folder / f"{name}.wav", max_seconds=60.0).resampled(sample_rate)
@@ -135,7 +135,7 @@ def detected(
 
 
 def runs(frames: Sequence[Frame]) -> list[tuple[bool, float, float]]:
-    """Speech or pause, its begin and end in seconds."""
+    """Returns runs of speech or pause, with start and end in seconds."""
     grouped = itertools.groupby(frames, key=lambda frame: frame.speech)
     found = []
     for speech, members in grouped:
@@ -145,7 +145,7 @@ def runs(frames: Sequence[Frame]) -> list[tuple[bool, float, float]]:
 
 
 def turns(frames: Sequence[Frame]) -> list[tuple[float, float]]:
-    """Speech that is long enough to be some, by the default settings."""
+    """Returns the runs of speech that are long enough by the default settings."""
     shortest = DEFAULTS.min_speech_ms / 1_000
     return [
         (begin, end) for speech, begin, end in runs(frames) if speech and end - begin >= shortest

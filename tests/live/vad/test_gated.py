@@ -1,4 +1,4 @@
-"""What is speech and what is noise, for as long as it lasts; and what listening costs then."""
+"""Speech is distinguished from long noise, and noise rarely runs the network."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_cough_is_too_short_to_be_a_turn(level_db: float) -> None:
 
 
 class CountingSilero(Silero):
-    """The network, and how often it was asked."""
+    """The network, with a count of its runs."""
 
     asked = 0
 

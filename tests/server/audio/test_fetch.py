@@ -1,4 +1,4 @@
-"""Audio from a URL: only from the public internet, checked where it counts."""
+"""Audio from a URL: only from the public internet, checked at the address of the connection."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def fetch(url: str, names: Names = HERE, limits: FetchLimits = LIMITS) -> 
 
 
 async def refused(respond: Respond, match: str, limits: FetchLimits = LIMITS) -> None:
-    """What a server answers is refused with an error that matches."""
+    """Asserts that a server's response is refused with an error that matches."""
     with web_server(respond) as port, pytest.raises(AudioError, match=match):
         await fetch(f"http://x.example:{port}/", limits=limits)
 

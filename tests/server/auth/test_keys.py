@@ -1,4 +1,4 @@
-"""API keys: the file, what a key may do, and how often."""
+"""API keys: the file, scopes and rates."""
 
 from __future__ import annotations
 

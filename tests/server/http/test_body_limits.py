@@ -1,4 +1,4 @@
-"""A thousand wrong bodies: each is answered with 4xx, and the server lives and stays small."""
+"""A thousand invalid bodies: each gets a 4xx, and the server's memory stays flat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What answers and the log tell, and what they keep to themselves."""
+"""Contents of responses and of the log, and what they must not contain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.tool_calls import call
 
 @contextmanager
 def log(*, log_content: bool = False) -> Iterator[io.StringIO]:
-    """What the server writes to its log."""
+    """Returns what the server writes to its log."""
     root, stream = logging.getLogger(), io.StringIO()
     level = root.level
     handler = install_logs(log_content=log_content, stream=stream)

@@ -1,4 +1,4 @@
-"""A client that goes away, in the middle of each kind of answer: its turn ends with it."""
+"""A client disconnects in the middle of each kind of response: its turn ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.serving import Running, Serve
 
 
 class Endless:
-    """An act of a script that never ends by itself, and tells when it was stopped."""
+    """A step of a script that never ends by itself, and records when it was stopped."""
 
     def __init__(self) -> None:
         self.reached = threading.Event()

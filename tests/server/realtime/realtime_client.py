@@ -32,7 +32,7 @@ DICE = "roll_a_dice.wav"
 
 
 def check(event: Event) -> Event:
-    """Fails for an event that OpenAI's own clients could not read. Those of ours pass."""
+    """Fails if OpenAI's own clients could not read the event. Events of the extensions pass."""
     if not event["type"].startswith("assistant."):
         read = _EVENTS.validate_python(event)
         assert read.type == event["type"]
@@ -70,7 +70,7 @@ class Caller:
         return event
 
     def until(self, kind: str) -> Event:
-        """The next event of that type; an error that nobody waits for is a failure."""
+        """Returns the next event of that type; an unexpected error is a failure."""
         while (event := self.next())["type"] != kind:
             assert event["type"] != "error" or kind == "error", event
         return event
@@ -81,7 +81,7 @@ class Caller:
         return self.until(what)
 
     def refused(self, kind: str, **values: Any) -> Event:
-        """The error that is the answer."""
+        """Returns the error that is the answer."""
         return dict(self.after(kind, "error", event_id="mine", **values)["error"])
 
     def update(self, **session: Any) -> Event:
@@ -99,7 +99,7 @@ class Caller:
             self.send("input_audio_buffer.append", audio=piece)
 
     def say(self, text: str, **values: Any) -> str:
-        """A typed message; gives the id of its item."""
+        """Sends a typed message; returns the id of its item."""
         part = {"type": "input_text", "text": text}
         item = {"type": "message", "role": "user", "content": [part]}
         return str(self.create(item, **values)["id"])
@@ -146,7 +146,7 @@ class Caller:
         )
 
     def text_of(self, response: Event) -> str:
-        """What was said in it."""
+        """Returns the text or transcript of the response."""
         parts = [part for item in response["output"] for part in item.get("content", ())]
         return " ".join(part.get("transcript") or part.get("text", "") for part in parts)
 
@@ -155,7 +155,7 @@ class Caller:
 def calling(
     server: Running, query: str = "model=m", *, key: str = "", protocols: Any = None
 ) -> Iterator[Caller]:
-    """A connection of which session.created has come."""
+    """Opens a connection and waits for session.created."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     url = f"ws://127.0.0.1:{server.port}/v1/realtime?{query}"
     with connect(url, additional_headers=headers, subprotocols=protocols, max_size=2**20) as socket:

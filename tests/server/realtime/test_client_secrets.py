@@ -1,4 +1,4 @@
-"""Client secrets: what a browser gets instead of a key."""
+"""Client secrets, which a browser gets instead of a key."""
 
 from __future__ import annotations
 

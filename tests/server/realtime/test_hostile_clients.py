@@ -1,4 +1,4 @@
-"""Callers that mean harm, or whose program is broken, and callers that are refused."""
+"""Hostile and broken clients, and clients that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speech over an answer, and what is remembered of it."""
+"""Speech over a response, and what stays of it in the history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items: created, read, deleted and put in their place, and the history that follows from them."""
+"""Items are created, read, deleted and moved, and the history follows them."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ TURNS = 3 * RECENT
 
 
 def talked() -> tuple[Items, History]:
-    """Spoken turns, each with its transcript and its answer, as a connection keeps them."""
+    """Returns spoken turns, each with transcript and response, as a connection stores them."""
     items, messages = Items(), History()
     for turn in range(TURNS):
         asked = UserMessage((Audio(np.zeros(16_000, np.float32), 16_000),))

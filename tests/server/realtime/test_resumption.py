@@ -17,7 +17,7 @@ STORY = "Once upon a time there was a very long story that nobody ever heard to 
 
 
 def lose(caller: Caller) -> str:
-    """The connection dies without a word; gives the session's id."""
+    """Breaks the connection without a close; returns the session's id."""
     caller.socket.socket.close()
     return str(caller.seen[0]["session"]["id"])
 

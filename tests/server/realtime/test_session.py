@@ -1,4 +1,4 @@
-"""session.update: a deep partial merge, shown back in full, and what is done of it."""
+"""session.update: a deep partial merge, returned in full, and its effects."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ ORDER = [
 
 
 def asked(engine: ScriptedEngine) -> list[str]:
-    """Whose turn each message of the last request was."""
+    """Returns the roles of the messages of the last request."""
     return [type(message).__name__ for message in engine.requests[-1].messages[1:]]
 
 

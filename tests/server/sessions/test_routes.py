@@ -1,4 +1,4 @@
-"""Conversations that the server keeps, as a client sees them."""
+"""Conversations that the server stores, as a client sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A caller, as Twilio stands between one and the server: webhook first, then the socket."""
+"""A caller as Twilio connects it to the server: webhook first, then the socket."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Caller:
         self._socket.transport.abort()
 
     async def read(self) -> None:
-        """Takes what comes, until the socket is closed."""
+        """Reads messages until the socket is closed."""
         try:
             async for text in self._socket:
                 message = json.loads(text)
@@ -111,7 +111,7 @@ class Caller:
         self._notify()
 
     async def until(self, reached: Callable[[], Any]) -> None:
-        """Returns once it holds; looked at whenever something has come."""
+        """Returns once the condition holds; it is checked after each message."""
         with anyio.fail_after(20):
             while not reached():
                 await self._changed.wait()
@@ -122,7 +122,7 @@ class Caller:
         return self.closed
 
     def received(self, first: int = 0) -> bytes:
-        """mu-law, of the messages from `first` on."""
+        """Returns the mu-law audio of the messages from `first` on."""
         return b"".join(
             base64.b64decode(message["media"]["payload"])
             for message in self.messages[first:]
@@ -147,7 +147,7 @@ def loudness(pcm: bytes) -> float:
 
 
 def announce(server: Running, token: str = "", public: str = "", **fields: str) -> str:
-    """Asks the webhook about a call; gives the token of its answer."""
+    """Asks the webhook about a call; returns the token of its response."""
     form = {
         "CallSid": CALL,
         "AccountSid": ACCOUNT,
@@ -191,7 +191,7 @@ async def calling(server: Running, *, echoes: bool = True) -> AsyncIterator[Call
 
 
 def answering(*steps: list[Any]) -> ScriptedEngine:
-    """A script for the turns of a call; phrases are read as they stand, and are no turns."""
+    """Returns a script for the turns of a call; phrases are read aloud, and are not turns."""
 
     def step_of(acts: list[Any]) -> Callable[[EngineRequest], list[Any]]:
         def step(request: EngineRequest) -> list[Any]:
@@ -205,5 +205,5 @@ def answering(*steps: list[Any]) -> ScriptedEngine:
 
 
 def turns(engine: ScriptedEngine) -> list[EngineRequest]:
-    """What the engine was asked in turns of calls."""
+    """Returns the engine's requests for turns of calls."""
     return [request for request in engine.requests if request.task == "answer"]

@@ -33,7 +33,7 @@ QUESTION = question("roll_a_dice")
 
 
 async def ask(caller: Caller) -> None:
-    """A question, and the silence after it that makes it a turn."""
+    """Sends a question, and the silence that ends the turn."""
     await caller.speak(QUESTION)
     await caller.speak(silence(1.0))
 

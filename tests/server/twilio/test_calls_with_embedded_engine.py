@@ -1,4 +1,4 @@
-"""A telephone call as it comes out of the box: asked by voice, answered by voice."""
+"""A telephone call with the default settings: a spoken question gets a spoken answer."""
 
 from __future__ import annotations
 

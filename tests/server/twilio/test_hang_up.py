@@ -1,4 +1,4 @@
-"""The assistant ends a call: goodbye is said to the end, and Twilio is told."""
+"""The assistant ends a call: goodbye is played to the end, and Twilio is called."""
 
 from __future__ import annotations
 

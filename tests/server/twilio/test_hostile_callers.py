@@ -1,4 +1,4 @@
-"""What Twilio would never send: refused, ignored, or slowed down, and never kept."""
+"""Messages that Twilio never sends are refused, ignored or delayed."""
 
 from __future__ import annotations
 

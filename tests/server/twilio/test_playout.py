@@ -1,4 +1,4 @@
-"""What depends on time, by a clock that the test moves: no second of it passes."""
+"""Behavior over time, by a clock that the test moves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Only Twilio reaches the telephone, and only with a call that it has announced."""
+"""Only Twilio reaches the telephone, and only with an announced call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the estimator remembers, and that it attends to all of it alike."""
+"""The estimator's cache: its frames, and attention over them."""
 
 from __future__ import annotations
 

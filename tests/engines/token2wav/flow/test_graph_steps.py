@@ -77,7 +77,7 @@ def test_several_streams_with_other_voices_share_a_pass(
     encoder: Any,
     voice_clip: Any,
 ) -> None:
-    """Prompts of 2 and 1.3 and 3 s: one recording, with a row that nobody uses."""
+    """Prompts of 2, 1.3 and 3 s share one recording, which has an unused row."""
     plain, recorded, recorder = load(), load(), Recorder()
     recorded.record(recorder)
     prompts = [prompt, *(encoder.encode(voice_clip(s, pitch=s * 90)) for s in (1.3, 3.0))]
@@ -133,7 +133,7 @@ def test_if_recording_fails_amid_a_chunk_the_audio_continues(
 def test_nan_values_stay_in_the_stream_they_belong_to(
     load: Callable[..., Token2Wav], prompt: Any
 ) -> None:
-    """Streams take turns at one place, which must not carry anything over."""
+    """Streams use one place in turn: values of one must not reach the next."""
     plain, recorded = load(), load()
     recorded.record(Recorder())
 
