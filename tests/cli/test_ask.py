@@ -123,7 +123,7 @@ def test_the_output_shows_the_transcript_the_calls_the_answer_and_the_file(cli) 
 
 
 def mistakes(folder: Path) -> list[tuple[list[object], str]]:
-    (folder / "words.wav").write_text("no sound")
+    (folder / "words.wav").write_text("is empty")
     soundfile.write(folder / "empty.wav", np.zeros(0, "float32"), 16_000)
     (folder / "bad.toml").write_text("voise = 'slt'")
     (folder / "bad_tools").mkdir()
@@ -135,7 +135,7 @@ def mistakes(folder: Path) -> list[tuple[list[object], str]]:
     return [
         (["--audio", "none.wav"], "no such file"),
         (["--audio", "words.wav"], "not audio"),
-        (["--audio", "empty.wav"], "no sound"),
+        (["--audio", "empty.wav"], "is empty"),
         (["--audio", hours], "the limit is 600 seconds"),
         (["hello", "--engine", "embeded"], "did you mean 'embedded'?"),
         (["hello", "--voice", "nobody"], "nobody"),

@@ -172,7 +172,7 @@ def test_a_session_is_invisible_to_other_keys(serve: Serve, file: Path) -> None:
 
 def test_a_key_uses_only_its_tools(serve: Serve, file: Path) -> None:
     @tool
-    async def open_server() -> str:
+    async def open_door() -> str:
         """Opens."""
         return "open"
 
@@ -183,7 +183,7 @@ def test_a_key_uses_only_its_tools(serve: Serve, file: Path) -> None:
 
     engine = ScriptedEngine([call("open_door")], ["Hm."])
     key = add_key(file, tools=["ring_bell"])
-    server = serve(engine, open_server, ring_bell, server={"keys": file}, key=key)
+    server = serve(engine, open_door, ring_bell, server={"keys": file}, key=key)
     names = [t["function"]["name"] for t in server.client.get("/v1/tools").json()["data"]]
     assert names == ["ring_bell"]
     refused = server.client.post("/v1/sessions", json={"tools": ["open_door"]})

@@ -210,20 +210,18 @@ def test_many_out_of_band_responses_at_once_are_refused(serve: Serve, hold: Hold
 def test_a_client_that_reads_nothing_is_disconnected_and_no_other(serve: Serve) -> None:
     engine = ScriptedEngine(["Once upon a time. " * 400] * 20)
     server = serve(engine, server={"limits": {"stall_s": 0.5}, "sockets": {"max_per_key": 2}})
-    # It has a small receive buffer and reads nothing, so the server's audio piles up.
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    raw.connect(("127.0.0.1", server.port))
-    raw.sendall(handshake(server))
-    assert raw.recv(64).startswith(b"HTTP/1.1 101")
-    raw.sendall(frame(json.dumps({"type": "response.create"})))
-    with calling(server) as other:
-        other.update()
-        assert server.metric("assistant_sockets_open") == 2
+    with calling(server) as other, socket.socket() as raw:
+        # It has a small receive buffer and reads nothing, so the server's audio piles up.
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        raw.connect(("127.0.0.1", server.port))
+        raw.sendall(handshake(server))
+        assert raw.recv(64).startswith(b"HTTP/1.1 101")
+        while server.metric("assistant_sockets_open") < 2:
+            other.update()
+        raw.sendall(frame(json.dumps({"type": "response.create"})))
         while server.metric("assistant_sockets_open") == 2:
             other.update()
         other.update()
-    raw.close()
 
 
 def handshake(server: Running) -> bytes:
