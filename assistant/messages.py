@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -55,9 +56,16 @@ class ToolSchema:
         return {"type": "function", "function": function}
 
 
+_PROCESS = uuid.uuid4().hex[:16]
+_next_number = itertools.count().__next__
+
+
 def new_message_id() -> str:
-    """Returns an id that no other message has."""
-    return f"msg_{uuid.uuid4().hex}"
+    """Returns an id that no other message has: of this process and a number.
+
+    A random id for each message would take most of the time that a long history takes to build.
+    """
+    return f"msg_{_PROCESS}{_next_number():016x}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

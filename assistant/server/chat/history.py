@@ -69,8 +69,9 @@ class ClientHistory:
 
     def close_calls(self) -> None:
         """Closes the calls without a result, before anything but a result follows."""
-        self.messages.close_open_calls()
-        self.waiting.clear()
+        if self.waiting:  # or each of many messages would look through all those before it
+            self.messages.close_open_calls()
+            self.waiting.clear()
 
 
 async def read_history(request: ChatRequest, reader: AudioReader, find: Find) -> ClientHistory:
