@@ -20,6 +20,10 @@ class LimitSettings(Table):
     """How long a client may take to send a request body, in seconds."""
     max_json_depth: int = Field(default=64, ge=4, le=200)
     """Levels of nesting in a JSON body."""
+    max_audio_files: int = Field(default=64, ge=1)
+    """Pieces of audio in one request; all together they may last `max_audio_s`."""
+    max_audio_urls: int = Field(default=4, ge=0)
+    """Pieces of audio in one request that are fetched from URLs; 0 fetches none."""
     fetch_timeout_s: float = Field(default=10.0, gt=0.0)
     """How long fetching an `audio_url` may take, redirects included, in seconds."""
     max_turns: int = Field(default=32, ge=1)

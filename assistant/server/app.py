@@ -21,6 +21,7 @@ from assistant.server.generate import routes as generate
 from assistant.server.generate.text_streams import TextStreams
 from assistant.server.http.body_limits import BodyLimitMiddleware
 from assistant.server.http.handlers import install_handlers
+from assistant.server.http.idempotency import IdempotencyMiddleware
 from assistant.server.http.request_log import REQUEST_ID, RequestIdMiddleware
 from assistant.server.realtime import routes as realtime
 from assistant.server.realtime.resumption import ResumableSessions
@@ -112,6 +113,7 @@ async def _running(state: ServerState) -> AsyncIterator[None]:
 def _add_middleware(app: FastAPI, state: ServerState) -> None:
     """Wraps the app; the middleware that is added last sees a request first."""
     settings = state.settings
+    app.add_middleware(IdempotencyMiddleware)
     app.add_middleware(BodyLimitMiddleware, limits=settings.limits)
     app.add_middleware(
         AuthMiddleware,

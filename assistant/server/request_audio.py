@@ -1,7 +1,8 @@
-"""Audio that came with a request: decoded within the limits, and counted."""
+"""Audio that came with a request: decoded within the budget of the request, and counted."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -10,8 +11,40 @@ from starlette.requests import HTTPConnection, Request
 
 from assistant.audio.samples import Audio
 from assistant.server.audio.decode import decode_audio
-from assistant.server.http.errors import ApiError
+from assistant.server.http.errors import ApiError, too_large
 from assistant.server.state import get_state
+
+
+@dataclass
+class AudioBudget:
+    """What is left of the audio that one request may bring."""
+
+    seconds: float
+    files: int
+    urls: int
+
+    def take_file(self) -> None:
+        """Counts a file. Raises ApiError 413 if there are too many."""
+        self.files -= 1
+        if self.files < 0:
+            raise too_large("the request holds too many pieces of audio")
+
+    def take_url(self) -> None:
+        """Counts a URL. Raises ApiError 413 if there are too many."""
+        self.urls -= 1
+        if self.urls < 0:
+            raise too_large("the request names too many URLs of audio")
+
+
+def _budget_of(connection: HTTPConnection) -> AudioBudget:
+    """Returns the budget of a request, which all audio in it shares."""
+    budget: AudioBudget | None = getattr(connection.state, "audio_budget", None)
+    if budget is None:
+        settings = get_state(connection).assistant.settings
+        limits = settings.server.limits
+        budget = AudioBudget(settings.max_audio_s, limits.max_audio_files, limits.max_audio_urls)
+        connection.state.audio_budget = budget
+    return budget
 
 
 async def read_audio(
@@ -19,17 +52,27 @@ async def read_audio(
 ) -> Audio:
     """Decodes an audio file, or with `raw_rate` 16 bit little-endian mono samples.
 
-    Raises AudioError if it is not audio, or longer than `max_audio_s` of the settings.
+    All audio of one request together has at most `max_audio_s` of the settings, and
+    `max_audio_files` files. Raises AudioError if it is not audio, or longer than what is left;
+    ApiError 413 if there are too many files.
     """
-    state = get_state(connection)
-    limit = state.assistant.settings.max_audio_s
-    audio = await decode_audio(data, max_seconds=limit, raw_rate=raw_rate)
+    state, budget = get_state(connection), _budget_of(connection)
+    budget.take_file()
+    audio = await decode_audio(
+        data, max_seconds=budget.seconds, raw_rate=raw_rate, limiter=state.decoding
+    )
+    budget.seconds -= audio.seconds
     state.metrics.audio_in.inc(audio.seconds)
     return audio
 
 
 async def fetch_audio(connection: HTTPConnection, url: str) -> Audio:
-    """Decodes the audio behind a data:, http: or https: URL. Raises AudioError."""
+    """Decodes the audio behind a data:, http: or https: URL.
+
+    Raises AudioError, and ApiError 413 if the request names too many URLs.
+    """
+    if url[:5].lower() != "data:":
+        _budget_of(connection).take_url()
     return await read_audio(connection, await get_state(connection).fetch(url))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar, cast
 
+import anyio
 from starlette.requests import HTTPConnection
 
 from assistant.assistant import Assistant
@@ -40,6 +42,7 @@ class ServerState:
         self.keys = None if settings.keys is None else KeyFile(settings.keys)
         self.rates = RateLimits()
         self.secrets = ClientSecrets()
+        self.decoding = anyio.CapacityLimiter(os.cpu_count() or 1)
         self.turn_queue = TurnQueue(settings.limits, self.rates)
         self.sockets = Sockets(settings.sockets, settings.limits.stall_s)
         self.metrics = Metrics()
@@ -59,6 +62,11 @@ class ServerState:
         gauge("turns_waiting", "Turns that wait in the queue.", lambda: queue.waiting)
         gauge("sockets_open", "Open WebSockets.", lambda: self.sockets.open)
         gauge("conversations_open", "Live conversations.", lambda: self.live_metrics.open)
+
+    def has_effect(self, tool: str) -> bool:
+        """Returns whether each call of that tool of the server counts: it must not be repeated."""
+        found = self.assistant.registry.get(tool)
+        return found is not None and found.side_effect == "once"
 
     def add(self, part: object) -> None:
         """Adds the object of a protocol; there is one of each class."""

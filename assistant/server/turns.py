@@ -33,6 +33,7 @@ from assistant.plugins import VoiceSearch
 from assistant.server.audio.encode import Encoder, Format
 from assistant.server.auth.access import access_of
 from assistant.server.http.errors import ApiError
+from assistant.server.http.idempotency import mark_effect
 from assistant.server.http.streaming import unless_disconnected
 from assistant.server.logs import log_content
 from assistant.server.state import get_state
@@ -75,6 +76,8 @@ async def admitted(
         async with state.turn_queue.turn(access_of(connection).key), aclosing(turn):
             async for event in turn:
                 meter.handle(event)
+                if isinstance(event, ToolCallStarted) and state.has_effect(event.name):
+                    mark_effect(connection)
                 if state.settings.log_content:
                     log_content(event)
                 yield event

@@ -10,9 +10,10 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,42 +33,89 @@ _CLEAR = -0.6
 sentences of a person and three synthesizers -0.28 to -0.56, five Mandarin ones -0.66 to -0.82."""
 
 
-class RecognizerProcess:
-    """One recognizer in a process of its own, ready after 0.5 s; for one thread at a time."""
+PATIENCE_S = 10.0
+"""How long a recognizer may take for no audio, in seconds; hundreds of times what it needs."""
+GRACE_S = 2.0
+"""How long a recognizer may go on after its caller has left, in seconds: killing it would cost the
+next caller its start.
+"""
+_POLL_S = 0.1
 
-    def __init__(self) -> None:
+
+class RecognizerProcess:
+    """One recognizer in a process of its own, ready after 0.5 s; for one thread at a time.
+
+    A thread of its own exchanges the messages, so that whoever waits for a process that hangs
+    (stopped, swapped out, in a frozen cgroup) can give up: the process is killed then.
+    """
+
+    def __init__(self, *, patience_s: float = PATIENCE_S) -> None:
         command = [sys.executable, str(Path(__file__).with_name("asr_worker.py"))]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.close = weakref.finalize(self, _end, self._process)
+        self._patience_s = patience_s
+        self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        exchange = (self._process, self._requests, self._replies)
+        threading.Thread(target=_exchange, args=exchange, name="recognizer", daemon=True).start()
+        self.close = weakref.finalize(self, _end, self._process, self._requests)
 
     @property
     def pid(self) -> int:
         """The process id."""
         return self._process.pid
 
-    def transcribe(self, samples: bytes) -> tuple[list[str], float]:
+    def transcribe(self, samples: bytes, stop: threading.Event) -> tuple[list[str], float]:
         """Returns the hypotheses, the likeliest first, and how well the audio fits them.
 
-        The fit is a log likelihood, summed over seconds. Raises RecognizerError if the process has
-        ended.
+        `samples` are int16 at 16 kHz. The fit is a log likelihood, summed over seconds. Raises
+        RecognizerError, and kills the process, if it has ended, if it takes longer than its
+        patience (PATIENCE_S, and a fifth of it for each second of audio), or GRACE_S longer than
+        `stop`.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            write_message(self._process.stdin, samples)
-            result = read_message(self._process.stdout)
-        except (OSError, ValueError):  # a closed pipe raises either
-            result = None
+        seconds = len(samples) / 2 / SAMPLE_RATE
+        deadline = time.monotonic() + self._patience_s * (1.0 + 0.2 * seconds)
+        self._requests.put(samples)
+        result = self._reply(deadline, stop)
         if result is None:
+            hung = self._process.poll() is None
             self.close()
-            raise RecognizerError(f"it ended with the status {self._process.returncode}")
+            status = self._process.returncode
+            raise RecognizerError("it hung" if hung else f"it ended with the status {status}")
         texts, fit = json.loads(result)
         return texts, fit
 
+    def _reply(self, deadline: float, stop: threading.Event) -> bytes | None:
+        """Returns the reply; None if the process has ended or the deadline has passed."""
+        while (left := deadline - time.monotonic()) > 0.0:
+            with suppress(queue.Empty):
+                return self._replies.get(timeout=min(left, _POLL_S))
+            if stop.is_set():
+                deadline = min(deadline, time.monotonic() + GRACE_S)
+                stop = threading.Event()  # the deadline holds from here on
+        return None
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+
+def _exchange(
+    process: subprocess.Popen[bytes],
+    requests: queue.SimpleQueue[bytes | None],
+    replies: queue.SimpleQueue[bytes | None],
+) -> None:
+    """Sends each request and reads its reply, until the request None; None is a failed reply."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process.stdout, suppress(OSError), process.stdin:
+        while (samples := requests.get()) is not None:
+            try:
+                write_message(process.stdin, samples)
+                replies.put(read_message(process.stdout))
+            except (OSError, ValueError):  # a closed pipe raises either
+                replies.put(None)
+
+
+def _end(process: subprocess.Popen[bytes], requests: queue.SimpleQueue[bytes | None]) -> None:
     process.kill()
-    process.communicate()  # waits, and closes the pipes
+    requests.put(None)
+    process.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +134,8 @@ class Recognition:
 class SpeechRecognizer:
     """A pool of recognizer processes, started when they are needed (0.5 s); thread-safe."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
         self._free: queue.LifoQueue[RecognizerProcess | None] = queue.LifoQueue()
         for _ in range(size):
             self._free.put(None)
@@ -94,7 +143,7 @@ class SpeechRecognizer:
     def transcribe(self, audio: Audio, stop: threading.Event) -> Recognition:
         """Transcribes all speech in the audio; returns an empty one once `stop` is set.
 
-        Raises EngineError if the process has ended.
+        Raises EngineError if the process has ended or hangs; another one takes its place.
         """
         samples = _prepared(audio)
         found: list[tuple[list[str], float]] = []
@@ -102,8 +151,10 @@ class SpeechRecognizer:
         for piece in _speech(samples):
             if stop.is_set():
                 return Recognition()
-            with self._process() as process:
-                texts, fit = process.transcribe(piece.tobytes())
+            with self._process(stop) as process:
+                if process is None:
+                    return Recognition()
+                texts, fit = process.transcribe(piece.tobytes(), stop)
             if texts:
                 found.append((texts, fit))
                 seconds += len(piece) / SAMPLE_RATE
@@ -114,18 +165,28 @@ class SpeechRecognizer:
     def warm_up(self) -> None:
         """Starts all processes and waits until they are ready. Raises EngineError."""
         noise = np.random.default_rng(0).normal(0, 300, SAMPLE_RATE // 4).astype(np.int16).tobytes()
+        never = threading.Event()
         with ExitStack() as stack:
             for process in [
-                stack.enter_context(self._process()) for _ in range(self._free.qsize())
+                stack.enter_context(self._process(never)) for _ in range(self._free.qsize())
             ]:
-                process.transcribe(noise)
+                assert process is not None
+                process.transcribe(noise, never)
 
     @contextmanager
-    def _process(self) -> Iterator[RecognizerProcess]:
-        process = self._free.get()
+    def _process(self, stop: threading.Event) -> Iterator[RecognizerProcess | None]:
+        """Lends a process; waits for one that is free, and lends None if `stop` is set first."""
+        while True:
+            try:
+                process = self._free.get(timeout=_POLL_S)
+                break
+            except queue.Empty:
+                if stop.is_set():
+                    yield None
+                    return
         try:
             if process is None:
-                process = RecognizerProcess()
+                process = RecognizerProcess(patience_s=self._patience_s)
             yield process
         except (RecognizerError, OSError) as error:
             process = None  # the next call starts another one

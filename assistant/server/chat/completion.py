@@ -14,7 +14,6 @@ from functools import partial
 import anyio
 from starlette.requests import Request
 
-from assistant.audio.samples import Audio
 from assistant.config import Settings
 from assistant.events import Event, Failed, TurnEnded
 from assistant.messages import Message
@@ -22,27 +21,17 @@ from assistant.server import turns
 from assistant.server.audio.encode import Format, format_named
 from assistant.server.auth.access import access_of
 from assistant.server.chat import response, stepfun
-from assistant.server.chat.history import AudioReader, read_history
+from assistant.server.chat.history import read_history
 from assistant.server.chat.request import ChatRequest, sampling_of
 from assistant.server.chat.response import Envelope, Json
 from assistant.server.chat.turn_cache import TurnCache
 from assistant.server.http import sse
 from assistant.server.http.errors import ApiError
-from assistant.server.request_audio import read_audio
 from assistant.server.state import get_state
 from assistant.server.turns import open_session
 from assistant.session import Session
 
 ChunkWriter = response.ChunkWriter | stepfun.ChunkWriter
-
-
-def audio_reader(request: Request) -> AudioReader:
-    """Decodes and fetches within the limits of the settings."""
-
-    async def decode(data: bytes, raw_rate: int | None) -> Audio:
-        return await read_audio(request, data, raw_rate=raw_rate)
-
-    return AudioReader(decode, get_state(request).fetch)
 
 
 Store = Callable[[str, Sequence[Message]], int]
@@ -69,7 +58,7 @@ class Chat:
         cache: TurnCache = get_state(request).get(TurnCache)
         owner = access_of(request).owner
         body.check({schema.name for schema in assistant.dispatcher.schemas()})
-        history = await read_history(body, audio_reader(request), partial(cache.find, owner))
+        history = await read_history(request, body, partial(cache.find, owner))
         session = open_session(
             request,
             voice=body.audio.voice if body.audio else None,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from starlette.requests import HTTPConnection
 
 from assistant.audio.samples import OUTPUT_RATE, Audio
 from assistant.history import History
@@ -20,31 +22,11 @@ from assistant.messages import (
 )
 from assistant.server.chat.request import ChatMessage, ChatRequest, InputAudio, Part
 from assistant.server.http.errors import ApiError
+from assistant.server.request_audio import fetch_audio, read_audio
 from assistant.server.special_tokens import TTS_START, without_special_tokens
 
 Find = Callable[[str], tuple[Message, ...]]
 RAW_FORMATS = ("pcm", "pcm16")
-
-
-class AudioReader:
-    """Reads the audio of messages: decodes it, and fetches URLs."""
-
-    def __init__(
-        self,
-        decode: Callable[[bytes, int | None], Awaitable[Audio]],
-        fetch: Callable[[str], Awaitable[bytes]],
-    ) -> None:
-        self._decode = decode
-        self._fetch = fetch
-
-    async def read(self, audio: InputAudio) -> Audio:
-        if audio.data[:5].lower() == "data:":
-            return await self._decode(await self._fetch(audio.data), None)
-        rate = OUTPUT_RATE if audio.format in RAW_FORMATS else None
-        return await self._decode(from_base64(audio.data), rate)
-
-    async def fetch(self, url: str) -> Audio:
-        return await self._decode(await self._fetch(url), None)
 
 
 def from_base64(data: str) -> bytes:
@@ -74,7 +56,9 @@ class ClientHistory:
             self.waiting.clear()
 
 
-async def read_history(request: ChatRequest, reader: AudioReader, find: Find) -> ClientHistory:
+async def read_history(
+    connection: HTTPConnection, request: ChatRequest, find: Find
+) -> ClientHistory:
     """The messages, without the mark that asks for speech. `find` knows earlier turns by id.
 
     Raises ApiError and AudioError.
@@ -85,9 +69,11 @@ async def read_history(request: ChatRequest, reader: AudioReader, find: Find) ->
         if is_last and message.role == "assistant" and _is_opening(message):
             break
         try:
-            await _add(message, history, reader, find)
+            await _add(connection, message, history, find)
         except ApiError as error:
-            raise ApiError(f"messages[{at}]: {error.message}", param=f"messages[{at}]") from None
+            place = f"messages[{at}]"
+            text = f"{place}: {error.message}"
+            raise ApiError(text, status=error.status, param=place) from None
     if not history.messages and history.system_prompt is None:
         raise ApiError("messages: nothing was asked", param="messages")
     return history
@@ -100,7 +86,7 @@ def _is_opening(message: ChatMessage) -> bool:
 
 
 async def _add(
-    message: ChatMessage, history: ClientHistory, reader: AudioReader, find: Find
+    connection: HTTPConnection, message: ChatMessage, history: ClientHistory, find: Find
 ) -> None:
     match message.role:
         case "tool" | "input":
@@ -110,7 +96,7 @@ async def _add(
             _add_assistant(message, history, find)
         case "user" | "human":
             history.close_calls()
-            history.messages.append(UserMessage(await _parts(message, reader)))
+            history.messages.append(UserMessage(await _parts(connection, message)))
         case _:
             history.close_calls()
             _add_system(message, history)
@@ -151,19 +137,26 @@ def _add_result(message: ChatMessage, history: ClientHistory) -> None:
     history.messages.append(ToolMessage(call, "ok", message.text))
 
 
-async def _parts(message: ChatMessage, reader: AudioReader) -> tuple[str | Audio, ...]:
-    parts = [await _part(part, reader) for part in message.parts]
+async def _parts(connection: HTTPConnection, message: ChatMessage) -> tuple[str | Audio, ...]:
+    parts = [await _part(connection, part) for part in message.parts]
     kept = [part for part in parts if not isinstance(part, str) or part.strip()]
     if not kept:
         raise ApiError("an empty message: give a text or audio")
     return tuple(kept)
 
 
-async def _part(part: Part, reader: AudioReader) -> str | Audio:
+async def _input_audio(connection: HTTPConnection, audio: InputAudio) -> Audio:
+    if audio.data[:5].lower() == "data:":
+        return await fetch_audio(connection, audio.data)
+    rate = OUTPUT_RATE if audio.format in RAW_FORMATS else None
+    return await read_audio(connection, from_base64(audio.data), raw_rate=rate)
+
+
+async def _part(connection: HTTPConnection, part: Part) -> str | Audio:
     if part.input_audio is not None:
-        return await reader.read(part.input_audio)
+        return await _input_audio(connection, part.input_audio)
     if part.audio_url is not None:
-        return await reader.fetch(part.audio_url.url)
+        return await fetch_audio(connection, part.audio_url.url)
     if part.text is not None:
         return part.text.rstrip().removesuffix(TTS_START)
     raise ApiError(f"a part of type {part.type!r} can't be read: text, input_audio or audio_url")

@@ -33,7 +33,7 @@ async def create_chat_completion(request: Request, body: ChatRequest) -> Respons
     request.
     """
     settings = get_state(request).assistant.settings
-    chat = await Chat.read(request, body)
+    chat = await unless_disconnected(request, lambda: Chat.read(request, body))
     turn = await begin(request, chat.turn(settings))
     if body.stream:
         stall_s = settings.server.limits.stall_s
