@@ -32,6 +32,10 @@ class LimitSettings(Table):
     """Turns that wait in the turn queue; the next one is refused. 0 lets none wait."""
     max_wait_s: float = Field(default=30.0, gt=0.0)
     """How long a turn waits in the turn queue before it is refused, in seconds."""
+    min_free_bytes: int = Field(default=256 * 2**20, ge=0)
+    """Free memory, in bytes, of the machine or the control group, below which request bodies,
+    WebSockets and turns are refused with 503; 0 never refuses.
+    """
     stall_s: float = Field(default=30.0, gt=0.0)
     """A client that reads nothing of its response for this long is disconnected, in seconds."""
 

@@ -22,6 +22,7 @@ from assistant.server.generate.text_streams import TextStreams
 from assistant.server.http.body_limits import BodyLimitMiddleware
 from assistant.server.http.handlers import install_handlers
 from assistant.server.http.idempotency import IdempotencyMiddleware
+from assistant.server.http.load_shedding import LoadSheddingMiddleware
 from assistant.server.http.request_log import REQUEST_ID, RequestIdMiddleware
 from assistant.server.realtime import routes as realtime
 from assistant.server.realtime.resumption import ResumableSessions
@@ -115,6 +116,7 @@ def _add_middleware(app: FastAPI, state: ServerState) -> None:
     settings = state.settings
     app.add_middleware(IdempotencyMiddleware)
     app.add_middleware(BodyLimitMiddleware, limits=settings.limits)
+    app.add_middleware(LoadSheddingMiddleware, check=state.memory.check)
     app.add_middleware(
         AuthMiddleware,
         settings=settings,

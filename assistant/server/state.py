@@ -19,6 +19,7 @@ from assistant.server.auth.client_secrets import ClientSecrets
 from assistant.server.auth.key_file import KeyFile
 from assistant.server.auth.rate_limits import RateLimits
 from assistant.server.http.websockets import Sockets
+from assistant.server.memory import MemoryGuard
 from assistant.server.metrics import LiveMetrics, Metrics
 from assistant.server.turn_queue import TurnQueue
 
@@ -43,7 +44,8 @@ class ServerState:
         self.rates = RateLimits()
         self.secrets = ClientSecrets()
         self.decoding = anyio.CapacityLimiter(os.cpu_count() or 1)
-        self.turn_queue = TurnQueue(settings.limits, self.rates)
+        self.memory = MemoryGuard(settings.limits.min_free_bytes)
+        self.turn_queue = TurnQueue(settings.limits, self.rates, self.memory.check)
         self.sockets = Sockets(settings.sockets, settings.limits.stall_s)
         self.metrics = Metrics()
         self.live_metrics = LiveMetrics(self.metrics.registry)
@@ -61,6 +63,8 @@ class ServerState:
         gauge("turns_running", "Turns that run.", lambda: queue.running)
         gauge("turns_waiting", "Turns that wait in the queue.", lambda: queue.waiting)
         gauge("sockets_open", "Open WebSockets.", lambda: self.sockets.open)
+        gauge("memory_free_bytes", "Memory that may still be taken.", lambda: self.memory.free or 0)
+        gauge("memory_refusals", "Refusals for want of memory.", lambda: self.memory.refused)
         gauge("conversations_open", "Live conversations.", lambda: self.live_metrics.open)
 
     def has_effect(self, tool: str) -> bool:

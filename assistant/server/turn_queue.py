@@ -4,7 +4,7 @@ shedding).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -18,10 +18,16 @@ RETRY_AFTER_S = 2.0
 
 
 class TurnQueue:
-    """First come, first served. `draining`: the server is about to stop and begins no turn."""
+    """First come, first served. `draining`: the server is about to stop and begins no turn.
 
-    def __init__(self, limits: LimitSettings, rates: RateLimits) -> None:
+    `check_memory` raises ApiError if the server is short of memory.
+    """
+
+    def __init__(
+        self, limits: LimitSettings, rates: RateLimits, check_memory: Callable[[], None]
+    ) -> None:
         self._limits = limits
+        self._check_memory = check_memory
         self._rates = rates
         self._places = anyio.CapacityLimiter(limits.max_turns)
         self._waiting = 0
@@ -40,10 +46,11 @@ class TurnQueue:
         """Surrounds a turn; waits until it may run.
 
         Raises ApiError 429 if the key has too many turns or too many wait, 503 if the turn waited
-        too long or the server is about to stop.
+        too long, the server is short of memory or about to stop.
         """
         if self.draining:
             raise unavailable("the server is about to stop", retry_after_s=5 * RETRY_AFTER_S)
+        self._check_memory()
         with self._rates.turn(key):
             place = object()
             await self._take(place)
