@@ -70,6 +70,14 @@ class SocketSettings(Table):
     """Bytes per second that the connections of one API key may send together, after a burst of as
     many; each message counts 1,024 more than its length. What is sent faster waits.
     """
+    max_conversation_bytes: int = Field(default=2**28, ge=1_024)
+    """Bytes of texts and audio that a client may put into one live conversation; an hour of speech
+    is 230 MB.
+    """
+    max_conversation_bytes_per_key: int = Field(default=2**30, ge=1_024)
+    """Bytes that all live conversations of one API key hold together, those that can be resumed
+    included; beyond it none of them takes more.
+    """
     idle_s: float = Field(default=600.0, gt=0.0)
     """A client that sends nothing for this long is disconnected, in seconds."""
     session_s: float = Field(default=3_600.0, gt=0.0)

@@ -43,6 +43,7 @@ class Commands:
         *,
         max_audio_s: float,
         audio_in: Counter,
+        is_full: Callable[[], bool],
     ) -> None:
         self._session = session
         self._items = session.items
@@ -53,6 +54,7 @@ class Commands:
         self._emit = emit
         self._max_audio_s = max_audio_s
         self._audio_in = audio_in
+        self._is_full = is_full
         self._decoder = AudioDecoder(session.config.audio.input.format)
         self._buffered_s = 0.0  # audio that waits for a commit
 
@@ -143,7 +145,7 @@ class Commands:
     # Items.
 
     def _create(self, event: client.ItemCreate) -> None:
-        if self._items.full:
+        if self._is_full():
             raise ApiError("the conversation is full: nothing more can be added", code="full")
         given = event.item
         item = item_from_client(given, self._decode_part)

@@ -29,6 +29,7 @@ from assistant.server.realtime.event_writer import ServerEventWriter
 from assistant.server.realtime.live_control import LiveControl
 from assistant.server.realtime.out_of_band import OutOfBandResponses
 from assistant.server.realtime.response_options import ResponseOptions
+from assistant.server.realtime.resumption import ResumableSessions
 from assistant.server.realtime.server_events import new_id
 from assistant.server.realtime.session import RealtimeSession
 from assistant.server.realtime.transcripts import Transcripts
@@ -71,6 +72,7 @@ class Connection:
         self._resume_s = settings.server.sockets.resume_s
         self._max_json_depth = settings.server.limits.max_json_depth
         self._draining = state.sockets.draining
+        self._resumable = state.get(ResumableSessions)
         self._bad = 0
         self._responses = responses = ActiveResponses()
         self._live = live = LiveConversation(
@@ -96,6 +98,7 @@ class Connection:
             self.emit,
             max_audio_s=settings.max_audio_s,
             audio_in=state.metrics.audio_in,
+            is_full=self._is_full,
         )
 
     async def run(self) -> None:
@@ -117,6 +120,10 @@ class Connection:
         event["event_id"] = new_id("event")
         self._socket.send(json.dumps(event, separators=(",", ":")))
 
+    def _is_full(self) -> bool:
+        """Returns whether the conversation, or all those of its owner together, may not grow."""
+        return self._session.items.full or not self._resumable.has_room(self._session.owner)
+
     # Live events --> server events.
 
     async def _write_events(self) -> None:
@@ -128,7 +135,7 @@ class Connection:
             await self._socket.room()
 
     def _after_user_turn(self) -> None:
-        if self._session.items.full:
+        if self._is_full():
             self.emit(wire.error("the conversation is full", code="full"))
             self._socket.close(REFUSED, "the conversation is full")
         if self._session.transcribes:

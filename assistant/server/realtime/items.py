@@ -17,8 +17,6 @@ MAX_ITEMS = 2_000
 """The number of items; beyond it the oldest ones are dropped, while the history keeps their
 messages.
 """
-MAX_BYTES = 2**28
-"""The bytes that clients may put into one conversation: an hour of speech is 230 MB."""
 RECENT = 16
 """The number of items whose audio is retained although their text is known."""
 ROOT = "root"
@@ -94,7 +92,10 @@ class Item:
 
 
 class Items:
-    def __init__(self) -> None:
+    """`max_bytes`: what clients may put into the conversation, texts and audio."""
+
+    def __init__(self, max_bytes: int = 2**28) -> None:
+        self._max_bytes = max_bytes
         self._items: list[Item] = []
         self._by_id: dict[str, Item] = {}
         self._bytes = 0
@@ -102,7 +103,12 @@ class Items:
     @property
     def full(self) -> bool:
         """More has come than may; what was deleted counts as well."""
-        return self._bytes > MAX_BYTES
+        return self._bytes > self._max_bytes
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of texts and audio that were put into the conversation."""
+        return self._bytes
 
     def __iter__(self) -> Iterator[Item]:
         return iter(tuple(self._items))

@@ -22,7 +22,7 @@ TAKE_OVER_S = 10.0
 class _InUse:
     """A conversation that a connection uses. `let_go` ends that connection."""
 
-    owner: str
+    session: RealtimeSession
     let_go: Callable[[], None]
     over: anyio.Event = field(default_factory=anyio.Event)
 
@@ -45,13 +45,20 @@ class ResumableSessions:
     @contextmanager
     def in_use(self, conversation: RealtimeSession, let_go: Callable[[], None]) -> Iterator[None]:
         """Surrounds a connection. `let_go` is called if its client comes back over another one."""
-        mine = self._in_use[conversation.id] = _InUse(conversation.owner, let_go)
+        mine = self._in_use[conversation.id] = _InUse(conversation, let_go)
         try:
             yield
         finally:
             if self._in_use.get(conversation.id) is mine:
                 del self._in_use[conversation.id]
             mine.over.set()
+
+    def has_room(self, owner: str) -> bool:
+        """Returns whether the owner's live conversations hold less than they may together."""
+        in_use = [use.session for use in self._in_use.values()]
+        sessions = [*in_use, *(session for session, _ in self._sessions.values())]
+        held = sum(session.items.bytes for session in sessions if session.owner == owner)
+        return held <= self._settings.max_conversation_bytes_per_key
 
     def keep(self, conversation: RealtimeSession) -> None:
         if not self._settings.max_resumable or not self._settings.resume_s:
@@ -76,7 +83,7 @@ class ResumableSessions:
         One that a connection still uses, perhaps a dead one, is taken from it.
         """
         in_use = self._in_use.get(session_id)
-        if in_use is not None and in_use.owner == owner:
+        if in_use is not None and in_use.session.owner == owner:
             in_use.let_go()
             with anyio.move_on_after(TAKE_OVER_S):
                 await in_use.over.wait()

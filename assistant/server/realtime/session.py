@@ -38,7 +38,7 @@ class RealtimeSession:
         self.id = new_id("sess")
         self.owner = access.owner
         self.session = open_session(connection)
-        self.items = Items()
+        self.items = Items(assistant.settings.server.sockets.max_conversation_bytes)
         self.config = validated(values)
         self._settings: Settings = assistant.settings
         self._voices = access.voices(assistant.library)

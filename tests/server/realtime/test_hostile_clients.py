@@ -128,16 +128,27 @@ def test_endless_speech_is_ended_at_the_limit(serve: Serve) -> None:
     assert engine.requests[0].messages[-1].parts[0].seconds < 2.5
 
 
-def test_a_conversation_has_a_limit_of_bytes(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(items, "MAX_BYTES", 10_000)
+def test_a_conversation_has_a_limit_of_bytes(serve: Serve) -> None:
     part = {"type": "input_text", "text": "x" * 6_000}
     item = {"type": "message", "role": "user", "content": [part]}
-    with calling(serve()) as caller:
+    with calling(serve(server={"sockets": {"max_conversation_bytes": 10_000}})) as caller:
         caller.create(item)
         caller.create(item)
         assert "full" in caller.refused("conversation.item.create", item=item)["message"]
         caller.speak()
         assert caller.closed()[0] == 1008
+
+
+def test_the_conversations_of_one_key_have_a_limit_of_bytes_together(serve: Serve) -> None:
+    part = {"type": "input_text", "text": "x" * 6_000}
+    item = {"type": "message", "role": "user", "content": [part]}
+    server = serve(server={"sockets": {"max_conversation_bytes_per_key": 10_000}})
+    with calling(server) as one, calling(server) as other:
+        one.create(item)
+        other.create(item)
+        assert "full" in one.refused("conversation.item.create", item=item)["message"]
+    with calling(server) as later:
+        later.create(item)
 
 
 def test_unknown_keys_of_updates_are_not_retained(serve: Serve) -> None:
