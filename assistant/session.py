@@ -6,7 +6,7 @@ import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from assistant.plugins import (
     VoiceSearch,
 )
 from assistant.turn.input import as_parts
-from assistant.turn.options import SessionOptions, TurnOptions, TurnSettings
+from assistant.turn.options import SessionOptions, TurnOptions, TurnSettings, current_names
 from assistant.turn.truncation import SpokenTurn
 from assistant.turn.turn import Turn
 
@@ -75,8 +75,7 @@ class Session:
         self.history = History(options.get("history", ()))
         self._context = context
         self._voices = options.get("voices") or context.voices
-        allow = options.get("allow")
-        self._allow = None if allow is None else frozenset(allow)
+        self._allow = current_names(options.get("allow"))
         self._deny = frozenset(options.get("deny", ()))
         self._approve = options.get("approve")
         self._settings = TurnSettings(
@@ -85,7 +84,7 @@ class Session:
             speak=options.get("speak", True),
             sampling=settings.sampling,
             max_tool_rounds=settings.max_tool_rounds,
-            server_tools=context.dispatcher.schemas(self._allow, self._deny),
+            server_tools=context.dispatcher.schemas(self._allow(), self._deny),
             client_tools=_by_name(options.get("client_tools", ())),
         )
         self._default_voice = Voice()
@@ -236,10 +235,13 @@ class Session:
 
     def _begin(self, message: UserMessage | None, options: TurnOptions) -> Turn:
         self._check_idle()
+        allow = self._allow()
         self.history.close_open_calls()
         self.turns += 1
         calls, self._known = EarlierCalls(self._known), {}
         self._checkpoint = _Checkpoint(self._voice, self._state.copy(), calls)
+        tools = self._context.dispatcher.schemas(allow, self._deny)
+        self._settings = replace(self._settings, server_tools=tools)
         settings = self._settings.with_options(options)
         turn = Turn(
             f"turn_{self.turns}",
@@ -250,7 +252,7 @@ class Session:
             voice=options.get("voice", self._voice),
             find_voice=self.find_voice,
             dispatcher=self._context.dispatcher,
-            caller=self._caller(settings, calls),
+            caller=self._caller(settings, calls, allow),
         )
         turn.scope.deadline = anyio.current_time() + self._context.settings.max_turn_s
         self._context.start(turn.run, message)
@@ -263,13 +265,15 @@ class Session:
         self._turn, self._last = None, turn
         self._spoken.append(turn.spoken)
 
-    def _caller(self, settings: TurnSettings, calls: EarlierCalls) -> Caller:
+    def _caller(
+        self, settings: TurnSettings, calls: EarlierCalls, allow: frozenset[str] | None
+    ) -> Caller:
         return Caller(
             session_id=self.id,
             turn_id=f"turn_{self.turns}",
             language=self.language,
             voices=self._voices,
-            allow=self._allow,
+            allow=allow,
             deny=self._deny,
             approve=self._approve,
             client_tools=frozenset(settings.client_tools),

@@ -8,6 +8,7 @@ The first row that applies decides:
     the call is malformed                       error
     no tool has the name                        unknown
     the settings or the session forbid it       denied
+    this round did not offer the tool           denied
     the tool has side effects, and the          waits until the question is certain, then goes on
       question may still change
     the arguments don't fit                     error
@@ -80,9 +81,9 @@ class CallPolicy:
 
     def decide(self, call: ToolCall, caller: Caller) -> Decision:
         """Returns what happens to the call, as far as its name and its turn tell."""
-        if not caller.offers_tools:
+        if caller.offered is not None and not caller.offered:
             return Refused("denied", "No more tools can be called in this turn.")
-        if call.name in caller.client_tools and not call.problem:
+        if call.name in caller.client_tools and caller.offers(call.name) and not call.problem:
             return RunsAtClient()
         earlier = caller.earlier.find(call) if caller.earlier else None
         if earlier is not None:
@@ -95,6 +96,8 @@ class CallPolicy:
             return self._unknown(call, caller)
         if not self._allowed(call.name, caller):
             return Refused("denied", f"The tool {call.name} is not allowed in this conversation.")
+        if not caller.offers(call.name):
+            return Refused("denied", f"The tool {call.name} can't be called now.")
         waits = tool.side_effect != "none" and caller.commit is not None
         return Runs(tool, caller.commit if waits else None)
 

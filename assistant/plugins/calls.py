@@ -77,9 +77,10 @@ class Caller:
     before a tool that needs approval runs; without it such tools are denied. `on_progress` is
     called in the event loop's thread, and never after the call's outcome.
 
-    What the turn adds: `offers_tools` is False in a round that must answer without tools,
-    `client_tools` are the names of the tools that the client runs, `commit` is set once the
-    question is certain (None: it is), and `earlier` are the calls that the turn made before.
+    What the turn adds: `offered` are the names of the tools that the engine was offered in this
+    round (None: any; empty: it must answer without tools), `client_tools` are the names of the
+    tools that the client runs, `commit` is set once the question is certain (None: it is), and
+    `earlier` are the calls that the turn made before.
     """
 
     session_id: str
@@ -91,7 +92,11 @@ class Caller:
     deny: Collection[str] = ()
     approve: Approve | None = None
     on_progress: Callable[[ToolCall, str], None] = lambda call, text: None
-    offers_tools: bool = True
+    offered: Collection[str] | None = None
     client_tools: Collection[str] = ()
     commit: anyio.Event | None = None
     earlier: EarlierCalls | None = None
+
+    def offers(self, name: str) -> bool:
+        """Returns whether the engine was offered the tool in this round."""
+        return self.offered is None or name in self.offered

@@ -73,7 +73,7 @@ class Dispatcher:
         match self.policy.decide(call, caller):
             case Shares(earlier):
                 await _share(call, earlier, report)
-            case Refused(outcome, text) if not caller.offers_tools:
+            case Refused(outcome, text) if not caller.offers(call.name):
                 report(ToolOutcome(call, outcome, text))
             case decision:
                 assert not isinstance(decision, RunsAtClient), "the client runs it"

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from assistant.assistant import Assistant
+from assistant.concurrency import open_tasks
 from assistant.config import Settings
 from assistant.live.vad.frames import SpeechDetector
 from assistant.live.vad.gated import GatedDetector
@@ -102,7 +103,8 @@ async def _running(state: ServerState) -> AsyncIterator[None]:
     """Surrounds the time in which the server takes requests."""
     await state.assistant.warm_up()
     await anyio.to_thread.run_sync(state.new_speech_detector)  # loads the model, if it has one
-    async with state.get(SessionManager), state.get(ResumableSessions):
+    async with state.get(SessionManager), state.get(ResumableSessions), open_tasks() as tasks:
+        tasks.start_soon(state.watch_keys)
         state.get(Telephone).start(state.assistant, state.lead_ins.phrases)
         state.ready = True
         try:

@@ -44,9 +44,12 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
-    """The figures of one app."""
+    """The figures of one app. `is_tool` returns whether a tool of the server has that name: a
+    client's names would make series without end, for whoever reads the metrics.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, is_tool: Callable[[str], bool] = lambda name: True) -> None:
+        self.is_tool = is_tool
         self.registry = CollectorRegistry()
         self.turns = self._counter("turns", "Turns by how they ended.", "outcome")
         self.tools = self._counter("tool_calls", "Tool calls.", "tool", "outcome")
@@ -131,7 +134,7 @@ class TurnMeter:
 
     def _tool_ended(self, event: ToolCallFinished) -> None:
         self._running.discard(event.call_id)
-        tool = "(unknown)" if event.outcome == "unknown" else event.name
+        tool = event.name if self._metrics.is_tool(event.name) else "(unknown)"
         self._metrics.tools.labels(tool, event.outcome).inc()
         self._metrics.tool_seconds.labels(tool).observe(event.seconds)
         if not self._running and self._segment == "tools":

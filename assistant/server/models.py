@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 
+from assistant.server.auth.access import require
 from assistant.server.http.errors import ERRORS
 from assistant.server.state import get_state
 
-router = APIRouter(prefix="/v1", tags=["models"], responses=ERRORS)
+router = APIRouter(
+    prefix="/v1", tags=["models"], dependencies=[Depends(require("chat"))], responses=ERRORS
+)
 _STARTED = int(time.time())
 
 

@@ -24,6 +24,9 @@ from assistant.server.metrics import LiveMetrics, Metrics
 from assistant.server.turn_queue import TurnQueue
 
 T = TypeVar("T")
+
+WATCH_S = 0.5
+"""Seconds between two looks at the key file for the sake of open WebSockets."""
 Fetch = Callable[[str], Awaitable[bytes]]
 """Returns the bytes behind a URL. Raises AudioError."""
 
@@ -47,7 +50,7 @@ class ServerState:
         self.memory = MemoryGuard(settings.limits.min_free_bytes)
         self.turn_queue = TurnQueue(settings.limits, self.rates, self.memory.check)
         self.sockets = Sockets(settings.sockets, settings.limits.stall_s)
-        self.metrics = Metrics()
+        self.metrics = Metrics(lambda name: assistant.registry.get(name) is not None)
         self.live_metrics = LiveMetrics(self.metrics.registry)
         self.lead_ins = LeadIns(PhraseCache(assistant))
         limits = FetchLimits(settings.limits.max_body_bytes, settings.limits.fetch_timeout_s)
@@ -71,6 +74,15 @@ class ServerState:
         """Returns whether each call of that tool of the server counts: it must not be repeated."""
         found = self.assistant.registry.get(tool)
         return found is not None and found.side_effect == "once"
+
+    async def watch_keys(self) -> None:
+        """Closes the sockets of keys that were removed, or may not use them any more; for ever."""
+        keys = self.keys
+        while keys is not None:
+            await anyio.sleep(WATCH_S)
+            ring = keys.current()
+            # Telephone calls have the owner "": Twilio's signature admitted them.
+            self.sockets.close_revoked({"", *(key.id for key in ring if "realtime" in key.scopes)})
 
     def add(self, part: object) -> None:
         """Adds the object of a protocol; there is one of each class."""

@@ -50,7 +50,8 @@ def open_session(
     """
     assistant, access = get_state(connection).assistant, access_of(connection)
     voices = access.voices(assistant.library)
-    options["allow"] = access.tools(options.get("allow"))
+    asked = options.get("allow")
+    options["allow"] = lambda: access.tools(asked)
     return assistant.session(voice=known_voice(voices, voice), voices=voices, **options)
 
 
@@ -64,16 +65,20 @@ def known_voice(voices: VoiceSearch, voice: str | None) -> str | None:
 
 
 async def admitted(
-    connection: HTTPConnection, turn: AsyncGenerator[Event, None]
+    connection: HTTPConnection, turn: AsyncGenerator[Event, None], *, counted: bool = True
 ) -> AsyncGenerator[Event, None]:
-    """The events of the turn, which begins when the queue has a place for it, and is counted.
+    """The events of the turn, which begins when the queue has a place for it, and is measured.
 
-    Raises ApiError: 429, 503, see TurnQueue.
+    A turn of a WebSocket counts as a request of its key if `counted`; an HTTP request was counted
+    as it came. Raises ApiError: 401 if the key was removed, 429, 503, see TurnQueue.
     """
     state = get_state(connection)
     meter = state.metrics.turn()
     try:
-        async with state.turn_queue.turn(access_of(connection).key), aclosing(turn):
+        key = access_of(connection).key
+        if counted and connection.scope["type"] == "websocket":
+            state.rates.count_request(key)
+        async with state.turn_queue.turn(key), aclosing(turn):
             async for event in turn:
                 meter.handle(event)
                 if isinstance(event, ToolCallStarted) and state.has_effect(event.name):

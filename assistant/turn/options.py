@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import anyio
@@ -19,8 +19,9 @@ from assistant.plugins import Approve, VoiceSearch
 class SessionOptions(TypedDict, total=False):
     """Options of a conversation; what is left out (or None) is as in the settings.
 
-    `voice`: id of a voice clip. `allow`, `deny`: names of tools. `approve`: asked before a tool
-    runs that needs approval; without it such a tool is denied. `speak`: False for text only.
+    `voice`: id of a voice clip. `allow`, `deny`: names of tools; `allow` may be a function that is
+    called as each turn begins, because rights change while a session lives. `approve`: asked before
+    a tool runs that needs approval; without it such a tool is denied. `speak`: False for text only.
     `client_tools`: tools that the caller runs; a call of one ends the turn (`TurnEnded.calls`).
     `voices`: what this session and its tools see of the library, instead of all of it.
     `history`, `turns` and `id` continue a stored conversation: its messages, how many turns it had,
@@ -30,7 +31,7 @@ class SessionOptions(TypedDict, total=False):
     voice: str | None
     language: str | None
     system_prompt: str | None
-    allow: Iterable[str] | None
+    allow: Iterable[str] | Callable[[], Iterable[str] | None] | None
     deny: Iterable[str]
     approve: Approve | None
     speak: bool
@@ -96,8 +97,13 @@ class TurnSettings:
     def request(
         self, history: History, voice: Voice, *, with_tools: bool, first: bool
     ) -> EngineRequest:
-        """Returns the request for one round. `first`: `tool_choice` holds for the first only."""
-        choice = self.tool_choice if first else "auto"
+        """Returns the request for one round.
+
+        `first`: a `tool_choice` that demands a call holds for the first round only; one that
+        forbids calls holds for all.
+        """
+        forbids = not self._tools(self.tool_choice)
+        choice = self.tool_choice if first or forbids else "auto"
         tools = self._tools(choice) if with_tools and self.task == "answer" else ()
         return EngineRequest(
             messages=(SystemMessage(self.system_prompt), *history),
@@ -115,3 +121,18 @@ class TurnSettings:
         if choice in ("auto", "required"):
             return tuple(tools.values())
         return (tools[choice],) if choice in tools else ()
+
+
+def current_names(
+    allow: Iterable[str] | Callable[[], Iterable[str] | None] | None,
+) -> Callable[[], frozenset[str] | None]:
+    """Returns a function that returns the names that are allowed at the time, None for all."""
+    if not callable(allow):
+        fixed = None if allow is None else frozenset(allow)
+        return lambda: fixed
+
+    def current() -> frozenset[str] | None:
+        names = allow()
+        return None if names is None else frozenset(names)
+
+    return current

@@ -18,10 +18,10 @@ class ToolRound:
 
     `start` is where the round begins in the turn's audio, in seconds. `pieces` are its texts, each
     with the second at which its audio begins. `for_client` are those of `calls` that the client
-    runs itself.
+    runs itself. `offered` are the names of the tools that the engine may call.
     """
 
-    with_tools: bool
+    offered: frozenset[str] = frozenset()
     start: float = 0.0
     pieces: list[tuple[str, float]] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)

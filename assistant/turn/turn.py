@@ -92,7 +92,7 @@ class Turn:
         self._latency = LatencyMeter()
         self._text: list[str] = []
         self._usage = Usage()
-        self._last = ToolRound(with_tools=False)
+        self._last = ToolRound()
         self.spoken = SpokenTurn(turn_id)
         self.message_ids: list[str] = []  # of the messages that it appended
 
@@ -152,10 +152,11 @@ class Turn:
         raise EngineError(f"no answer after {limit} rounds of tool calls")
 
     async def _round(self, *, with_tools: bool, first: bool) -> ToolRound:
-        round_ = ToolRound(with_tools, self._latency.audio_seconds)
         request = self._settings.request(
             self._history, self.voice, with_tools=with_tools, first=first
         )
+        offered = frozenset(tool.name for tool in request.tools)
+        round_ = ToolRound(offered, self._latency.audio_seconds)
         failure: Exception | None = None
         complete = False
         try:
@@ -193,7 +194,7 @@ class Turn:
 
     def _called(self, call: ToolCall, round_: ToolRound, tools: TaskGroup) -> None:
         round_.calls.append(call)
-        caller = replace(self._caller, voice=self.voice, offers_tools=round_.with_tools)
+        caller = replace(self._caller, voice=self.voice, offered=round_.offered)
         if self._dispatcher.runs_at_client(call, caller):
             round_.for_client.append(call)
             return

@@ -26,6 +26,14 @@ def in_background(server: Running, session: str, answers: list[httpx.Response]) 
     return thread
 
 
+def test_the_metrics_name_only_the_tools_of_the_server(serve: Serve) -> None:
+    server = serve(ScriptedEngine([call("made_up_by_a_client", x="y")], ["Done."]))
+    ask(server, new_session(server))
+    metrics = server.client.get("/metrics").text
+    assert "made_up_by_a_client" not in metrics
+    assert 'assistant_tool_calls_total{outcome="unknown",tool="(unknown)"} 1.0' in metrics
+
+
 def test_beyond_the_limit_of_waiting_turns_the_next_one_is_told_when_to_retry(
     serve: Serve, hold: Hold
 ) -> None:

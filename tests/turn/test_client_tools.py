@@ -12,7 +12,7 @@ from assistant import Assistant, Session, Settings, tool
 from assistant.config import Sampling
 from assistant.engines.base import Finish
 from assistant.errors import AssistantError, EngineError
-from assistant.events import Event, Usage
+from assistant.events import Event, ToolCallFinished, Usage
 from assistant.messages import AssistantMessage, ToolMessage, ToolSchema, UserMessage, open_calls
 from assistant.testing import ScriptedEngine
 from tests.support.tool_calls import call
@@ -136,17 +136,17 @@ async def test_a_question_instead_of_a_result_closes_the_call(settings: Settings
 
 
 @pytest.mark.parametrize(
-    ("choice", "offered", "must"),
+    ("choice", "offered", "must", "later"),
     [
-        ("auto", {"echo", "open_door"}, False),
-        ("none", set(), False),
-        ("required", {"echo", "open_door"}, True),
-        ("open_door", {"open_door"}, True),
-        ("no_such_tool", set(), False),
+        ("auto", {"echo", "open_door"}, False, {"echo", "open_door"}),
+        ("none", set(), False, set()),
+        ("required", {"echo", "open_door"}, True, {"echo", "open_door"}),
+        ("open_door", {"open_door"}, True, {"echo", "open_door"}),
+        ("no_such_tool", set(), False, set()),
     ],
 )
-async def test_tool_choice_decides_what_the_engine_is_offered_first(
-    settings: Settings, choice: str, offered: set[str], must: bool
+async def test_tool_choice_decides_what_the_engine_is_offered(
+    settings: Settings, choice: str, offered: set[str], must: bool, later: set[str]
 ) -> None:
     engine = ScriptedEngine([call("echo", text="a")], ["Done."])
     async with Assistant(settings, engine=engine, tools=[echo]) as assistant:
@@ -155,8 +155,38 @@ async def test_tool_choice_decides_what_the_engine_is_offered_first(
     first, second = engine.requests[:2]
     assert {schema.name for schema in first.tools} == offered
     assert first.must_call is must
-    assert {schema.name for schema in second.tools} == {"echo", "open_door"}
+    assert {schema.name for schema in second.tools} == later
     assert not second.must_call
+
+
+@pytest.mark.parametrize(
+    ("options", "outcomes"),
+    [
+        ({"tool_choice": "none"}, ["denied", "denied"]),
+        ({"task": "read"}, ["denied", "denied"]),
+        ({"tool_choice": "open_door"}, ["denied", "ok"]),
+        ({}, ["ok", "ok"]),
+    ],
+)
+async def test_a_call_of_a_tool_that_was_not_offered_never_runs(
+    settings: Settings, options: dict[str, Any], outcomes: list[str]
+) -> None:
+    engine = ScriptedEngine([call("echo", text="a")], [call("echo", text="a")], ["Done."])
+    async with Assistant(settings, engine=engine, tools=[echo]) as assistant:
+        session = assistant.session(client_tools=[DOOR])
+        events = await turn(session, **options)
+    ended = [event for event in events if isinstance(event, ToolCallFinished)]
+    assert [event.outcome for event in ended] == outcomes
+
+
+async def test_a_call_of_a_client_tool_that_was_not_offered_is_not_handed_out(
+    settings: Settings,
+) -> None:
+    engine = ScriptedEngine([call("open_door")], ["As you like."])
+    async with Assistant(settings, engine=engine, tools=[echo]) as assistant:
+        session = assistant.session(client_tools=[DOOR])
+        ended = (await turn(session, tool_choice="none"))[-1]
+    assert (ended.calls, ended.text) == ((), "As you like.")
 
 
 async def test_sampling_applies_to_the_turn_and_usage_to_all_its_steps(settings: Settings) -> None:

@@ -12,21 +12,36 @@ from assistant.errors import LibraryError
 from assistant.plugins import VoiceSearch
 from assistant.server.auth.client_secrets import ClientSecret
 from assistant.server.auth.keys import EVERYBODY, ApiKey, Scope
-from assistant.server.http.errors import forbidden
+from assistant.server.http.errors import forbidden, unauthorized
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The key of a request, and what follows from it."""
+    """The caller of a request or a WebSocket, and what the key allows at this moment.
 
-    key: ApiKey = EVERYBODY
+    `find` returns the key as it is now, or None if it was removed; without it the key can't change.
+    """
+
+    first: ApiKey = EVERYBODY
+    """The key as it was at the beginning."""
     secret: ClientSecret | None = None
     """Shown instead of the key itself; the key is its maker's then."""
+    find: Callable[[str], ApiKey | None] | None = None
 
     @property
     def owner(self) -> str:
         """The owner of the caller's sessions: the id of the key, empty if there are no keys."""
-        return self.key.id
+        return self.first.id
+
+    @property
+    def key(self) -> ApiKey:
+        """The key as it is now; a client secret narrows it. Raises ApiError 401 if it is gone."""
+        key = self.first if self.find is None else self.find(self.owner)
+        if key is None:
+            raise unauthorized("the API key is not valid any more")
+        if self.secret is not None:
+            key = key.model_copy(update={"scopes": key.scopes & {"realtime"}})
+        return key
 
     def check(self, scope: Scope) -> None:
         """Raises ApiError 403."""
@@ -35,9 +50,10 @@ class Access:
 
     def tools(self, asked: Collection[str] | None) -> frozenset[str] | None:
         """The tools of a session: those asked for that the key allows; None is all of them."""
-        if asked is None or self.key.tools is None:
-            return self.key.tools if asked is None else frozenset(asked)
-        return self.key.tools & frozenset(asked)
+        allowed = self.key.tools
+        if asked is None or allowed is None:
+            return allowed if asked is None else frozenset(asked)
+        return allowed & frozenset(asked)
 
     def may_use_voice(self, voice_id: str) -> bool:
         allowed = self.key.voices
@@ -45,7 +61,7 @@ class Access:
 
     def voices(self, library: VoiceSearch) -> VoiceSearch:
         """The library as this caller, and the tools that run for it, may see it."""
-        return library if self.key.voices is None else AllowedVoices(library, self)
+        return library if self.find is None else AllowedVoices(library, self)
 
 
 class AllowedVoices:
@@ -57,6 +73,8 @@ class AllowedVoices:
 
     def search(self, text: str, *, language: str = "", limit: int = 5) -> Sequence[VoiceMatch]:
         """Searches like VoiceSearch; asks for more than `limit`, so that enough are left."""
+        if self._access.key.voices is None:
+            return self._library.search(text, language=language, limit=limit)
         found = self._library.search(text, language=language, limit=1_000)
         return [match for match in found if self._access.may_use_voice(match.voice.id)][:limit]
 

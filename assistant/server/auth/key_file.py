@@ -16,7 +16,10 @@ import json
 import logging
 import os
 import re
+import stat
+import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pydantic
@@ -38,9 +41,7 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._ring = read_keys(path)
-        if not list(self._ring):
-            raise SettingsError(f"{path}: no keys in it", hint="add one: `assistant keys add`")
+        self._ring = _with_keys(path)
         self._stamp = self._look()
 
     def current(self) -> KeyRing:
@@ -48,10 +49,14 @@ class KeyFile:
         if stamp != self._stamp:
             self._stamp = stamp
             try:
-                self._ring = read_keys(self.path)
+                self._ring = _with_keys(self.path)
             except SettingsError as error:
                 logger.error("The keys stay as they were: %s", error)
         return self._ring
+
+    def find(self, key_id: str) -> ApiKey | None:
+        """Returns the key with that id as the file has it now, or None."""
+        return self.current().get(key_id)
 
     def _look(self) -> tuple[int, int, int]:
         try:
@@ -59,6 +64,14 @@ class KeyFile:
         except OSError:
             return (0, 0, 0)
         return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _with_keys(path: Path) -> KeyRing:
+    """Raises SettingsError if the file is wrong, or holds no key: it may be half written."""
+    ring = read_keys(path)
+    if not list(ring):
+        raise SettingsError(f"{path}: no keys in it", hint="add one: `assistant keys add`")
+    return ring
 
 
 def read_keys(path: Path) -> KeyRing:
@@ -120,18 +133,44 @@ def add_key(
     lines = [
         f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in values.items() if v is not None
     ]
-    _append(path, f"[keys.{key_id}]\n" + "\n".join(lines) + "\n\n")
+    before = path.read_text("utf-8") if path.exists() else ""
+    before += "" if before.endswith("\n") or not before else "\n"
+    _write(path, before + f"[keys.{key_id}]\n" + "\n".join(lines) + "\n\n")
     return token
 
 
-def _append(path: Path, text: str) -> None:
+def _write(path: Path, text: str) -> None:
+    """Replaces the file at once: a reader never sees a part of it.
+
+    A new file is readable by its owner only; one that was there keeps its owner and mode.
+
+    Raises SettingsError.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(handle, "a", encoding="utf-8") as file:
-            file.write(text)
+        target = path.resolve()  # a link stays one
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        new = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            _keep_owner(target, new)
+            new.replace(target)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise SettingsError(f"{path}: can't be written: {error.strerror}") from error
+
+
+def _keep_owner(old: Path, new: Path) -> None:
+    if old.exists():
+        status = old.stat()
+        new.chmod(stat.S_IMODE(status.st_mode))
+        with suppress(PermissionError):  # only root may give files away
+            os.chown(new, status.st_uid, status.st_gid)
 
 
 def remove_key(path: Path, key_id: str) -> None:
@@ -142,7 +181,4 @@ def remove_key(path: Path, key_id: str) -> None:
     text, count = table.subn("", path.read_text("utf-8"))
     if count != 1:
         raise SettingsError(f"{path}: the table of {key_id} is written in an unusual way")
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise SettingsError(f"{path}: can't be written: {error.strerror}") from error
+    _write(path, text)

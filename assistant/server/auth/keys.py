@@ -20,8 +20,8 @@ Scope = Literal[
 ]
 """The scopes of a key:
 
-- `chat`: /v1/chat/completions, /v1/models, /generate;
-- `audio`: speech, transcriptions, translations;
+- `chat`: /v1/chat/completions, /v1/models, /generate with a recording;
+- `audio`: speech, transcriptions, translations, /generate and /generate/stream with text alone;
 - `realtime`: live conversations, and client secrets for browsers;
 - `sessions`: conversations that the server stores;
 - `voices`: list and search; `voices:write`: upload and delete;

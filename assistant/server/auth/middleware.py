@@ -76,12 +76,10 @@ class AuthMiddleware:
         if token.startswith(PREFIX) and secret is None:
             raise unauthorized("the client secret is not valid, or no more")
         key = self._key(token, secret)
-        if secret is not None:
-            if connection.scope["type"] != "websocket":
-                raise forbidden("a client secret opens live conversations, and nothing else")
-            key = key.model_copy(update={"scopes": key.scopes & {"realtime"}})
+        if secret is not None and connection.scope["type"] != "websocket":
+            raise forbidden("a client secret opens live conversations, and nothing else")
         self._rates.count_request(key)
-        return Access(key, secret)
+        return Access(key, secret, None if self._keys is None else self._keys.find)
 
     def _key(self, token: str, secret: ClientSecret | None) -> ApiKey:
         if self._keys is None:

@@ -28,10 +28,10 @@ _ERROR = {"model": DetailBody, "description": "What is wrong."}
 router = APIRouter(
     prefix="/generate",
     tags=["generate"],
-    dependencies=[Depends(require("audio"))],
     responses={"4XX": _ERROR, "5XX": _ERROR},
 )
 _WAV = FORMATS["wav"]
+_READ = [Depends(require("audio"))]
 _AUDIO_CONTENT: dict[int | str, dict[str, Any]] = {
     200: {"content": {_WAV.content_type: {"schema": {"type": "string", "format": "binary"}}}}
 }
@@ -47,14 +47,24 @@ class Accepted(BaseModel):
 
 @router.post("", response_class=Response, responses=_AUDIO_CONTENT, openapi_extra=schema.BODY)
 async def create_audio(request: Request) -> Response:
-    """Reads a text aloud, or responds to a text with a recording. WAV, 24 kHz mono."""
+    """Reads a text aloud (scope `audio`), or responds to a text with a recording (scope `chat`).
+
+    WAV, 24 kHz mono.
+    """
+    access = access_of(request)
+    if not access.key.scopes & {"audio", "chat"}:
+        access.check("audio")
     try:
         body = await _read_body(request)
+        access.check("chat" if body.audio or body.audio_path else "audio")
         audio = await _audio_of(request, body)
     finally:
         await request.close()  # the files of a form
-    session = open_session(request, voice=body.speaker, language=body.language)
-    asked = session.ask(body.text, task="read") if audio is None else session.ask(body.text, audio)
+    options: dict[str, Any] = {"voice": body.speaker, "language": body.language}
+    if audio is None:
+        asked = open_session(request, allow=(), **options).ask(body.text, task="read")
+    else:
+        asked = open_session(request, **options).ask(body.text, audio)
     turn = await begin(request, asked)
     if body.streaming:
         pieces = audio_bytes(turn, _WAV, header_alone=True)
@@ -84,14 +94,19 @@ def _stream(request: Request, pieces: AsyncGenerator[bytes, None]) -> Stream:
     return Stream(pieces, media_type=_WAV.content_type, stall_s=stall_s)
 
 
-@router.post("/stream/start")
+@router.post("/stream/start", dependencies=_READ)
 async def start_text(request: Request) -> Started:
     """A text that will come word by word. Open its audio first."""
     streams: TextStreams = get_state(request).get(TextStreams)
     return Started(request_id=streams.start(access_of(request).owner))
 
 
-@router.get("/stream/{request_id}/audio", response_class=Response, responses=_AUDIO_CONTENT)
+@router.get(
+    "/stream/{request_id}/audio",
+    dependencies=_READ,
+    response_class=Response,
+    responses=_AUDIO_CONTENT,
+)
 async def listen(request: Request, request_id: str) -> Response:
     """Returns the audio of the text as it arrives; can be opened once."""
     stream = _find(request, request_id)
@@ -116,14 +131,14 @@ async def _speak(
         streams.drop(request_id, access_of(request).owner)
 
 
-@router.post("/stream/{request_id}/text")
+@router.post("/stream/{request_id}/text", dependencies=_READ)
 async def add_text(request: Request, request_id: str, text: Annotated[str, Form()]) -> Accepted:
     """The next word, or words."""
     _find(request, request_id).add(text)
     return Accepted()
 
 
-@router.post("/stream/{request_id}/end")
+@router.post("/stream/{request_id}/end", dependencies=_READ)
 async def end_text(request: Request, request_id: str) -> Accepted:
     """Ends the text."""
     _find(request, request_id).end()

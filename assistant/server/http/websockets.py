@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import anyio
@@ -53,6 +53,7 @@ class Sockets:
         self.draining = anyio.Event()
         self._stall_s = stall_s
         self._open: Counter[str] = Counter()
+        self._sockets: dict[Socket, str] = {}  # of whom each one is
         self._pacers: dict[str, BytePacer] = {}
 
     @property
@@ -67,6 +68,7 @@ class Sockets:
         with self._place(owner):
             await websocket.accept(subprotocol)
             socket = Socket(websocket, self.settings, self._stall_s, self._pacer(owner))
+            self._sockets[socket] = owner
             failure: Exception | None = None
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(socket.run)
@@ -80,8 +82,15 @@ class Sockets:
                     with anyio.move_on_after(self._stall_s, shield=True):
                         await socket.closed.wait()
                     tasks.cancel_scope.cancel()
+                    del self._sockets[socket]
             if failure is not None:
                 raise failure
+
+    def close_revoked(self, owners: Collection[str]) -> None:
+        """Closes the sockets of all but these owners."""
+        for socket, owner in list(self._sockets.items()):
+            if owner not in owners:
+                socket.close(REFUSED, "the API key is not valid any more")
 
     def _pacer(self, owner: str) -> BytePacer:
         """Returns what all connections of the owner are paced by, the next ones too."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, WebSocket
 
 from assistant.concurrency import open_tasks
 from assistant.server.auth.access import Access, access_of, require
-from assistant.server.http.errors import ERRORS, too_large
+from assistant.server.http.errors import ERRORS
 from assistant.server.http.websockets import NORMAL, Socket
 from assistant.server.realtime.connection import Connection
 from assistant.server.realtime.resumption import ResumableSessions
@@ -22,8 +21,6 @@ router = APIRouter(
 )
 
 SUBPROTOCOL = "realtime"
-MAX_SESSION_BYTES = 2**18
-"""The size of the configuration in a client secret, in bytes: it stays in memory."""
 TAKEN_OVER = 4001
 """The close code of a connection whose client came back over another one."""
 
@@ -32,8 +29,6 @@ TAKEN_OVER = 4001
 async def create_client_secret(request: Request, body: SecretRequest) -> SecretAnswer:
     """A secret for a browser: it opens live conversations, and nothing else, until it expires."""
     access = access_of(request)
-    if len(json.dumps(body.session)) > MAX_SESSION_BYTES:
-        raise too_large(f"session: larger than {MAX_SESSION_BYTES} bytes")
     session = RealtimeSession(request, body.session)
     token, secret = get_state(request).secrets.make(
         access.owner, body.expires_after.seconds, body.session
@@ -80,7 +75,7 @@ async def _hold(
 
 def _begun(websocket: WebSocket, access: Access, model: str, intent: str) -> RealtimeSession:
     """A new conversation, as the secret and the URL say. Raises ApiError."""
-    values: dict[str, Any] = dict(access.secret.session) if access.secret else {}
+    values: dict[str, Any] = access.secret.session if access.secret else {}
     if intent == "transcription":
         values["type"] = "transcription"
     return RealtimeSession(websocket, merged({"model": model}, values))

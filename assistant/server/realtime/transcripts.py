@@ -121,7 +121,9 @@ class Transcripts:
             speak=False,
         )
         clean, pieces = SpecialTokenFilter(), []
-        turn = admitted(self._connection, session.ask(audio, task="transcribe"))
+        asks = session.ask(audio, task="transcribe")
+        # Otherwise the response to the same words counts.
+        turn = admitted(self._connection, asks, counted=self._conversation.transcribes)
         async with aclosing(turn):
             async for event in turn:
                 if isinstance(event, Failed):

@@ -141,7 +141,7 @@ class SessionManager:
             voice=record.normal_voice,
             language=record.language,
             system_prompt=record.system_prompt,
-            allow=access.tools(record.tools),
+            allow=lambda: access.tools(record.tools),
             speak=record.speak,
             voices=voices,
             history=[decode(message.value, message.audio) for message in stored],

@@ -10,7 +10,7 @@ import pytest
 from assistant import ToolResult, tool
 from assistant.config import ServerSettings
 from assistant.errors import SettingsError
-from assistant.server.auth.key_file import KeyFile, add_key, read_keys
+from assistant.server.auth.key_file import KeyFile, add_key, read_keys, remove_key
 from assistant.server.auth.keys import SCOPES, ApiKey
 from assistant.server.auth.middleware import check_address
 from assistant.server.auth.rate_limits import RateLimits
@@ -269,3 +269,41 @@ def test_a_listed_origin_is_allowed(serve: Serve) -> None:
     preflight["Origin"] = "https://evil.example"
     answer = server.client.options("/v1/sessions", headers=preflight)
     assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_narrowed_key_counts_from_the_next_turn_of_a_session_that_lives(
+    serve: Serve, file: Path
+) -> None:
+    @tool
+    async def open_door() -> str:
+        """Opens."""
+        return "open"
+
+    key = add_key(file)
+    engine = ScriptedEngine([call("open_door")], ["Done."], [call("open_door")], ["Hm."])
+    server = serve(engine, open_door, server={"keys": file}, key=key)
+    session = new_session(server)
+    for outcome in ("ok", "denied"):
+        answer = server.client.post(f"/v1/sessions/{session}/turns", json={"text": "open"})
+        (finished,) = [e for e in events_of(answer.text) if e["type"] == "tool_call_finished"]
+        assert finished["outcome"] == outcome
+        file.write_text(file.read_text() + 'tools = ["ring_bell"]\n')
+    assert not engine.requests[-1].tools
+
+
+def test_a_file_that_is_emptied_changes_nothing(file: Path) -> None:
+    key = add_key(file)
+    keys = KeyFile(file)
+    file.write_text("")
+    assert keys.current().find(key) is not None
+
+
+def test_a_file_of_keys_is_replaced_at_once_and_keeps_its_mode(file: Path) -> None:
+    first, second = add_key(file), add_key(file)
+    file.chmod(0o640)
+    before = file.stat().st_ino
+    remove_key(file, first[3:11])
+    assert file.stat().st_ino != before
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert [key.id for key in read_keys(file)] == [second[3:11]]
+    assert [path.name for path in file.parent.iterdir()] == [file.name]

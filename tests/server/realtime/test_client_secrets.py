@@ -90,7 +90,8 @@ def test_a_removed_key_removes_its_secrets(serve: Serve, file: Path) -> None:
         ({"expires_after": {"seconds": 9}}, 400),
         ({"expires_after": {"seconds": 7_201}}, 400),
         ({"session": {"type": "realtime", "output_modalities": ["video"]}}, 400),
-        ({"session": {"type": "realtime", "instructions": "x" * 300_000}}, 413),
+        ({"session": {"type": "realtime", "instructions": "x" * 17_000}}, 413),
+        ({"session": {"type": "realtime", "x": [{}] * 8_000}}, 413),
         ({"session": {"type": "transcription"}}, 200),
         ({}, 200),
     ],
@@ -110,6 +111,36 @@ def test_a_secret_of_a_transcription_session_opens_one(serve: Serve) -> None:
         session = caller.seen[0]["session"]
         assert session["type"] == "transcription"
         assert session["audio"]["input"]["turn_detection"] is None
+
+
+def test_the_connections_of_a_key_that_is_removed_are_closed(serve: Serve, file: Path) -> None:
+    key, other = add_key(file), add_key(file)
+    server = serve(server={"keys": file}, key=key)
+    secret = server.client.post("/v1/realtime/client_secrets", json={}).json()["value"]
+    with (
+        calling(server, key=key) as caller,
+        calling(server, key=secret) as browser,
+        calling(server, key=other) as stays,
+    ):
+        remove_key(file, key.split("_")[1])
+        assert caller.closed()[0] == 1008
+        assert browser.closed()[0] == 1008
+        stays.update()
+
+
+def test_a_turn_of_a_connection_counts_as_a_request_of_its_key(serve: Serve, file: Path) -> None:
+    server = serve(
+        ScriptedEngine(["Yes."] * 3),
+        server={"keys": file},
+        key=add_key(file, requests_per_minute=3),
+    )
+    with calling(server, key=server.client.headers["Authorization"][7:]) as caller:
+        for status in ("completed", "completed", "failed"):
+            caller.say("Hello.")
+            caller.send("response.create")
+            done = caller.until("response.done")
+            assert done["response"]["status"] == status
+    assert "3 times a minute" in str(done)
 
 
 def test_a_secret_expires() -> None:
