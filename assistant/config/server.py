@@ -16,6 +16,14 @@ class LimitSettings(Table):
 
     max_body_bytes: int = Field(default=32 * 2**20, ge=1_024)
     """The largest request body, in bytes; ten minutes of 16 kHz WAV in base64 are 26 MB."""
+    max_bodies_bytes: int = Field(default=512 * 2**20, ge=2**16)
+    """Bytes of request bodies in memory at the same time; one API key may hold half of them."""
+    header_timeout_s: float = Field(default=10.0, gt=0.0)
+    """How long a client may take to send the header of a request, in seconds."""
+    max_connections: int = Field(default=800, ge=1)
+    """Connections of all clients together, WebSockets included; each takes a file descriptor."""
+    max_connections_per_address: int = Field(default=400, ge=1)
+    """Connections of one address, except for those of this machine, such as a reverse proxy's."""
     body_timeout_s: float = Field(default=60.0, gt=0.0)
     """How long a client may take to send a request body, in seconds."""
     max_json_depth: int = Field(default=64, ge=4, le=200)

@@ -14,7 +14,7 @@ from assistant.concurrency import open_tasks
 from assistant.config import Settings
 from assistant.live.vad.frames import SpeechDetector
 from assistant.live.vad.gated import GatedDetector
-from assistant.server import health, models, page, tools, voices
+from assistant.server import api_page, health, models, page, tools, voices
 from assistant.server.auth.middleware import AuthMiddleware, check_address
 from assistant.server.chat import routes as chat
 from assistant.server.chat.turn_cache import TurnCache
@@ -38,6 +38,7 @@ from assistant.server.twilio import routes as twilio
 from assistant.server.twilio.telephone import Telephone
 
 ROUTES = (
+    api_page,
     chat,
     speech,
     transcriptions,
@@ -80,7 +81,8 @@ def create_app(
         async with assistant, _running(state):
             yield
 
-    app = FastAPI(title="Voice assistant", lifespan=lifespan)
+    # Its own /docs and /redoc run scripts of other hosts in the origin of the web page.
+    app = FastAPI(title="Voice assistant", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.server = state
     install_handlers(app)
     _add_middleware(app, state)

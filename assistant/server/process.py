@@ -8,11 +8,14 @@ short.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import socket
 import sys
+from functools import partial
 from types import FrameType
+from typing import cast
 
 import anyio
 import uvicorn
@@ -21,6 +24,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from assistant.config import ServerSettings
 from assistant.errors import AssistantError
+from assistant.server.http.connections import Connections, LimitedProtocol
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +37,12 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, settings: ServerSettings) -> None:
         seconds = max(1, round(settings.shutdown_s))
+        protocol = partial(LimitedProtocol, limited=Connections(settings.limits))
         super().__init__(
             uvicorn.Config(
                 self._reporting,
                 interface="asgi3",
+                http=cast(type[asyncio.Protocol], protocol),
                 lifespan="on",
                 log_config=None,
                 access_log=False,

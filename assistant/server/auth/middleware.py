@@ -24,13 +24,8 @@ from assistant.server.auth.keys import EVERYBODY, ApiKey
 from assistant.server.auth.rate_limits import RateLimits
 from assistant.server.http.errors import ApiError, forbidden, unauthorized
 from assistant.server.http.handlers import respond_with_error
+from assistant.server.http.paths import is_open
 
-OPEN_PATHS = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json"})
-"""Need no key: the web page, probes, and what the API looks like."""
-OPEN_FOLDERS = ("/static/", "/twilio/")
-"""Paths below these need no key: files of the web page, and calls, whose signature is checked
-there.
-"""
 SUBPROTOCOL = "openai-insecure-api-key."
 """A browser can't send a header with a WebSocket, and names its key as a subprotocol."""
 
@@ -66,8 +61,7 @@ class AuthMiddleware:
         await self._app(scope, receive, send)
 
     def _admit(self, connection: HTTPConnection) -> Access:
-        path = connection.scope["path"]
-        if path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
+        if is_open(connection.scope):
             return Access()
         if self._keys is None:
             self._check_origin(connection.headers)
@@ -94,9 +88,12 @@ class AuthMiddleware:
 
     def _check_origin(self, headers: Headers) -> None:
         host = headers.get("host", "")
-        if is_loopback(self._settings.host) and not self._is_here(host):
+        named = is_loopback(self._settings.host) or self._settings.allowed_hosts
+        if named and not self._is_here(host):
             raise forbidden("the Host of the request is not this machine; see allowed_hosts")
         origin = headers.get("origin")
+        if not origin and headers.get("sec-fetch-site") == "cross-site":  # such as <img src=...>
+            raise forbidden("requests of web pages of other origins are refused; see cors_origins")
         if origin and not _same(origin, host) and not _listed(origin, self._settings.cors_origins):
             raise forbidden("requests of web pages of other origins are refused; see cors_origins")
 

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from assistant.errors import AssistantError, EngineError
 from assistant.server.http.errors import ApiError, describe_invalid
+from assistant.server.http.paths import route_path
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class CompactJson(Response):
 
 
 def answer(request: HTTPConnection, error: ApiError) -> Response:
-    body = error.body(request.url.path)
+    body = error.body(route_path(request.scope))
     return CompactJson(body, status_code=error.status, headers=error.headers)
 
 
@@ -58,7 +59,7 @@ async def on_assistant_error(request: Request, error: Exception) -> Response:
 async def on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     message, param = describe_invalid(error.errors())
-    status = 400 if request.url.path.startswith("/v1") else 422
+    status = 400 if route_path(request.scope).startswith("/v1") else 422
     return answer(request, ApiError(message, status=status, param=param))
 
 

@@ -1,6 +1,8 @@
 """Request ids and the request log: each request has an id, which is in its response and its log
 lines.
 
+Responses are private: none is stored by a cache or read as another type, unless it says so itself.
+
 The log holds key, route, status and time. It never holds what was spoken or passed to tools, nor
 query strings, which may hold the same.
 """
@@ -84,7 +86,10 @@ class _Answer:
         if message["type"] in _BEGINNINGS:
             self._status = message.get("status", 101)
             message.setdefault("headers", [])
-            MutableHeaders(scope=message)[REQUEST_ID] = self._request_id
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_ID] = self._request_id
+            headers.setdefault("Cache-Control", "no-store")
+            headers.setdefault("X-Content-Type-Options", "nosniff")
         await self._send_on(message)
 
     def _log(self) -> None:
