@@ -170,6 +170,10 @@ class ServerSettings(Table):
     """
     shutdown_s: float = Field(default=30.0, gt=0.0)
     """How long running turns may go on when the server is told to stop, in seconds."""
+    stuck_s: float = Field(default=60.0, gt=0.0)
+    """How long running turns may all stand still before /health asks the engine for a short turn,
+    in seconds; /health answers 503 if that does not end.
+    """
     limits: LimitSettings = LimitSettings()
     """What the server accepts at most."""
     sessions: SessionSettings = Field(default_factory=SessionSettings)

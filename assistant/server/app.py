@@ -107,6 +107,7 @@ async def _running(state: ServerState) -> AsyncIterator[None]:
     await anyio.to_thread.run_sync(state.new_speech_detector)  # loads the model, if it has one
     async with state.get(SessionManager), state.get(ResumableSessions), open_tasks() as tasks:
         tasks.start_soon(state.watch_keys)
+        tasks.start_soon(state.watchdog.run)
         state.get(Telephone).start(state.assistant, state.lead_ins.phrases)
         state.ready = True
         try:

@@ -4,15 +4,21 @@ SIGTERM or Ctrl-C: /ready says no, and no turn begins; after `drain_s` the port 
 that run may end, within `shutdown_s`, then they are cancelled; all of them are stored. The port
 stays open as long as WebSockets do, which take no further turns. A second signal cuts the rest
 short.
+
+A stop is a stop: a thread of a tool or an engine that hangs can't be ended, so the process exits by
+`os._exit`, without waiting for anything, GRACE_S after `shutdown_s`, and FORCED_S after a second
+signal.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
+import threading
 from functools import partial
 from types import FrameType
 from typing import cast
@@ -29,13 +35,34 @@ from assistant.server.http.connections import Connections, LimitedProtocol
 logger = logging.getLogger(__name__)
 
 
+GRACE_S = 5.0
+"""Seconds that the cancelled turns and the lifespan have to end, after `shutdown_s`."""
+FORCED_S = 1.0
+"""Seconds that the process goes on after a second signal."""
+FORCED_EXIT = 70
+"""The exit code of a process that had to be cut short (EX_SOFTWARE)."""
+
+
+def exit_within(seconds: float) -> None:
+    """Ends the process after that time, whatever it does then."""
+    timer = threading.Timer(seconds, _exit_now)
+    timer.daemon = True
+    timer.start()
+
+
+def _exit_now() -> None:
+    logger.error("The process did not stop in time, and is ended")
+    logging.shutdown()
+    os._exit(FORCED_EXIT)
+
+
 class Server(uvicorn.Server):
     """uvicorn, with a time before the port is closed, and one line for what keeps it from starting.
 
     `failure` is that line, where it is for people.
     """
 
-    def __init__(self, app: FastAPI, settings: ServerSettings) -> None:
+    def __init__(self, app: FastAPI, settings: ServerSettings, *, grace_s: float = GRACE_S) -> None:
         seconds = max(1, round(settings.shutdown_s))
         protocol = partial(LimitedProtocol, limited=Connections(settings.limits))
         super().__init__(
@@ -56,6 +83,7 @@ class Server(uvicorn.Server):
         self._app = app
         self._drain_s = settings.drain_s
         self._shutdown_s = settings.shutdown_s
+        self._grace_s = grace_s
         self._drain_until: float | None = None
         self._signals = 0
 
@@ -95,7 +123,9 @@ class Server(uvicorn.Server):
         self._signals += 1
         if self._signals > 1:
             self.should_exit = self.force_exit = True
+            exit_within(FORCED_S)
             return
+        exit_within(self._drain_s + self._shutdown_s + self._grace_s)
         logger.info("%s: no turn begins from here on", signal.Signals(sig).name)
         self._app.state.server.drain()
 

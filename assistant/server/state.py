@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from functools import partial
 from typing import TypeVar, cast
 
@@ -11,6 +12,8 @@ import anyio
 from starlette.requests import HTTPConnection
 
 from assistant.assistant import Assistant
+from assistant.errors import EngineError
+from assistant.events import Failed
 from assistant.live.lead_ins import LeadIns
 from assistant.live.phrase_cache import PhraseCache
 from assistant.live.vad.frames import SpeechDetector
@@ -22,6 +25,7 @@ from assistant.server.http.websockets import Sockets
 from assistant.server.memory import MemoryGuard
 from assistant.server.metrics import LiveMetrics, Metrics
 from assistant.server.turn_queue import TurnQueue
+from assistant.server.watchdog import Watchdog
 
 T = TypeVar("T")
 
@@ -55,6 +59,7 @@ class ServerState:
         self.lead_ins = LeadIns(PhraseCache(assistant))
         limits = FetchLimits(settings.limits.max_body_bytes, settings.limits.fetch_timeout_s)
         self.fetch: Fetch = partial(fetch_audio, limits=limits)
+        self.watchdog = Watchdog(self._probe, lambda: self.turn_queue.running, settings.stuck_s)
         self.new_speech_detector = new_speech_detector
         self.ready = False
         """True while the engine is loaded and the server does not stop: the answer of /ready."""
@@ -66,9 +71,18 @@ class ServerState:
         gauge("turns_running", "Turns that run.", lambda: queue.running)
         gauge("turns_waiting", "Turns that wait in the queue.", lambda: queue.waiting)
         gauge("sockets_open", "Open WebSockets.", lambda: self.sockets.open)
+        gauge("event_loop_lag_seconds", "Largest lag in a minute.", lambda: self.watchdog.lag_s)
         gauge("memory_free_bytes", "Memory that may still be taken.", lambda: self.memory.free or 0)
         gauge("memory_refusals", "Refusals for want of memory.", lambda: self.memory.refused)
         gauge("conversations_open", "Live conversations.", lambda: self.live_metrics.open)
+
+    async def _probe(self) -> None:
+        """Runs a turn that reads one word, as text. Raises EngineError if it fails."""
+        session = self.assistant.session(allow=(), speak=False)
+        async with aclosing(session.ask("OK", task="read")) as turn:
+            async for event in turn:
+                if isinstance(event, Failed):
+                    raise EngineError(event.message)
 
     def has_effect(self, tool: str) -> bool:
         """Returns whether each call of that tool of the server counts: it must not be repeated."""

@@ -81,6 +81,9 @@ async def admitted(
         async with state.turn_queue.turn(key), aclosing(turn):
             async for event in turn:
                 meter.handle(event)
+                state.watchdog.moved()
+                if isinstance(event, TurnEnded):
+                    state.watchdog.ended(failed=event.reason == "failed")
                 if isinstance(event, ToolCallStarted) and state.has_effect(event.name):
                     mark_effect(connection)
                 if state.settings.log_content:

@@ -10,6 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from assistant.engines.worker_threads import WorkerThreads
+from assistant.errors import EngineError
 
 pytestmark = pytest.mark.anyio
 
@@ -158,3 +159,59 @@ def test_one_object_serves_several_event_loops_one_after_the_other() -> None:
 
 
 test_one_object_serves_several_event_loops_one_after_the_other.pytestmark = []  # type: ignore[attr-defined]
+
+
+class Deaf:
+    """Blocks in its first step until it is let go, whatever the stop event says."""
+
+    def __init__(self) -> None:
+        self.running = threading.Event()
+        self.let_go = threading.Event()
+        self.closed = threading.Event()
+
+    def __call__(self, stop: threading.Event) -> Generator[int, None, None]:
+        try:
+            self.running.set()
+            assert self.let_go.wait(timeout=30)
+            yield 1
+        finally:
+            self.closed.set()
+
+
+async def abandon(threads: WorkerThreads, work: Deaf) -> None:
+    """Cancels the reader of a step that does not end."""
+    async with anyio.create_task_group() as group:
+
+        async def read() -> None:
+            async for _ in threads.stream(work):
+                pytest.fail("an abandoned step must give nothing")
+
+        group.start_soon(read)
+        await wait_for(work.running)
+        group.cancel_scope.cancel()
+
+
+async def test_a_step_that_does_not_end_is_abandoned_after_the_grace_period() -> None:
+    threads, work = WorkerThreads(1, grace_s=0.05), Deaf()
+    await abandon(threads, work)
+    assert not work.closed.is_set()
+    work.let_go.set()
+    await wait_for(work.closed)
+
+
+async def test_abandoned_threads_that_hold_all_places_refuse_the_next_step() -> None:
+    threads, stuck = WorkerThreads(2, grace_s=0.05), [Deaf(), Deaf()]
+    await abandon(threads, stuck[0])
+    assert [item async for item in threads.stream(Work(2))] == [0, 1]
+    await abandon(threads, stuck[1])
+    with pytest.raises(EngineError, match="stuck"):
+        await anext(threads.stream(Work()))
+    stuck[0].let_go.set()
+    await wait_for(stuck[0].closed)
+    while True:  # the place is free once the event loop knows of it
+        try:
+            assert [item async for item in threads.stream(Work(2))] == [0, 1]
+            break
+        except EngineError:
+            await anyio.lowlevel.checkpoint()
+    stuck[1].let_go.set()

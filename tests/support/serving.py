@@ -92,6 +92,7 @@ def running(app: FastAPI, **options: Any) -> Iterator[Running]:
 
 PROCESS = """
 import sys
+import threading
 from pathlib import Path
 import anyio
 from assistant import Assistant
@@ -102,27 +103,35 @@ from assistant.server.process import Server
 from assistant.testing import ScriptedEngine
 
 folder = Path(sys.argv[1])
-server = ServerSettings(sessions=SessionSettings(file=folder / "s.sqlite3"), shutdown_s=20)
+sessions = SessionSettings(file=folder / "s.sqlite3")
+server = ServerSettings(sessions=sessions, shutdown_s=float(sys.argv[2]))
 settings = Settings(library=LibrarySettings(folder=folder / "voices"), server=server)
 
 async def until_told_to_stop():
     while app.state.server.ready:
         await anyio.sleep(0.01)
 
+async def hang():
+    await anyio.to_thread.run_sync(threading.Event().wait)
+
+STEPS = {"wait": ["One ", until_told_to_stop, "two."], "hang": ["One ", hang, "two."]}
+
 def step(request):
-    return ["One ", until_told_to_stop, "two."] if request.messages[-1].text == "wait" else ["Hi."]
+    return STEPS.get(request.messages[-1].text, ["Hi."])
 
 app = create_app(assistant=Assistant(settings, engine=ScriptedEngine(step)))
 listener = _listen("127.0.0.1", 0)
 print(listener.getsockname()[1], flush=True)
-Server(app, server).run_until_stopped(listener)
+Server(app, server, grace_s=0.5).run_until_stopped(listener)
 """
 
 
 @contextmanager
-def process(folder: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+def process(
+    folder: Path, *, shutdown_s: float = 20.0
+) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     """Starts the server as a process of its own, and waits until it answers."""
-    arguments = [sys.executable, "-c", PROCESS, str(folder)]
+    arguments = [sys.executable, "-c", PROCESS, str(folder), str(shutdown_s)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as running:
         try:
             assert running.stdout is not None
