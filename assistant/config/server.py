@@ -28,6 +28,10 @@ class LimitSettings(Table):
     """How long a client may take to send a request body, in seconds."""
     max_json_depth: int = Field(default=64, ge=4, le=200)
     """Levels of nesting in a JSON body."""
+    max_speech_chars: int = Field(default=4_096, ge=1)
+    """Characters of a text that is read aloud."""
+    max_text_chars: int = Field(default=1_000_000, ge=1)
+    """Characters of all messages of a chat request together."""
     max_audio_files: int = Field(default=64, ge=1)
     """Pieces of audio in one request; all together they may last `max_audio_s`."""
     max_audio_urls: int = Field(default=4, ge=0)
@@ -61,6 +65,16 @@ class SessionSettings(Table):
     """Stored conversations of one API key; without keys, of all callers together."""
     max_bytes: int = Field(default=4 * 2**30, ge=2**16)
     """Size of the file at which no more is stored, in bytes."""
+    max_bytes_per_key: int = Field(default=2**30, ge=2**16)
+    """Bytes that the stored conversations of one API key may take; beyond them no new one begins,
+    and turns are not stored.
+    """
+    max_memory_bytes: int = Field(default=512 * 2**20, ge=2**16)
+    """Bytes of audio and text that conversations in memory may take; beyond them the ones that were
+    not used for the longest time are read again from the file when they are needed.
+    """
+    idle_s: float = Field(default=600.0, gt=0.0)
+    """How long after its last use a conversation leaves memory, in seconds."""
     audio: Literal["all", "untranscribed", "none"] = "untranscribed"
     """Which recordings of users are stored: `all`, `none`, or those that have no transcript."""
 

@@ -95,6 +95,9 @@ def _add_protocols(state: ServerState, store: SessionStore) -> None:
     manager = SessionManager(state.assistant, store, state.settings.sessions)
     telephone = Telephone(state.settings, state.metrics, state.sockets.draining)
     state.metrics.gauge("sessions_live", "Sessions that are in memory.", lambda: manager.live)
+    state.metrics.gauge(
+        "sessions_memory_bytes", "Bytes of the sessions in memory.", lambda: manager.memory_bytes
+    )
     resumable = ResumableSessions(state.settings.sockets)
     for part in (manager, resumable, telephone, TurnCache(), TextStreams()):
         state.add(part)

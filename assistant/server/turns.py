@@ -32,7 +32,7 @@ from assistant.events import (
 from assistant.plugins import VoiceSearch
 from assistant.server.audio.encode import Encoder, Format
 from assistant.server.auth.access import access_of
-from assistant.server.http.errors import ApiError
+from assistant.server.http.errors import ApiError, too_large
 from assistant.server.http.idempotency import mark_effect
 from assistant.server.http.streaming import unless_disconnected
 from assistant.server.logs import log_content
@@ -53,6 +53,13 @@ def open_session(
     asked = options.get("allow")
     options["allow"] = lambda: access.tools(asked)
     return assistant.session(voice=known_voice(voices, voice), voices=voices, **options)
+
+
+def check_speech_text(connection: HTTPConnection, text: str, param: str) -> None:
+    """Raises ApiError if the text is longer than what is read aloud."""
+    most = get_state(connection).settings.limits.max_speech_chars
+    if len(text) > most:
+        raise ApiError(f"{param}: {len(text)} characters; at most {most} are read", param=param)
 
 
 def known_voice(voices: VoiceSearch, voice: str | None) -> str | None:
@@ -132,6 +139,9 @@ async def _joined(
             yield event
 
 
+MAX_COLLECTED_S = 900.0
+"""Seconds of audio in a response that is not streamed: 43 MB."""
+
 STEPS = (Transcript, ToolCallStarted, ToolProgress, ToolCallFinished, VoiceChanged)
 """Events besides text and audio; clients get them in an extra field."""
 
@@ -148,11 +158,20 @@ class TurnResult:
 
 
 async def collect(turn: AsyncIterator[Event]) -> TurnResult:
-    """Reads the turn to its end. Raises ApiError: it failed, or was cancelled."""
+    """Reads the turn to its end.
+
+    Raises ApiError: it failed, was cancelled, or has more than MAX_COLLECTED_S of audio.
+    """
+    seconds = 0.0
     parts: dict[str, Any] = {"chunks": [], "codes": [], "steps": [], "transcript": ""}
     async for event in turn:
         match event:
             case AudioChunk():
+                seconds += event.seconds
+                if seconds > MAX_COLLECTED_S:
+                    raise too_large(
+                        f"the audio is longer than {MAX_COLLECTED_S:g} s: ask for a stream"
+                    )
                 parts["chunks"].append(event.samples)
                 parts["codes"].extend(event.codes)
             case TurnEnded():

@@ -42,6 +42,12 @@ class MemoryStore:
     def count(self, owner: str) -> int:
         return len(self.of_owner(owner, len(self._sessions)))
 
+    def size(self, owner: str) -> int:
+        with self._lock:
+            sessions = list(self._sessions.values())
+        stored = [one for record, messages in sessions for one in messages if record.owner == owner]
+        return sum(len(str(one.value)) + sum(map(len, one.audio)) for one in stored)
+
     def delete(self, session_id: str) -> None:
         with self._lock:
             self._sessions.pop(session_id, None)

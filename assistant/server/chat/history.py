@@ -21,9 +21,10 @@ from assistant.messages import (
     open_calls,
 )
 from assistant.server.chat.request import ChatMessage, ChatRequest, InputAudio, Part
-from assistant.server.http.errors import ApiError
+from assistant.server.http.errors import ApiError, too_large
 from assistant.server.request_audio import fetch_audio, read_audio
 from assistant.server.special_tokens import TTS_START, without_special_tokens
+from assistant.server.state import get_state
 
 Find = Callable[[str], tuple[Message, ...]]
 RAW_FORMATS = ("pcm", "pcm16")
@@ -64,6 +65,9 @@ async def read_history(
     Raises ApiError and AudioError.
     """
     history = ClientHistory()
+    most = get_state(connection).settings.limits.max_text_chars
+    if sum(len(message.text) for message in request.messages) > most:
+        raise too_large(f"messages: they hold more than {most} characters together")
     for at, message in enumerate(request.messages):
         is_last = at == len(request.messages) - 1
         if is_last and message.role == "assistant" and _is_opening(message):

@@ -22,7 +22,14 @@ from assistant.server.http.errors import DetailBody
 from assistant.server.http.streaming import Stream, unless_disconnected
 from assistant.server.request_audio import read_inside, read_upload
 from assistant.server.state import get_state
-from assistant.server.turns import admitted, audio_bytes, begin, collect, open_session
+from assistant.server.turns import (
+    admitted,
+    audio_bytes,
+    begin,
+    check_speech_text,
+    collect,
+    open_session,
+)
 
 _ERROR = {"model": DetailBody, "description": "What is wrong."}
 router = APIRouter(
@@ -62,6 +69,7 @@ async def create_audio(request: Request) -> Response:
         await request.close()  # the files of a form
     options: dict[str, Any] = {"voice": body.speaker, "language": body.language}
     if audio is None:
+        check_speech_text(request, body.text, "text")
         asked = open_session(request, allow=(), **options).ask(body.text, task="read")
     else:
         asked = open_session(request, **options).ask(body.text, audio)

@@ -14,7 +14,7 @@ from dataclasses import replace
 import anyio
 
 from assistant.events import Event, Failed, TurnEnded
-from assistant.messages import Message
+from assistant.messages import Message, UserMessage
 from assistant.server.http.errors import conflict
 from assistant.server.sessions.serialize import Keep, encode
 from assistant.server.sessions.store import SessionRecord, StoredMessage, StoreError
@@ -112,6 +112,15 @@ class LiveSession:
         self._saved = saved
         self._keep = keep
         self._append = append
+        self._measured = (-1, 0)  # how many messages, and their bytes
+        self.used_at = anyio.current_time()
+
+    @property
+    def memory_bytes(self) -> int:
+        """The approximate number of bytes that its messages take in memory."""
+        if self._measured[0] != len(self.session.history):
+            self._measured = len(self.session.history), sum(map(_size_of, self.session.history))
+        return self._measured[1]
 
     @property
     def evictable(self) -> bool:
@@ -155,3 +164,9 @@ class LiveSession:
 
     def _encoded(self, messages: Sequence[Message]) -> list[StoredMessage]:
         return [StoredMessage(*encode(message, self._keep)) for message in messages]
+
+
+def _size_of(message: Message) -> int:
+    audio = message.audio if isinstance(message, UserMessage) else ()
+    text = "" if isinstance(message, UserMessage) else message.text
+    return 256 + len(text) + sum(one.samples.nbytes for one in audio)

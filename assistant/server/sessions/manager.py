@@ -22,7 +22,7 @@ from assistant.config import SessionSettings
 from assistant.errors import LibraryError
 from assistant.server.auth.access import Access
 from assistant.server.http.errors import ApiError, conflict, not_found, too_many, unavailable
-from assistant.server.sessions.live_session import Events, LiveSession
+from assistant.server.sessions.live_session import DetachedTurn, Events, LiveSession
 from assistant.server.sessions.serialize import decode
 from assistant.server.sessions.store import (
     SessionRecord,
@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 MAX_LIVE = 1_000
 SWEEP_S = 60.0
+CLOCK_STEP_S = 60.0
+"""Seconds by which the two clocks must differ between two sweeps for a clock that was set."""
 
 
 class SessionManager:
@@ -60,6 +62,7 @@ class SessionManager:
         self._settings = settings
         self._max_live = max_live
         self._now = now
+        self._clocks = now(), time.monotonic()
         self._live: OrderedDict[str, LiveSession] = OrderedDict()
         self._loading = anyio.Lock()
         self._threads = anyio.CapacityLimiter(4)
@@ -102,6 +105,7 @@ class SessionManager:
         limit = self._settings.max_per_key
         if await self._stored(self._store.count, access.owner) >= limit:
             raise too_many(f"there are {limit} sessions of this key already", retry_after_s=60)
+        await self._check_size(access.owner)
         now = self._now()
         record = SessionRecord(
             id=f"session_{secrets.token_hex(16)}",
@@ -114,6 +118,13 @@ class SessionManager:
         await self._stored(self._store.create, record)
         return self._add(record, session, 0)
 
+    async def _check_size(self, owner: str) -> None:
+        """Raises ApiError 507 if the sessions of the owner take too many bytes."""
+        most = self._settings.max_bytes_per_key
+        if await self._stored(self._store.size, owner) > most:
+            text = f"the sessions of this key take more than {most} bytes: delete some"
+            raise ApiError(text, status=507, code="storage_full")
+
     async def find(self, access: Access, session_id: str) -> LiveSession:
         """Raises ApiError 404: unknown, expired, or of another key."""
         live = self._live.get(session_id)
@@ -123,6 +134,7 @@ class SessionManager:
         if live is None or live.record.owner != access.owner or self._expired(live):
             raise not_found(f"there is no session {session_id!r}")
         self._live.move_to_end(session_id)
+        live.used_at = anyio.current_time()
         return live
 
     async def _load(self, access: Access, session_id: str) -> LiveSession | None:
@@ -159,14 +171,24 @@ class SessionManager:
         self._evict()
         return live
 
+    @property
+    def memory_bytes(self) -> int:
+        """The bytes that the sessions in memory take."""
+        return sum(live.memory_bytes for live in self._live.values())
+
     def _evict(self) -> None:
-        over = len(self._live) - self._max_live
-        if over <= 0:
-            return
-        newest = next(reversed(self._live.values()))
-        idle = [live for live in self._live.values() if live.evictable and live is not newest]
-        for live in idle[:over]:
-            del self._live[live.record.id]
+        """Lets the sessions go that were not used for long, or for the longest time if there are
+        too many, or too large ones; the newest one stays.
+        """
+        count, size = len(self._live), self.memory_bytes
+        idle_since = anyio.current_time() - self._settings.idle_s
+        for live in list(self._live.values())[:-1]:
+            too_much = count > self._max_live or size > self._settings.max_memory_bytes
+            if not too_much and live.used_at > idle_since:
+                return
+            if live.evictable:
+                count, size = count - 1, size - live.memory_bytes
+                del self._live[live.record.id]
 
     async def turn(
         self,
@@ -186,8 +208,15 @@ class SessionManager:
             await live.turn.stop()
         turn = live.begin()
         expires_at = self._now() + self._settings.ttl_s
-        self._tasks.start_soon(live.run, turn, start(live.session), expires_at)
+        self._tasks.start_soon(self._run, live, turn, start(live.session), expires_at)
         return turn.read()
+
+    async def _run(
+        self, live: LiveSession, turn: DetachedTurn, events: Events, expires_at: float
+    ) -> None:
+        await live.run(turn, events, expires_at)
+        live.used_at = anyio.current_time()
+        self._evict()
 
     async def delete(self, access: Access, session_id: str) -> None:
         """Stops what runs, and forgets all of it. Raises ApiError 404."""
@@ -206,10 +235,22 @@ class SessionManager:
         return live.turn is None and live.record.expires_at <= self._now()
 
     async def sweep(self) -> None:
-        """Deletes the sessions that have expired."""
+        """Deletes the sessions that have expired, and lets idle ones go from memory.
+
+        Nothing is deleted right after the system's clock was set: it may have jumped.
+        """
+        self._evict()
+        if self._clock_was_set():
+            logger.warning("The clock was set: nothing is deleted this time")
+            return
         busy = [session_id for session_id, live in self._live.items() if live.turn is not None]
         for session_id in await self._in_thread(self._store.delete_expired, self._now(), busy):
             self._live.pop(session_id, None)
+
+    def _clock_was_set(self) -> bool:
+        before, self._clocks = self._clocks, (self._now(), time.monotonic())
+        now, steady = self._clocks
+        return abs((now - before[0]) - (steady - before[1])) > CLOCK_STEP_S
 
     async def _sweep_for_ever(self) -> None:
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -21,7 +21,12 @@ from assistant.events import (
     TurnStarted,
 )
 from assistant.messages import Outcome
+from assistant.server.http.errors import too_large
 from assistant.server.sessions.store import SessionRecord
+from assistant.server.turns import MAX_COLLECTED_S
+
+_Name = Annotated[str, Field(max_length=64)]
+_Value = Annotated[str, Field(max_length=512)]
 
 
 class NewSession(BaseModel):
@@ -31,11 +36,11 @@ class NewSession(BaseModel):
     voice: str | None = Field(default=None, max_length=200)
     language: str | None = Field(default=None, max_length=35)
     """BCP 47 tag of the language to respond in."""
-    tools: list[str] | None = Field(default=None, max_length=500)
+    tools: list[_Name] | None = Field(default=None, max_length=500)
     """Only these tools; none in an empty list."""
     speak: bool = True
     """False for responses in text only."""
-    metadata: dict[str, str] = Field(default={}, max_length=16)
+    metadata: dict[_Name, _Value] = Field(default={}, max_length=16)
     """Stored with the session and returned, such as a customer's number."""
 
 
@@ -92,7 +97,7 @@ class AudioInput(BaseModel):
 class TurnRequest(BaseModel):
     """The user turn: a text, audio, or both."""
 
-    text: str | None = None
+    text: str | None = Field(default=None, max_length=1_000_000)
     audio: AudioInput | None = None
     audio_url: str | None = Field(
         default=None, description="data:, http: or https: URL of an audio file"
@@ -134,8 +139,10 @@ class TurnCollector:
         self.answer = TurnAnswer()
         self._pieces: list[Pcm16] = []
         self._arguments: dict[str, str] = {}
+        self._seconds = 0.0
 
     def add(self, event: Event) -> None:
+        """Adds an event. Raises ApiError if the audio is longer than MAX_COLLECTED_S."""
         answer = self.answer
         match event:
             case TurnStarted():
@@ -143,6 +150,10 @@ class TurnCollector:
             case Transcript():
                 answer.transcript = event.text
             case AudioChunk():
+                self._seconds += event.seconds
+                if self._seconds > MAX_COLLECTED_S:
+                    text = f"the audio is longer than {MAX_COLLECTED_S:g} s: ask for a stream"
+                    raise too_large(text)
                 self._pieces.append(event.samples)
             case ToolCallStarted():
                 self._arguments[event.call_id] = event.arguments

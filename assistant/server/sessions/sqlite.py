@@ -6,17 +6,20 @@ Write-ahead logging: a turn is in the file, or it is not, whenever the process i
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import filelock
 
 from assistant.config import SessionSettings
 from assistant.errors import SettingsError
 from assistant.server.sessions.store import SessionRecord, StoredMessage, StoreError
+
+logger = logging.getLogger(__name__)
 
 VERSION = 1
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE")
@@ -39,6 +42,15 @@ CREATE TABLE sounds (
 """
 
 
+_SIZES = (
+    "SELECT sum(length(record)) FROM sessions WHERE owner = ?",
+    "SELECT sum(length(m.value)) FROM messages m JOIN sessions s ON s.id = m.session"
+    " WHERE s.owner = ?",
+    "SELECT sum(length(a.flac)) FROM sounds a JOIN sessions s ON s.id = a.session"
+    " WHERE s.owner = ?",
+)
+
+
 class SqliteStore:
     """The default SessionStore. `open` raises SettingsError: in use, not ours, can't be written."""
 
@@ -55,6 +67,9 @@ class SqliteStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file_lock.acquire(timeout=0)
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+                with suppress(FileNotFoundError):
+                    path.with_name(name).chmod(0o600)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._prepare()
         except filelock.Timeout:
@@ -70,6 +85,9 @@ class SqliteStore:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, VERSION):
             raise SettingsError(f"{self._path}: sessions of another version ({version})")
+        damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if damage != "ok":
+            logger.error("%s is damaged: %s", self._path, damage)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA foreign_keys = ON")
@@ -113,8 +131,11 @@ class SqliteStore:
                 audio.setdefault(number, []).append(flac)
             query = "SELECT number, value FROM messages WHERE session = ? ORDER BY number"
             rows = db.execute(query, (session_id,)).fetchall()
-        messages = [StoredMessage(json.loads(v), tuple(audio.get(n, ()))) for n, v in rows]
-        return _record(found[0]), messages
+        try:
+            messages = [StoredMessage(json.loads(v), tuple(audio.get(n, ()))) for n, v in rows]
+            return _record(found[0]), messages
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreError(f"the session {session_id} is damaged") from error
 
     def append(self, record: SessionRecord, first: int, messages: Sequence[StoredMessage]) -> None:
         with self._transaction() as db:
@@ -133,23 +154,56 @@ class SqliteStore:
     def of_owner(self, owner: str, limit: int) -> list[SessionRecord]:
         query = "SELECT record FROM sessions WHERE owner = ? ORDER BY created_at DESC LIMIT ?"
         with self._transaction() as db:
-            return [_record(row[0]) for row in db.execute(query, (owner, limit))]
+            rows = db.execute(query, (owner, limit)).fetchall()
+        records = []
+        for (text,) in rows:
+            try:
+                records.append(_record(text))
+            except (ValueError, TypeError, KeyError):
+                logger.error("A session of the key %s is damaged", owner or "-")
+        return records
 
     def count(self, owner: str) -> int:
         with self._transaction() as db:
             query = "SELECT count(*) FROM sessions WHERE owner = ?"
             return int(db.execute(query, (owner,)).fetchone()[0])
 
+    def size(self, owner: str) -> int:
+        total = 0
+        with self._transaction() as db:
+            for query in _SIZES:
+                total += int(db.execute(query, (owner,)).fetchone()[0] or 0)
+        return total
+
     def delete(self, session_id: str) -> None:
+        self._delete(session_id)
+        self._forget_log()
+
+    def _delete(self, session_id: str) -> None:
         with self._transaction() as db:
             db.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
+
+    def _forget_log(self) -> None:
+        """Empties the write-ahead log, which still holds what was deleted."""
+        with self._lock:
+            try:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.Error as error:
+                raise _store_error(error) from error
 
     def delete_expired(self, now: float, but: Sequence[str]) -> list[str]:
         with self._transaction() as db:
             rows = db.execute("SELECT id FROM sessions WHERE expires_at < ?", (now,)).fetchall()
-            expired = [row[0] for row in rows if row[0] not in but]
-            db.executemany("DELETE FROM sessions WHERE id = ?", [(id_,) for id_ in expired])
-        return expired
+        deleted = []
+        for session_id in [row[0] for row in rows if row[0] not in but]:
+            try:  # one by one: a damaged one must not keep the others
+                self._delete(session_id)
+                deleted.append(session_id)
+            except StoreError as error:
+                logger.error("The expired session %s can't be deleted: %s", session_id, error)
+        if deleted:
+            self._forget_log()
+        return deleted
 
 
 def _row(record: SessionRecord) -> tuple[str, str, float, float, str]:

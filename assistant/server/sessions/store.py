@@ -81,6 +81,10 @@ class SessionStore(Protocol):
         """Returns how many sessions a key has."""
         ...
 
+    def size(self, owner: str) -> int:
+        """Returns the approximate number of bytes that the sessions of a key take."""
+        ...
+
     def delete(self, session_id: str) -> None:
         """Deletes a session with its messages; does nothing if there is none of that id."""
         ...

@@ -16,7 +16,13 @@ from assistant.server.http.errors import ERRORS
 from assistant.server.http.streaming import Stream, unless_disconnected
 from assistant.server.speech.schema import SpeechRequest, audio_events
 from assistant.server.state import get_state
-from assistant.server.turns import audio_bytes, begin, collect, open_session
+from assistant.server.turns import (
+    audio_bytes,
+    begin,
+    check_speech_text,
+    collect,
+    open_session,
+)
 
 router = APIRouter(
     prefix="/v1", tags=["audio"], dependencies=[Depends(require("audio"))], responses=ERRORS
@@ -37,6 +43,7 @@ async def create_speech(request: Request, body: SpeechRequest) -> Response:
     `stream_format` asks for a stream. `instructions` replace the system prompt.
     """
     body.check()
+    check_speech_text(request, body.input, "input")
     audio_format = body.format
     session = open_session(
         request,
