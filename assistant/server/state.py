@@ -15,6 +15,7 @@ from assistant.live.lead_ins import LeadIns
 from assistant.live.phrase_cache import PhraseCache
 from assistant.live.vad.frames import SpeechDetector
 from assistant.server.audio.fetch import FetchLimits, fetch_audio
+from assistant.server.audio.names import NameResolver
 from assistant.server.auth.client_secrets import ClientSecrets
 from assistant.server.auth.key_file import KeyFile
 from assistant.server.auth.rate_limits import RateLimits
@@ -27,8 +28,10 @@ T = TypeVar("T")
 
 WATCH_S = 0.5
 """Seconds between two looks at the key file for the sake of open WebSockets."""
-Fetch = Callable[[str], Awaitable[bytes]]
-"""Returns the bytes behind a URL. Raises AudioError."""
+Fetch = Callable[[str, str], Awaitable[bytes]]
+"""Returns the bytes behind a URL that the second argument, an owner, asks for. Raises
+AudioError.
+"""
 
 
 class ServerState:
@@ -53,8 +56,8 @@ class ServerState:
         self.metrics = Metrics(lambda name: assistant.registry.get(name) is not None)
         self.live_metrics = LiveMetrics(self.metrics.registry)
         self.lead_ins = LeadIns(PhraseCache(assistant))
-        limits = FetchLimits(settings.limits.max_body_bytes, settings.limits.fetch_timeout_s)
-        self.fetch: Fetch = partial(fetch_audio, limits=limits)
+        self.names = NameResolver()
+        self.fetch: Fetch = self._fetch
         self.new_speech_detector = new_speech_detector
         self.ready = False
         """True while the engine is loaded and the server does not stop: the answer of /ready."""
@@ -69,6 +72,11 @@ class ServerState:
         gauge("memory_free_bytes", "Memory that may still be taken.", lambda: self.memory.free or 0)
         gauge("memory_refusals", "Refusals for want of memory.", lambda: self.memory.refused)
         gauge("conversations_open", "Live conversations.", lambda: self.live_metrics.open)
+
+    async def _fetch(self, url: str, owner: str) -> bytes:
+        settings = self.settings.limits
+        limits = FetchLimits(settings.max_body_bytes, settings.fetch_timeout_s)
+        return await fetch_audio(url, limits, resolve=partial(self.names.resolve, owner=owner))
 
     def has_effect(self, tool: str) -> bool:
         """Returns whether each call of that tool of the server counts: it must not be repeated."""
