@@ -58,10 +58,12 @@ class SessionSettings(Table):
 
 
 class SocketSettings(Table):
-    """WebSockets: live conversations over /v1/realtime and telephone calls."""
+    """WebSockets: live conversations over /v1/realtime. Calls have places of their own."""
 
     max_open: int = Field(default=256, ge=1)
-    """Connections of all callers together; the next one is refused."""
+    """Connections of all callers together; the next one is refused. Telephone calls don't count:
+    `max_calls` places are reserved for them.
+    """
     max_per_key: int = Field(default=64, ge=1)
     """Connections of one API key; without keys, of all callers together."""
     max_message_bytes: int = Field(default=4 * 2**20, ge=2**16)
@@ -96,8 +98,8 @@ class TwilioSettings(Table):
     auth_token: SecretStr = SecretStr("")
     """Auth token of the Twilio account, which signs Twilio's requests; empty accepts no calls."""
     account_sid: str = Field(default="", pattern="^(AC[0-9a-f]{32})?$")
-    """SID of the Twilio account; empty accepts calls of any account, and ends them by closing the
-    WebSocket.
+    """SID of the Twilio account; requests of another one are refused. Empty accepts calls of any
+    account, and ends them by closing the WebSocket.
     """
     public_url: str = Field(
         default="", pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$", validate_default=True
@@ -118,7 +120,9 @@ class TwilioSettings(Table):
     apology: str = Field(default="Sorry, that did not work. Please try again.", max_length=500)
     """Text that is said instead of a response that failed; empty says nothing."""
     max_calls: int = Field(default=32, ge=1)
-    """Calls at the same time; the next caller gets the busy tone."""
+    """Calls at the same time, those included that were announced and have not come yet; the next
+    caller gets the busy tone.
+    """
     max_call_s: float = Field(default=1_800.0, gt=0.0)
     """How long a call may last, in seconds."""
     digits_pause_s: float = Field(default=2.0, gt=0.0)

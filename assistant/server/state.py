@@ -89,8 +89,7 @@ class ServerState:
         while keys is not None:
             await anyio.sleep(WATCH_S)
             ring = keys.current()
-            # Telephone calls have the owner "": Twilio's signature admitted them.
-            self.sockets.close_revoked({"", *(key.id for key in ring if "realtime" in key.scopes)})
+            self.sockets.close_revoked({key.id for key in ring if "realtime" in key.scopes})
 
     def add(self, part: object) -> None:
         """Adds the object of a protocol; there is one of each class."""
