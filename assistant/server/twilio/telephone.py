@@ -120,9 +120,9 @@ class Telephone:
         token = self.announced.token(call_sid)
         if token is None and self.announced.is_known(call_sid):
             raise conflict("the call was announced before")
-        if token is not None or self.full:
-            return token
-        return self.announced.add(call_sid)
+        if token is not None:
+            return None if self._lacks_room() else token
+        return None if self.full else self.announced.add(call_sid)
 
     def check(self, connection: HTTPConnection, fields: Fields = ()) -> None:
         """Raises ApiError: 404 if there is no telephone, 403 if the request is not from Twilio."""
