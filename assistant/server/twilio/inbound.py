@@ -61,6 +61,8 @@ async def next_frame(line: Line, ignored: Callable[[], Awaitable[None]]) -> Fram
 async def first_start(line: Line, clock: Clock) -> Start | None:
     """Returns the message that begins a call; None if another one comes, or none in time."""
 
+    left = MOST_BEFORE_START
+
     async def expire() -> None:
         await clock.sleep_until(until)
         line.close(REFUSED, "no call has started")
@@ -71,7 +73,6 @@ async def first_start(line: Line, clock: Clock) -> Start | None:
         if not left:
             line.close(REFUSED, "a call begins with its start message")
 
-    left = MOST_BEFORE_START
     until = clock.now() + START_S
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(expire)
