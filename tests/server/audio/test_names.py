@@ -14,6 +14,7 @@ import pytest
 from assistant.errors import AudioError
 from assistant.server.audio.fetch import FetchLimits, fetch_audio
 from assistant.server.audio.names import Address, NameResolver
+from tests.support.serving import Serve
 
 pytestmark = pytest.mark.anyio
 
@@ -70,6 +71,24 @@ async def test_an_owner_with_many_names_that_never_answer_stops_no_other_owner(
     await give_up(names, "quick.example", "a")
     with anyio.fail_after(10):
         assert await names.resolve("quick.example", 80, "b") == [ip_address("10.0.0.1")]
+
+
+def test_audio_urls_that_never_resolve_stop_no_other_audio_url(
+    serve: Serve, tarpit: Tarpit
+) -> None:
+    server = serve(server={"limits": {"fetch_timeout_s": 0.5, "max_audio_urls": 4}})
+    server.app.state.server.names = NameResolver(tarpit)
+
+    def ask(host: str) -> str:
+        url = {"type": "audio_url", "audio_url": {"url": f"http://{host}/a.wav"}}
+        body = {"messages": [{"role": "user", "content": [url]}]}
+        answer = server.client.post("/v1/chat/completions", json=body)
+        assert answer.status_code == 400
+        return str(answer.json()["error"]["message"])
+
+    for number in range(8):
+        assert "did not answer" in ask(f"slow{number}.example")
+    assert "not on the public internet" in ask("quick.example")
 
 
 async def test_all_lookups_together_are_bounded_and_the_next_one_waits(tarpit: Tarpit) -> None:
