@@ -66,8 +66,8 @@ class SessionSettings(Table):
     max_bytes: int = Field(default=4 * 2**30, ge=2**16)
     """Size of the file at which no more is stored, in bytes."""
     max_bytes_per_key: int = Field(default=2**30, ge=2**16)
-    """Bytes that the stored conversations of one API key may take; beyond them no new one begins,
-    and turns are not stored.
+    """Bytes that the stored conversations of one API key may take; beyond them new conversations
+    and turns are refused.
     """
     max_memory_bytes: int = Field(default=512 * 2**20, ge=2**16)
     """Bytes of audio and text that conversations in memory may take; beyond them the ones that were
@@ -80,10 +80,12 @@ class SessionSettings(Table):
 
 
 class SocketSettings(Table):
-    """WebSockets: live conversations over /v1/realtime and telephone calls."""
+    """WebSockets: live conversations over /v1/realtime. Calls have places of their own."""
 
     max_open: int = Field(default=256, ge=1)
-    """Connections of all callers together; the next one is refused."""
+    """Connections of all callers together; the next one is refused. Telephone calls don't count:
+    `max_calls` places are reserved for them.
+    """
     max_per_key: int = Field(default=64, ge=1)
     """Connections of one API key; without keys, of all callers together."""
     max_message_bytes: int = Field(default=4 * 2**20, ge=2**16)
@@ -118,8 +120,8 @@ class TwilioSettings(Table):
     auth_token: SecretStr = SecretStr("")
     """Auth token of the Twilio account, which signs Twilio's requests; empty accepts no calls."""
     account_sid: str = Field(default="", pattern="^(AC[0-9a-f]{32})?$")
-    """SID of the Twilio account; empty accepts calls of any account, and ends them by closing the
-    WebSocket.
+    """SID of the Twilio account; requests of another one are refused. Empty accepts calls of any
+    account, and ends them by closing the WebSocket.
     """
     public_url: str = Field(
         default="", pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$", validate_default=True
@@ -140,7 +142,9 @@ class TwilioSettings(Table):
     apology: str = Field(default="Sorry, that did not work. Please try again.", max_length=500)
     """Text that is said instead of a response that failed; empty says nothing."""
     max_calls: int = Field(default=32, ge=1)
-    """Calls at the same time; the next caller gets the busy tone."""
+    """Calls at the same time, those included that were announced and have not come yet; the next
+    caller gets the busy tone.
+    """
     max_call_s: float = Field(default=1_800.0, gt=0.0)
     """How long a call may last, in seconds."""
     digits_pause_s: float = Field(default=2.0, gt=0.0)

@@ -35,7 +35,7 @@ from assistant.server.speech import routes as speech
 from assistant.server.speech import transcription_routes as transcriptions
 from assistant.server.state import ServerState
 from assistant.server.twilio import routes as twilio
-from assistant.server.twilio.telephone import Telephone
+from assistant.server.twilio.telephone import OWNER, VOICE_PATH, Telephone
 
 ROUTES = (
     api_page,
@@ -93,7 +93,10 @@ def create_app(
 
 def _add_protocols(state: ServerState, store: SessionStore) -> None:
     manager = SessionManager(state.assistant, store, state.settings.sessions)
-    telephone = Telephone(state.settings, state.metrics, state.sockets.draining)
+    telephone = Telephone(
+        state.settings, state.metrics, state.sockets.draining, check=state.memory.check
+    )
+    state.sockets.reserve(OWNER, telephone.places)
     state.metrics.gauge("sessions_live", "Sessions that are in memory.", lambda: manager.live)
     state.metrics.gauge(
         "sessions_memory_bytes", "Bytes of the sessions in memory.", lambda: manager.memory_bytes
@@ -124,7 +127,7 @@ def _add_middleware(app: FastAPI, state: ServerState) -> None:
     settings = state.settings
     app.add_middleware(IdempotencyMiddleware)
     app.add_middleware(BodyLimitMiddleware, limits=settings.limits)
-    app.add_middleware(LoadSheddingMiddleware, check=state.memory.check)
+    app.add_middleware(LoadSheddingMiddleware, check=state.memory.check, exempt=(VOICE_PATH,))
     app.add_middleware(
         AuthMiddleware,
         settings=settings,

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection, Request
 
 from assistant.audio.samples import Audio
 from assistant.server.audio.decode import decode_audio
+from assistant.server.auth.access import access_of
 from assistant.server.http.errors import ApiError, too_large
 from assistant.server.state import get_state
 
@@ -73,7 +74,8 @@ async def fetch_audio(connection: HTTPConnection, url: str) -> Audio:
     """
     if url[:5].lower() != "data:":
         _budget_of(connection).take_url()
-    return await read_audio(connection, await get_state(connection).fetch(url))
+    data = await get_state(connection).fetch(url, access_of(connection).owner)
+    return await read_audio(connection, data)
 
 
 async def read_upload(request: Request, file: UploadFile) -> Audio:

@@ -18,6 +18,7 @@ from assistant.live.lead_ins import LeadIns
 from assistant.live.phrase_cache import PhraseCache
 from assistant.live.vad.frames import SpeechDetector
 from assistant.server.audio.fetch import FetchLimits, fetch_audio
+from assistant.server.audio.names import NameResolver
 from assistant.server.auth.client_secrets import ClientSecrets
 from assistant.server.auth.key_file import KeyFile
 from assistant.server.auth.rate_limits import RateLimits
@@ -31,8 +32,10 @@ T = TypeVar("T")
 
 WATCH_S = 0.5
 """Seconds between two looks at the key file for the sake of open WebSockets."""
-Fetch = Callable[[str], Awaitable[bytes]]
-"""Returns the bytes behind a URL. Raises AudioError."""
+Fetch = Callable[[str, str], Awaitable[bytes]]
+"""Returns the bytes behind a URL that the second argument, an owner, asks for. Raises
+AudioError.
+"""
 
 
 class ServerState:
@@ -57,8 +60,8 @@ class ServerState:
         self.metrics = Metrics(lambda name: assistant.registry.get(name) is not None)
         self.live_metrics = LiveMetrics(self.metrics.registry)
         self.lead_ins = LeadIns(PhraseCache(assistant))
-        limits = FetchLimits(settings.limits.max_body_bytes, settings.limits.fetch_timeout_s)
-        self.fetch: Fetch = partial(fetch_audio, limits=limits)
+        self.names = NameResolver()
+        self.fetch: Fetch = self._fetch
         self.watchdog = Watchdog(self._probe, lambda: self.turn_queue.running, settings.stuck_s)
         self.new_speech_detector = new_speech_detector
         self.ready = False
@@ -76,6 +79,7 @@ class ServerState:
         gauge("memory_refusals", "Refusals for want of memory.", lambda: self.memory.refused)
         gauge("conversations_open", "Live conversations.", lambda: self.live_metrics.open)
 
+<<<<<<< HEAD
     async def _probe(self) -> None:
         """Runs a turn that reads one word, as text. Raises EngineError if it fails."""
         session = self.assistant.session(allow=(), speak=False)
@@ -83,6 +87,12 @@ class ServerState:
             async for event in turn:
                 if isinstance(event, Failed):
                     raise EngineError(event.message)
+=======
+    async def _fetch(self, url: str, owner: str) -> bytes:
+        settings = self.settings.limits
+        limits = FetchLimits(settings.max_body_bytes, settings.fetch_timeout_s)
+        return await fetch_audio(url, limits, resolve=partial(self.names.resolve, owner=owner))
+>>>>>>> w-phone
 
     def has_effect(self, tool: str) -> bool:
         """Returns whether each call of that tool of the server counts: it must not be repeated."""
@@ -95,8 +105,7 @@ class ServerState:
         while keys is not None:
             await anyio.sleep(WATCH_S)
             ring = keys.current()
-            # Telephone calls have the owner "": Twilio's signature admitted them.
-            self.sockets.close_revoked({"", *(key.id for key in ring if "realtime" in key.scopes)})
+            self.sockets.close_revoked({key.id for key in ring if "realtime" in key.scopes})
 
     def add(self, part: object) -> None:
         """Adds the object of a protocol; there is one of each class."""

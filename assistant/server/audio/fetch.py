@@ -11,7 +11,6 @@ import base64
 import binascii
 import ipaddress
 import re
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
@@ -20,8 +19,8 @@ import anyio
 import httpx
 
 from assistant.errors import AudioError
+from assistant.server.audio.names import Address
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -57,18 +56,12 @@ def _inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
 
 
-async def resolve(host: str, port: int) -> Sequence[Address]:
-    """The addresses of a name, by the system's resolver. Raises OSError."""
-    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [ipaddress.ip_address(entry[4][0]) for entry in found]
-
-
 async def fetch_audio(
     url: str,
     limits: FetchLimits,
     *,
+    resolve: Resolve,
     is_public: Callable[[Address], bool] = is_public,
-    resolve: Resolve = resolve,
 ) -> bytes:
     """The bytes behind a `data:`, `http:` or `https:` URL.
 
@@ -157,12 +150,13 @@ class _Fetch:
     async def _checked_address(self, url: httpx.URL) -> Address:
         port = url.port or (443 if url.scheme == "https" else 80)
         try:
-            addresses = await self._resolve(url.host, port)
-        except (OSError, UnicodeError) as error:
-            raise AudioError("the audio URL's host is not known") from error
+            addresses = await self._resolve(url.raw_host.decode("ascii"), port)
+        except (OSError, UnicodeError):
+            addresses = ()
         if not addresses or not all(map(self._is_public, addresses)):
+            # One answer for both: the caller must not learn which names our own network knows.
             raise AudioError(
-                "the audio URL's host is not on the public internet",
+                "the audio URL's host is not known, or not on the public internet",
                 hint="send the audio itself, as input_audio or a data: URL",
             )
         return addresses[0]

@@ -46,7 +46,10 @@ MESSAGE_COST = 1_024
 
 
 class Sockets:
-    """All of a server's. `stall_s`: of the limits; see Socket."""
+    """All of a server's. `stall_s`: of the limits; see Socket.
+
+    An owner for whom places are reserved has those and no others, and nobody else gets them.
+    """
 
     def __init__(self, settings: SocketSettings, stall_s: float) -> None:
         self.settings = settings
@@ -55,10 +58,15 @@ class Sockets:
         self._open: Counter[str] = Counter()
         self._sockets: dict[Socket, str] = {}  # of whom each one is
         self._pacers: dict[str, BytePacer] = {}
+        self._reserved: dict[str, int] = {}
 
     @property
     def open(self) -> int:
         return self._open.total()
+
+    def reserve(self, owner: str, places: int) -> None:
+        """Gives an owner places apart from `max_open` and `max_per_key`."""
+        self._reserved[owner] = places
 
     @asynccontextmanager
     async def accept(
@@ -87,9 +95,9 @@ class Sockets:
                 raise failure
 
     def close_revoked(self, owners: Collection[str]) -> None:
-        """Closes the sockets of all but these owners."""
+        """Closes the sockets of all but these owners and those with reserved places."""
         for socket, owner in list(self._sockets.items()):
-            if owner not in owners:
+            if owner not in owners and owner not in self._reserved:
                 socket.close(REFUSED, "the API key is not valid any more")
 
     def _pacer(self, owner: str) -> BytePacer:
@@ -102,11 +110,7 @@ class Sockets:
     def _place(self, owner: str) -> Iterator[None]:
         if self.draining.is_set():
             raise unavailable("the server is about to stop", retry_after_s=10)
-        if self._open[owner] >= self.settings.max_per_key:
-            most = self.settings.max_per_key
-            raise too_many(f"this key may have {most} connections at a time", retry_after_s=10)
-        if self.open >= self.settings.max_open:
-            raise unavailable("the server has no place for another connection", retry_after_s=10)
+        self._check_limits(owner)
         self._open[owner] += 1
         try:
             yield
@@ -114,6 +118,18 @@ class Sockets:
             self._open[owner] -= 1
             if not self._open[owner]:
                 del self._open[owner]
+
+    def _check_limits(self, owner: str) -> None:
+        full = unavailable("the server has no place for another connection", retry_after_s=10)
+        if owner in self._reserved:
+            if self._open[owner] >= self._reserved[owner]:
+                raise full
+            return
+        if self._open[owner] >= self.settings.max_per_key:
+            most = self.settings.max_per_key
+            raise too_many(f"this key may have {most} connections at a time", retry_after_s=10)
+        if self.open - sum(self._open[one] for one in self._reserved) >= self.settings.max_open:
+            raise full
 
 
 class Socket:

@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 MAX_LIVE = 1_000
 SWEEP_S = 60.0
+SIZE_S = 10.0
+"""Seconds for which the size of a key's sessions counts before it is measured again."""
 CLOCK_STEP_S = 60.0
 """Seconds by which the two clocks must differ between two sweeps for a clock that was set."""
 
@@ -63,6 +65,7 @@ class SessionManager:
         self._max_live = max_live
         self._now = now
         self._clocks = now(), time.monotonic()
+        self._sizes: dict[str, tuple[int, float]] = {}  # bytes by owner, and until when they count
         self._live: OrderedDict[str, LiveSession] = OrderedDict()
         self._loading = anyio.Lock()
         self._threads = anyio.CapacityLimiter(4)
@@ -120,8 +123,12 @@ class SessionManager:
 
     async def _check_size(self, owner: str) -> None:
         """Raises ApiError 507 if the sessions of the owner take too many bytes."""
-        most = self._settings.max_bytes_per_key
-        if await self._stored(self._store.size, owner) > most:
+        most, now = self._settings.max_bytes_per_key, time.monotonic()
+        size, until = self._sizes.get(owner, (0, 0.0))
+        if now >= until:
+            size = await self._stored(self._store.size, owner)
+            self._sizes[owner] = size, now + SIZE_S
+        if size > most:
             text = f"the sessions of this key take more than {most} bytes: delete some"
             raise ApiError(text, status=507, code="storage_full")
 
@@ -201,7 +208,9 @@ class SessionManager:
         """Begins a turn and returns its events, which are those of `start(session)`.
 
         If another one runs, it is stopped first with `interrupt`; otherwise raises ApiError 409.
+        Raises ApiError 507 if the sessions of the caller take too many bytes.
         """
+        await self._check_size(access.owner)
         while (live := await self.find(access, session_id)).turn is not None:
             if not interrupt:
                 raise conflict("a turn of this session is running; wait, or send interrupt: true")
@@ -226,6 +235,7 @@ class SessionManager:
         async with self._loading:
             self._live.pop(session_id, None)
             await self._stored(self._store.delete, session_id)
+            self._sizes.pop(access.owner, None)
 
     async def of_owner(self, access: Access, limit: int) -> list[SessionRecord]:
         records = await self._stored(self._store.of_owner, access.owner, limit)

@@ -21,6 +21,8 @@ MOST_CHARS = 64 * 1024
 SAMPLE_RATE = 8_000
 FRAME_SAMPLES = 160
 
+CALL_SID = "CA[0-9a-f]{32}"
+"""The form of the ids that Twilio gives to calls, as a regular expression."""
 Sid = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Short = Annotated[str, Field(max_length=256)]
 

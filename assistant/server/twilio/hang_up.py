@@ -9,6 +9,7 @@ import httpx
 
 from assistant.config import TwilioSettings
 from assistant.messages import ToolSchema
+from assistant.server.twilio.frames import CALL_SID
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,6 @@ side effect `once` does: it is called once the question is certain, and nothing 
 RESULT = "The call ends after this. Goodbye."
 """The result that the model reads, and may repeat."""
 
-_CALL_SID = re.compile("CA[0-9a-f]{32}")
 _ENDED_ALREADY = 404
 _TIMEOUT_S = 5.0
 
@@ -42,7 +42,7 @@ async def hang_up(call_sid: str, settings: TwilioSettings) -> None:
     Never raises: the socket is closed in any case, after which Twilio ends the call.
     """
     token = settings.auth_token.get_secret_value()
-    if not (settings.account_sid and token and _CALL_SID.fullmatch(call_sid)):
+    if not (settings.account_sid and token and re.fullmatch(CALL_SID, call_sid)):
         return
     account = f"{settings.api_url}/2010-04-01/Accounts/{settings.account_sid}"
     try:

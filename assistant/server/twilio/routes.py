@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Request, Response, WebSocket
 
 from assistant.live.conversation import LiveConversation
-from assistant.server.auth.access import access_of
 from assistant.server.http.errors import ApiError, DetailBody, too_large
 from assistant.server.state import get_state
 from assistant.server.turns import admitted, open_session
@@ -16,7 +15,7 @@ from assistant.server.twilio import twiml
 from assistant.server.twilio.frames import SAMPLE_RATE
 from assistant.server.twilio.hang_up import HANG_UP
 from assistant.server.twilio.signature import Fields
-from assistant.server.twilio.telephone import MEDIA_PATH, STYLE, TOKEN, VOICE_PATH, Telephone
+from assistant.server.twilio.telephone import MEDIA_PATH, OWNER, STYLE, TOKEN, VOICE_PATH, Telephone
 
 MOST_BYTES = 64 * 1024
 """Twilio's form has about one thousand."""
@@ -36,18 +35,15 @@ async def voice(request: Request) -> Response:
     """Connects a call to `/twilio/media`.
 
     To be set as the webhook of a number, with POST. If no more calls are accepted, the caller gets
-    the busy tone.
+    the busy tone. A repeated request gets the same response until the call has come, then 409.
     """
     telephone = get_state(request).get(Telephone)
     fields = await _form(request)
     telephone.check(request, fields)
-    call_sid = dict(fields).get("CallSid", "")
-    if not call_sid:
-        raise ApiError("the form has no CallSid", status=422, param="CallSid")
-    if telephone.full:
+    token = telephone.announce(dict(fields))
+    if token is None:
         return Response(twiml.reject(), media_type=twiml.MEDIA_TYPE)
-    url = telephone.url(request, MEDIA_PATH)
-    answer = twiml.connect(url, {TOKEN: telephone.announced.add(call_sid)})
+    answer = twiml.connect(telephone.url(request, MEDIA_PATH), {TOKEN: token})
     return Response(answer, media_type=twiml.MEDIA_TYPE)
 
 
@@ -91,5 +87,5 @@ async def media(websocket: WebSocket) -> None:
             detector=state.new_speech_detector(),
         )
 
-    async with state.sockets.accept(websocket, access_of(websocket).owner) as socket:
+    async with state.sockets.accept(websocket, OWNER) as socket:
         await telephone.take(socket, open_live, state.live_metrics)

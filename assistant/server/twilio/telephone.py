@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import anyio
@@ -14,11 +15,11 @@ from assistant.config import ServerSettings
 from assistant.live.clock import Clock, SystemClock
 from assistant.live.conversation import LiveConversation
 from assistant.live.phrase_cache import PhraseCache
-from assistant.server.http.errors import forbidden, not_found
+from assistant.server.http.errors import ApiError, conflict, forbidden, not_found
 from assistant.server.http.websockets import GOING_AWAY, REFUSED
 from assistant.server.metrics import LiveMeter, LiveMetrics, Metrics
 from assistant.server.twilio.call import Call, Line
-from assistant.server.twilio.frames import Start
+from assistant.server.twilio.frames import CALL_SID, Start
 from assistant.server.twilio.inbound import InboundAudio, first_start
 from assistant.server.twilio.pending_calls import PendingCalls
 from assistant.server.twilio.signature import HEADER, Fields, is_signed
@@ -26,6 +27,8 @@ from assistant.server.twilio.signature import HEADER, Fields, is_signed
 logger = logging.getLogger(__name__)
 
 VOICE_PATH, MEDIA_PATH = "/twilio/voice", "/twilio/media"
+OWNER = "telephone"
+"""The owner of the sockets of calls; no API key has such an id."""
 TOKEN = "token"
 """The parameter of the start message that says which announced call it is."""
 NO_MEDIA_S = 15.0
@@ -42,7 +45,11 @@ STYLE = (
 
 
 class Telephone:
-    """Shared by all calls. `draining`: set once the server is about to stop."""
+    """Shared by all calls.
+
+    `draining`: set once the server is about to stop. `check`: raises ApiError while the server has
+    no room for another call.
+    """
 
     def __init__(
         self,
@@ -50,6 +57,7 @@ class Telephone:
         metrics: Metrics,
         draining: anyio.Event,
         clock: Clock | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings.twilio
         self.clock = clock or SystemClock()
@@ -58,6 +66,7 @@ class Telephone:
         self._token = settings.twilio.auth_token.get_secret_value()
         self._open = settings.insecure and settings.keys is None
         self._draining = draining
+        self._check = check
         self._phrases: PhraseCache | None = None
         metrics.gauge("calls_running", "Telephone calls.", lambda: self.running)
         self._ended = metrics.calls
@@ -78,8 +87,42 @@ class Telephone:
         assistant.start(phrases.prepare, wanted, session.voice, session.language)
 
     @property
+    def places(self) -> int:
+        """The WebSockets to reserve: as many may be about to start, or to close, as there are
+        calls.
+        """
+        return 2 * self.settings.max_calls
+
+    @property
     def full(self) -> bool:
-        return self.running >= self.settings.max_calls or self._draining.is_set()
+        """Whether the next caller gets the busy tone; calls that are announced have a place."""
+        taken = self.running + len(self.announced)
+        return taken >= self.settings.max_calls or self._lacks_room()
+
+    def _lacks_room(self) -> bool:
+        try:
+            self._check()
+        except ApiError:
+            return True
+        return self._draining.is_set()
+
+    def announce(self, fields: Mapping[str, str]) -> str | None:
+        """Returns the token of the call that a form announces; None if the line is busy.
+
+        Raises ApiError: 422 if it names no call, 403 if it is of another account, 409 if the call
+        has come already.
+        """
+        call_sid = fields.get("CallSid", "")
+        if not re.fullmatch(CALL_SID, call_sid):
+            raise ApiError("CallSid is not the id of a call", status=422, param="CallSid")
+        if self.settings.account_sid not in ("", fields.get("AccountSid", "")):
+            raise forbidden("the call is of another account")
+        token = self.announced.token(call_sid)
+        if token is None and self.announced.is_known(call_sid):
+            raise conflict("the call was announced before")
+        if token is not None:
+            return None if self._lacks_room() else token
+        return None if self.full else self.announced.add(call_sid)
 
     def check(self, connection: HTTPConnection, fields: Fields = ()) -> None:
         """Raises ApiError: 404 if there is no telephone, 403 if the request is not from Twilio."""
@@ -125,7 +168,7 @@ class Telephone:
             return "the call is of another account"
         if not details.media_format.known:
             return "audio must be mu-law, 8 kHz, mono"
-        return "no more calls are taken" if self.full else ""
+        return "no more calls are taken" if self.running >= self.settings.max_calls else ""
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

@@ -13,7 +13,8 @@ from ipaddress import ip_address
 import pytest
 
 from assistant.errors import AudioError
-from assistant.server.audio.fetch import Address, FetchLimits, fetch_audio, is_public
+from assistant.server.audio.fetch import FetchLimits, fetch_audio, is_public
+from assistant.server.audio.names import Address, NameResolver
 
 pytestmark = pytest.mark.anyio
 
@@ -112,8 +113,8 @@ async def test_an_address_of_the_internet_is_public(text: str) -> None:
     ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]", "0", "127.1"],
 )
 async def test_the_local_machine_is_refused_in_every_notation(host: str) -> None:
-    with pytest.raises(AudioError, match=r"not on the public internet|not known|not a URL"):
-        await fetch_audio(f"http://{host}:1/a.wav", LIMITS)
+    with pytest.raises(AudioError, match=r"not on the public internet|not a URL"):
+        await fetch_audio(f"http://{host}:1/a.wav", LIMITS, resolve=NameResolver().resolve)
 
 
 async def test_a_name_with_one_private_address_is_refused() -> None:
@@ -125,6 +126,18 @@ async def test_a_name_with_one_private_address_is_refused() -> None:
 async def test_a_name_without_an_address_is_refused() -> None:
     with pytest.raises(AudioError, match=r"not on the public internet"):
         await fetch_audio("http://none.example/a.wav", LIMITS, resolve=Names([]))
+
+
+async def test_unknown_and_internal_names_get_the_same_answer() -> None:
+    async def unknown(host: str, port: int) -> list[Address]:
+        raise OSError("no such name")
+
+    answers = set()
+    for resolve in (unknown, Names([]), Names(["10.0.0.1"])):
+        with pytest.raises(AudioError) as refused:
+            await fetch_audio("http://build.corp.example/a.wav", LIMITS, resolve=resolve)
+        answers.add((str(refused.value), refused.value.hint))
+    assert len(answers) == 1
 
 
 async def test_the_connection_goes_to_the_address_that_was_checked() -> None:
@@ -262,6 +275,6 @@ async def test_data_urls_hold_the_audio_itself() -> None:
         f"data:;base64,{base64.urlsafe_b64encode(data).decode()}",
         "data:application/octet-stream," + "".join(f"%{byte:02x}" for byte in data),
     ):
-        assert await fetch_audio(url, LIMITS) == data
+        assert await fetch(url) == data
     with pytest.raises(AudioError, match="larger"):
-        await fetch_audio("data:," + "x" * 10_001, LIMITS)
+        await fetch("data:," + "x" * 10_001)

@@ -59,7 +59,7 @@ def test_too_many_urls_are_a_413_before_the_last_one_is_fetched(serve: Serve) ->
     server = serve(server={"limits": {"max_audio_urls": 2}})
     fetched: list[str] = []
 
-    async def fetch(url: str) -> bytes:
+    async def fetch(url: str, owner: str) -> bytes:
         fetched.append(url)
         return recording(0.2)
 

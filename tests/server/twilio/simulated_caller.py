@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -28,6 +30,7 @@ ACCOUNT = "AC" + "0" * 32
 CALL = "CA" + "1" * 32
 STREAM = "MZ" + "2" * 32
 FRAME = 160
+_NUMBERS = itertools.count(1)
 
 
 def question(name: str) -> Pcm16:
@@ -146,6 +149,11 @@ def loudness(pcm: bytes) -> float:
     return float(np.sqrt(np.mean(np.square(samples)))) / 32_768
 
 
+def new_call_sid() -> str:
+    """Returns the id of a call that has not been announced yet."""
+    return f"CA{next(_NUMBERS):032x}"
+
+
 def announce(server: Running, token: str = "", public: str = "", **fields: str) -> str:
     """Asks the webhook about a call; returns the token of its response."""
     form = {
@@ -184,9 +192,10 @@ async def connected(
 @asynccontextmanager
 async def calling(server: Running, *, echoes: bool = True) -> AsyncIterator[Caller]:
     """A call that has begun, to a server without an auth token."""
-    token = await anyio.to_thread.run_sync(announce, server)
+    call_sid = new_call_sid()
+    token = await anyio.to_thread.run_sync(partial(announce, server, CallSid=call_sid))
     async with connected(server, echoes=echoes) as caller:
-        await caller.start(token)
+        await caller.start(token, callSid=call_sid)
         yield caller
 
 

@@ -6,6 +6,8 @@ import base64
 
 import anyio
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from assistant.messages import AssistantMessage, UserMessage
 from assistant.testing import SlowTool
@@ -17,11 +19,12 @@ from tests.server.twilio.simulated_caller import (
     calling,
     connected,
     loudness,
+    new_call_sid,
     question,
     silence,
     turns,
 )
-from tests.support.serving import Serve
+from tests.support.serving import Running, Serve
 from tests.support.tool_calls import call
 
 pytestmark = pytest.mark.anyio
@@ -30,6 +33,13 @@ OPEN = {"insecure": True, "twilio": {"greeting": "Hello."}}
 MUTE = {"insecure": True, "twilio": {"greeting": ""}}
 LONG = "A long answer, of which the caller does not want to hear everything. " * 4
 QUESTION = question("roll_a_dice")
+
+
+def is_busy(server: Running) -> bool:
+    """Returns whether another caller would get the busy tone. Takes a place if not."""
+    answer = server.client.post("/twilio/voice", data={"CallSid": new_call_sid()})
+    assert answer.status_code == 200, answer.text
+    return b'<Reject reason="busy" />' in answer.content
 
 
 async def ask(caller: Caller) -> None:
@@ -201,11 +211,52 @@ async def test_the_turn_of_a_caller_who_hangs_up_is_stopped(serve: Serve) -> Non
 
 async def test_a_caller_beyond_the_limit_gets_the_busy_tone(serve: Serve) -> None:
     server = serve(answering(["Hi."]), server={**OPEN, "twilio": {"max_calls": 1}})
-    token = announce(server)
     async with calling(server) as caller:
         await caller.until(lambda: caller.received_s() > 0)
-        answer = server.client.post("/twilio/voice", data={"CallSid": "CA1"})
-        assert b'<Reject reason="busy" />' in answer.content
-        async with connected(server) as late:  # announced while a place was free
-            await late.start(token)
-            assert await late.until_closed() == (1008, "no more calls are taken")
+        assert is_busy(server)
+
+
+async def test_a_call_that_is_announced_takes_a_place(serve: Serve) -> None:
+    server = serve(answering(["Hi."]), server={**OPEN, "twilio": {"max_calls": 2}})
+    tokens = {new_call_sid(): "" for _ in range(2)}
+    for call_sid in tokens:
+        tokens[call_sid] = announce(server, CallSid=call_sid)
+    assert is_busy(server)
+    for call_sid, token in tokens.items():
+        assert announce(server, CallSid=call_sid) == token  # as Twilio repeats it
+        async with connected(server) as caller:
+            await caller.start(token, callSid=call_sid)
+            await caller.until(lambda caller=caller: caller.received_s() > 0)
+
+
+@pytest.mark.parametrize("sockets", [{"max_per_key": 1}, {"max_open": 1}])
+async def test_connections_of_api_clients_take_no_places_from_callers(
+    serve: Serve, sockets: dict[str, int]
+) -> None:
+    server = serve(answering(["Hi."]), server={**OPEN, "sockets": sockets})
+    url = f"ws://127.0.0.1:{server.port}/v1/realtime"
+    async with connect(url, proxy=None), calling(server) as first, calling(server) as second:
+        for caller in (first, second):
+            await caller.until(lambda caller=caller: caller.received_s() > 0)
+        with pytest.raises(InvalidStatus):
+            await connect(url, proxy=None)
+
+
+async def test_callers_take_no_places_from_api_clients(serve: Serve) -> None:
+    server = serve(answering(["Hi."]), server={**OPEN, "sockets": {"max_per_key": 1}})
+    url = f"ws://127.0.0.1:{server.port}/v1/realtime"
+    async with calling(server), calling(server), connect(url, proxy=None) as socket:
+        assert "session.created" in str(await socket.recv())
+
+
+async def test_sockets_without_a_call_are_bounded(serve: Serve) -> None:
+    server = serve(answering(["Hi."]), server={**OPEN, "twilio": {"max_calls": 1}})
+    async with connected(server), connected(server):
+        with pytest.raises(InvalidStatus) as refused:
+            async with connected(server):
+                pass
+    assert refused.value.response.status_code == 503
+
+
+def test_callers_get_the_busy_tone_while_memory_is_short(serve: Serve) -> None:
+    assert is_busy(serve(server={**OPEN, "limits": {"min_free_bytes": 2**60}}))

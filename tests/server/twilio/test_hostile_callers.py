@@ -122,6 +122,14 @@ async def test_unknown_events_and_other_streams_are_ignored(serve: Serve) -> Non
     assert len(turns(engine)) == 1
 
 
+async def test_a_flood_of_messages_before_the_start_is_refused(serve: Serve) -> None:
+    server = serve(answering(["Hi."]), server=MUTE)
+    async with connected(server) as caller:
+        for _ in range(20):
+            await caller.send_raw('{"event": "connected"}')
+        assert await caller.until_closed() == (1008, "a call begins with its start message")
+
+
 async def test_a_socket_carries_only_one_call(serve: Serve) -> None:
     server = serve(answering(["Hi."]), server=MUTE)
     async with calling(server) as caller:

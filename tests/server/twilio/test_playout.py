@@ -231,6 +231,29 @@ async def test_audio_generated_faster_than_real_time_is_paced(stage: Stage) -> N
     assert stage.line.waiting == pytest.approx(5 * 50, abs=55)
 
 
+@pytest.mark.parametrize(
+    ("event", "values", "per_s"),
+    [
+        ("dtmf", {"dtmf": {"digit": "1"}}, 12.5),
+        ("mark", {"mark": {"name": "never sent"}}, 100),
+        ("media", {"media": {"payload": "", "track": "outbound"}}, 100),
+        ("unheard-of", {}, 100),
+        ("media", {"media": {"payload": ""}}, 100),
+    ],
+)
+async def test_messages_are_read_no_faster_than_twilio_sends_them(
+    stage: Stage, event: str, values: dict[str, Any], per_s: float
+) -> None:
+    await stage.start()
+    for _ in range(4_000):
+        stage.line.give(event, **values)
+    await stage.advance(1.0)
+    before = stage.line.waiting
+    assert before > 1_500  # a burst is read at once
+    await stage.advance(4.0)
+    assert before - stage.line.waiting == pytest.approx(4 * per_s, rel=0.3)
+
+
 async def test_marks_say_how_much_was_played(stage: Stage) -> None:
     """The line plays everything 0.3 s late; the history knows, once the answer is interrupted."""
     await stage.start()

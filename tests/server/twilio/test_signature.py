@@ -21,7 +21,6 @@ from tests.server.twilio.simulated_caller import (
     CALL,
     announce,
     answering,
-    calling,
     connected,
 )
 from tests.support.serving import Running, Serve
@@ -148,21 +147,71 @@ async def test_an_unannounced_call_is_refused(serve: Serve) -> None:
     assert server.metric("assistant_calls_total", ended_by="refused") == 3
 
 
-async def test_tokens_expire_after_a_minute_and_when_there_are_too_many() -> None:
+async def test_tokens_expire_after_half_a_minute_and_when_there_are_too_many() -> None:
     clock = ManualClock()
-    announced = PendingCalls(clock, valid_s=60, most=3)
+    announced = PendingCalls(clock, most=3)
     old = announced.add("CA1")
-    await clock.advance(61)
+    await clock.advance(31)
     assert not announced.take(old, "CA1")
     tokens = [announced.add("CA2") for _ in range(5)]
     assert len(announced) == 3
     assert [announced.take(token, "CA2") for token in tokens] == [False, False, True, True, True]
 
 
+async def test_a_call_is_known_for_an_hour_and_among_a_bounded_number() -> None:
+    clock = ManualClock()
+    announced = PendingCalls(clock, most_known=2)
+    for call_sid in ("CA1", "CA2", "CA3"):
+        announced.add(call_sid)
+    assert [announced.is_known(f"CA{n}") for n in (1, 2, 3)] == [False, True, True]
+    await clock.advance(3_599)
+    assert announced.is_known("CA3")
+    await clock.advance(2)
+    assert not announced.is_known("CA3")
+
+
+async def test_a_repeated_webhook_gets_the_same_token_until_the_call_has_come(
+    serve: Serve,
+) -> None:
+    server = serve(answering(["Hi."]), server=SIGNED)
+    token = announce(server, TOKEN, PUBLIC)
+    assert announce(server, TOKEN, PUBLIC) == token
+    async with connected(server, headers={HEADER: sign(TOKEN, MEDIA_URL)}) as caller:
+        await caller.start(token)
+        await caller.hang_up()
+        assert await caller.until_closed() == (1000, "")
+    for form in ({}, {"From": "+15550177"}):
+        fields = list({**FORM, **form}.items())
+        replayed = ring(server, {HEADER: sign(TOKEN, VOICE_URL, fields)}, **form)
+        assert replayed.status_code == 409
+    assert len(server.app.state.server.get(Telephone).announced) == 0
+
+
+@pytest.mark.parametrize(
+    "call_sid", ["", "CA1", "CA" + "1" * 33, "CA" + "g" * 32, "CA" + "1" * 32 + "\n", "x" * 60_000]
+)
+def test_the_id_of_a_call_must_have_twilios_form(serve: Serve, call_sid: str) -> None:
+    server = serve(answering(["Hi."]), server={"insecure": True})
+    answer = server.client.post("/twilio/voice", data={"CallSid": call_sid})
+    assert answer.status_code == 422
+    assert len(answer.content) < 1_000
+
+
+def test_a_signed_webhook_of_another_account_is_refused(serve: Serve) -> None:
+    table = {**SIGNED["twilio"], "account_sid": ACCOUNT}
+    server = serve(answering(["Hi."]), server={"twilio": table})
+    for account, status in (("AC" + "5" * 32, 403), ("", 403), (ACCOUNT, 200)):
+        fields = {**FORM, "AccountSid": account}
+        signature = sign(TOKEN, VOICE_URL, list(fields.items()))
+        assert ring(server, {HEADER: signature}, AccountSid=account).status_code == status
+
+
 async def test_a_call_of_another_account_is_refused(serve: Serve) -> None:
     table = {"account_sid": "AC" + "5" * 32, "greeting": ""}
     server = serve(answering(["Hi."]), server={"insecure": True, "twilio": table})
-    async with calling(server) as caller:
+    token = announce(server, AccountSid=table["account_sid"])
+    async with connected(server) as caller:
+        await caller.start(token)
         assert await caller.until_closed() == (1008, "the call is of another account")
 
 
