@@ -1,0 +1,35 @@
+"""The table of targets."""
+
+from __future__ import annotations
+
+from assistant.errors import AudioError, LibraryError, SettingsError
+from fuzz import endpoints, formats
+from fuzz.target import Target
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("chat", endpoints.chat_seeds, endpoints.open_chat, json_lines=True),
+        Target(
+            "realtime",
+            endpoints.realtime_seeds,
+            endpoints.open_realtime,
+            json_lines=True,
+            max_bytes=8_192,
+        ),
+        Target(
+            "twilio",
+            endpoints.twilio_seeds,
+            endpoints.open_twilio,
+            json_lines=True,
+            max_bytes=8_192,
+        ),
+        Target("webhook", endpoints.webhook_seeds, endpoints.open_webhook),
+        Target("form", endpoints.form_seeds, endpoints.open_form, max_bytes=8_192),
+        Target("audio", formats.audio_seeds, formats.open_audio, (AudioError,), max_bytes=16_384),
+        Target("parser", formats.parser_seeds, formats.open_parser),
+        Target("keys", formats.key_seeds, formats.open_keys, (SettingsError,)),
+        Target("manifest", formats.manifest_seeds, formats.open_manifest, (LibraryError,)),
+        Target("settings", formats.settings_seeds, formats.open_settings, (SettingsError,)),
+    )
+}
