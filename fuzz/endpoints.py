@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from assistant.audio.g711 import MU_LAW
+from assistant.engines.base import Engine
 from assistant.server.twilio.telephone import MEDIA_PATH, VOICE_PATH, Telephone
 from fuzz.formats import audio_files
-from fuzz.server import InProcess, server
+from fuzz.server import InProcess, scripted, server
 from fuzz.target import FindingError, Run
 
 CALL, STREAM, TOKEN = "CA" + "1" * 32, "MZ" + "2" * 32, "TOKEN"
@@ -22,20 +23,21 @@ _JSON, _FORM = b"application/json", b"application/x-www-form-urlencoded"
 _BOUNDARY = b"0123456789"
 
 
-def over_server(use: Callable[[InProcess, bytes], object]) -> AbstractContextManager[Run]:
+def over_server(
+    use: Callable[[InProcess, bytes], object], engine: Callable[[], Engine | None] = scripted
+) -> AbstractContextManager[Run]:
     """Opens a server, and runs each input against it."""
 
     @contextmanager
     def opened() -> Iterator[Run]:
-        with server() as running:
+        with server(engine()) as running:
             yield lambda data: use(running, data) and None
 
     return opened()
 
 
-def json_body(path: str) -> AbstractContextManager[Run]:
-    """An input is the JSON body of a POST request."""
-    return over_server(lambda running, data: running.post(path, data, [(b"content-type", _JSON)]))
+def _chat(running: InProcess, data: bytes) -> None:
+    running.post("/v1/chat/completions", data, [(b"content-type", _JSON)])
 
 
 def _lines(*values: Any) -> bytes:
@@ -98,7 +100,43 @@ def chat_seeds() -> Sequence[bytes]:
 
 
 def open_chat() -> AbstractContextManager[Run]:
-    return json_body("/v1/chat/completions")
+    return over_server(_chat)
+
+
+# The same with the embedded engine, which reads the history itself.
+
+
+def embedded_seeds() -> Sequence[bytes]:
+    place = {"type": "string", "description": "The city"}
+    fields = {
+        "location": place, "day": {"type": "integer", "minimum": 0}, "when": {"type": "string"},
+        "unit": {"type": "string", "enum": ["celsius", "kelvin"]}, "exact": {"type": "boolean"},
+        "at": {"type": "array", "items": {"type": "number"}},
+    }  # fmt: skip
+    parameters = {"type": "object", "properties": fields, "required": ["location"]}
+    about = "Tells the weather in a city."
+    function = {"name": "weather", "description": about, "parameters": parameters}
+    tools = [{"type": "function", "function": function}]
+    call = {"id": "c", "function": {"name": "weather", "arguments": '{"location": "Oslo"}'}}
+    told = [
+        {"role": "user", "content": "What is the weather in Oslo?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": '"rain"'},
+    ]
+    more = [
+        {"role": "assistant", "content": "Rain."}, {"role": "user", "content": "And in Paris?"},
+    ]  # fmt: skip
+    kelvin = {"role": "user", "content": "天气怎么样 in 2 days, kelvin, exact: yes"}
+    return [
+        _lines({"messages": told[:1], "tools": tools}),
+        _lines({"messages": told, "tools": tools}),
+        _lines({"messages": told + more, "tools": tools, "tool_choice": "required"}),
+        _lines({"messages": [kelvin], "tools": tools, "modalities": ["text", "audio"]}),
+    ]
+
+
+def open_embedded() -> AbstractContextManager[Run]:
+    return over_server(_chat, lambda: None)
 
 
 # The Realtime API. Each line is a client event.

@@ -16,7 +16,7 @@ import numpy as np
 from assistant import Assistant
 from assistant.audio.samples import Pcm16
 from assistant.config import Settings
-from assistant.engines.base import EngineRequest
+from assistant.engines.base import Engine, EngineRequest
 from assistant.server import create_app
 from assistant.server.state import ServerState
 from assistant.testing import ScriptedEngine
@@ -51,11 +51,11 @@ class Defects(logging.Handler):
 class InProcess:
     """A server that runs while one of its requests does."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: Engine | None) -> None:
         self._loop = asyncio.new_event_loop()
         self.defects = Defects()
         self._loop.set_exception_handler(self.defects.on_loop)
-        self.app = create_app(assistant=_assistant(folder), speech_detector=LevelDetector)
+        self.app = create_app(assistant=_assistant(folder, engine), speech_detector=LevelDetector)
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
         logging.getLogger().addHandler(self.defects)
@@ -178,17 +178,20 @@ class LevelDetector:
 
 
 @contextmanager
-def server() -> Iterator[InProcess]:
-    """Opens a server with a scripted engine, without tools of its own and without URLs of audio."""
+def server(engine: Engine | None = None) -> Iterator[InProcess]:
+    """Opens a server with the embedded engine, or another one.
+
+    It has no tools of its own, and takes no URLs of audio.
+    """
     with tempfile.TemporaryDirectory() as name:
-        running = InProcess(Path(name))
+        running = InProcess(Path(name), engine)
         try:
             yield running
         finally:
             running.close()
 
 
-def _assistant(folder: Path) -> Assistant:
+def _assistant(folder: Path, engine: Engine | None) -> Assistant:
     values: dict[str, Any] = {
         "library": {"folder": folder / "voices"},
         "plugins": {"allow": (), "entry_points": False},
@@ -202,7 +205,12 @@ def _assistant(folder: Path) -> Assistant:
             "limits": {"max_audio_urls": 0, "min_free_bytes": 0},
         },
     }
-    return Assistant(Settings.model_validate(values), engine=ScriptedEngine(_step))
+    return Assistant(Settings.model_validate(values), engine=engine)
+
+
+def scripted() -> ScriptedEngine:
+    """Returns an engine that calls a tool of the request first, if it has one."""
+    return ScriptedEngine(_step)
 
 
 def _step(request: EngineRequest) -> list[str]:

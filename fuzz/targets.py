@@ -10,6 +10,7 @@ TARGETS = {
     target.name: target
     for target in (
         Target("chat", endpoints.chat_seeds, endpoints.open_chat, json_lines=True),
+        Target("embedded", endpoints.embedded_seeds, endpoints.open_embedded, json_lines=True),
         Target(
             "realtime",
             endpoints.realtime_seeds,

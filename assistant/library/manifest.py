@@ -28,6 +28,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from assistant.audio.voice import DEFAULT_VOICE, Voice, VoiceTraits
+from assistant.config.toml import checked
 from assistant.config.toml import parse as parse_toml
 from assistant.errors import LibraryError, did_you_mean
 
@@ -153,8 +154,8 @@ def _numbered(text: str) -> list[tuple[int, str]]:
 
 def _json(line: str, number: int) -> Any:
     try:
-        return json.loads(line)
-    except ValueError as error:
+        return checked(json.loads(line))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"line {number}: {error}") from None
 
 
