@@ -40,6 +40,7 @@ def parser_seeds() -> Sequence[bytes]:
         f'{OPEN}function\nweather\n{{"location": ',
         f"{OPEN}weather {{}}{OPEN}roll {{}}{CLOSE}",
         f"a < b {OPEN[:6]} {CLOSE}",
+        f'{OPEN}{{"name": "weather", "arguments": {{"a": "\\ud83d"}}}}{CLOSE}',
         f'{OPEN}function\nx\n{{"n": NaN, "s": "\\ud83d", "e": [1e9999]}}{CLOSE}',
     )
     return [bytes([at]) + text.encode() for at, text in enumerate(texts)]
@@ -57,6 +58,7 @@ def _parse(data: bytes) -> None:
     if whole != pieces:
         raise FindingError(f"cut into pieces of {step}: {pieces}, whole: {whole}")
     for name, arguments, problem in whole:
+        f"{name}{arguments}{problem}".encode()  # goes to logs, files and clients
         if name and not problem:
             call = format_call(ToolCall("id", name, arguments))
             if _parsed([call]) != [(name, arguments.replace(CLOSE, f"\\u003c{CLOSE[1:]}"), "")]:
