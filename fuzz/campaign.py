@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import hashlib
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -62,6 +63,9 @@ class Campaign:
         ]
 
     def _one(self, data: bytes) -> None:
+        if not self._executions:  # libFuzzer's timer knows only its own limit; the guard has one
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
         faulthandler.dump_traceback_later(20 * HANG_S, exit=True)  # code that takes no signals
         problem = self._guard.check(data)
         faulthandler.cancel_dump_traceback_later()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -15,8 +15,6 @@ else:
 MAX_DEPTH = 64
 """Levels of tables and lists in a file; more would exhaust the stack of those who read them."""
 _MAX_INTEGER = 2**63
-
-T = TypeVar("T")
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -29,20 +27,26 @@ def parse(text: str) -> dict[str, Any]:
         tables = tomllib.loads(text)
     except RecursionError:
         raise _too_deep() from None
-    return checked(tables)
+    for value in values_of(tables):
+        if isinstance(value, int) and not -_MAX_INTEGER <= value < _MAX_INTEGER:
+            raise ValueError("an integer has more than 64 bits")
+    return tables
 
 
-def checked(value: T) -> T:
-    """Returns a tree of values as it is. Raises ValueError: see parse."""
-    level: list[Any] = [value]
+def check_depth(tree: object) -> None:
+    """Raises ValueError if lists and tables are nested more than MAX_DEPTH levels deep."""
+    for _ in values_of(tree):
+        pass
+
+
+def values_of(tree: object) -> Iterator[object]:
+    """Yields each value of a tree. Raises ValueError: see check_depth."""
+    level = [tree]
     for _ in range(MAX_DEPTH + 1):
-        for one in level:
-            if isinstance(one, int) and not -_MAX_INTEGER <= one < _MAX_INTEGER:
-                raise ValueError("an integer has more than 64 bits")
+        yield from level
         level = [item for one in level for item in _items(one)]
-        if not level:
-            return value
-    raise _too_deep()
+    if level:
+        raise _too_deep()
 
 
 def _items(value: object) -> Iterable[object]:

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import openai
+import pytest
 import soundfile
 
 from assistant.config import Settings
@@ -14,6 +15,27 @@ from assistant.engines import create_engine
 from tests.support.serving import Serve
 
 QUESTION = Path(__file__).parents[2] / "examples" / "what_time_is_it_in_tokyo.wav"
+
+
+@pytest.mark.parametrize("arguments", ["", "Oslo", "[1]", "null", "[" * 10_000])
+def test_a_follow_up_to_a_call_without_json_arguments_is_answered(
+    serve: Serve, arguments: str
+) -> None:
+    place = {"location": {"type": "string", "description": "The city"}}
+    parameters = {"type": "object", "properties": place, "required": ["location"]}
+    about = "Tells the weather in a city."
+    tool = {"name": "weather", "description": about, "parameters": parameters}
+    call = {"id": "c", "function": {"name": "weather", "arguments": arguments}}
+    messages = [
+        {"role": "user", "content": "What is the weather in Oslo?"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "rain"},
+        {"role": "assistant", "content": "Rain."},
+        {"role": "user", "content": "And in Paris?"},
+    ]
+    server = serve(create_engine(Settings()))
+    body = {"messages": messages, "tools": [{"type": "function", "function": tool}]}
+    assert server.client.post("/v1/chat/completions", json=body).status_code == 200
 
 
 def test_a_spoken_question_is_transcribed_looked_up_and_answered_in_speech(serve: Serve) -> None:
