@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
+from typing import Any
 
 import openai
-import pytest
 import soundfile
 
 from assistant.config import Settings
@@ -17,12 +17,23 @@ from tests.support.serving import Serve
 QUESTION = Path(__file__).parents[2] / "examples" / "what_time_is_it_in_tokyo.wav"
 
 
-@pytest.mark.parametrize("arguments", ["", "Oslo", "[1]", "null", "[" * 10_000])
-def test_a_follow_up_to_a_call_without_json_arguments_is_answered(
-    serve: Serve, arguments: str
-) -> None:
-    place = {"location": {"type": "string", "description": "The city"}}
-    parameters = {"type": "object", "properties": place, "required": ["location"]}
+PLACE = {"location": {"type": "string", "description": "The city"}}
+PARAMETERS: dict[str, Any] = {"type": "object", "properties": PLACE, "required": ["location"]}
+MALFORMED: list[dict[str, Any]] = [
+    {"properties": ["location"]},
+    {"properties": {"location": True}},
+    {"properties": {"location": [None]}},
+    {"properties": {"location": {"enum": 5}}},
+    {"properties": {"location": {"anyOf": [[1], None], "oneOf": 3}}},
+    {"properties": {"location": {"$ref": "#/$defs/x"}}, "$defs": {"x": "y"}},
+    {"properties": {"location": {"$ref": "#/$defs/x"}}, "$defs": ["x"]},
+    {"required": 7},
+    {"required": [{}, []]},
+]
+
+
+def follow_up(arguments: str = "{}", parameters: Any = PARAMETERS) -> dict[str, Any]:
+    """Returns a request whose last message only makes sense after the call before it."""
     about = "Tells the weather in a city."
     tool = {"name": "weather", "description": about, "parameters": parameters}
     call = {"id": "c", "function": {"name": "weather", "arguments": arguments}}
@@ -33,9 +44,17 @@ def test_a_follow_up_to_a_call_without_json_arguments_is_answered(
         {"role": "assistant", "content": "Rain."},
         {"role": "user", "content": "And in Paris?"},
     ]
+    return {"messages": messages, "tools": [{"type": "function", "function": tool}]}
+
+
+def test_a_history_with_a_malformed_call_or_tool_is_answered(serve: Serve) -> None:
     server = serve(create_engine(Settings()))
-    body = {"messages": messages, "tools": [{"type": "function", "function": tool}]}
-    assert server.client.post("/v1/chat/completions", json=body).status_code == 200
+    right = follow_up('{"location": "Oslo"}')
+    bodies = [follow_up(text) for text in ("", "Oslo", "[1]", "null", "[" * 10_000)]
+    bodies += [follow_up(parameters={**PARAMETERS, **change}) for change in MALFORMED]
+    for body in (right, *bodies):
+        answer = server.client.post("/v1/chat/completions", json=body)
+        assert answer.status_code == 200, body
 
 
 def test_a_spoken_question_is_transcribed_looked_up_and_answered_in_speech(serve: Serve) -> None:
