@@ -1,4 +1,4 @@
-"""Targets over a server: bodies of requests, forms, and the messages of WebSockets."""
+"""Targets over a server: bodies of requests, and forms."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from assistant.audio.g711 import MU_LAW
 from assistant.engines.base import Engine
-from assistant.server.twilio.telephone import MEDIA_PATH, VOICE_PATH, Telephone
+from assistant.server.twilio.telephone import VOICE_PATH
 from fuzz.formats import audio_files
 from fuzz.server import InProcess, scripted, server
-from fuzz.target import FindingError, Run
+from fuzz.target import Run
 
-CALL, STREAM, TOKEN = "CA" + "1" * 32, "MZ" + "2" * 32, "TOKEN"
-"""`TOKEN` stands in an input for the token of the call, which is another one each time."""
 _JSON, _FORM = b"application/json", b"application/x-www-form-urlencoded"
 _BOUNDARY = b"0123456789"
 
@@ -40,11 +37,13 @@ def _chat(running: InProcess, data: bytes) -> None:
     running.post("/v1/chat/completions", data, [(b"content-type", _JSON)])
 
 
-def _lines(*values: Any) -> bytes:
+def lines(*values: Any) -> bytes:
+    """Returns one JSON text a line."""
     return "\n".join(json.dumps(value) for value in values).encode()
 
 
-def _wave(seconds: float, rate: int) -> Any:
+def wave(seconds: float, rate: int) -> Pcm16:
+    """Returns a tone."""
     return (8_000 * np.sin(np.arange(int(seconds * rate)) * 0.2)).astype(np.int16)
 
 
@@ -53,7 +52,7 @@ def _wave(seconds: float, rate: int) -> Any:
 
 def chat_seeds() -> Sequence[bytes]:
     wav = base64.b64encode(audio_files()[2]).decode()
-    raw = base64.b64encode(_wave(0.02, 24_000).tobytes()).decode()
+    raw = base64.b64encode(wave(0.02, 24_000).tobytes()).decode()
     function = {"name": "light", "description": "Switches it.", "parameters": {"type": "object"}}
     call = {"id": "c1", "type": "function", "function": {"name": "light", "arguments": "{}"}}
     ask = {"role": "user", "content": "Hi."}
@@ -96,7 +95,7 @@ def chat_seeds() -> Sequence[bytes]:
             "response_format": {"type": "text"}, "logprobs": False, "max_completion_tokens": 4,
         },
     )  # fmt: skip
-    return [_lines(body) for body in bodies]
+    return [lines(body) for body in bodies]
 
 
 def open_chat() -> AbstractContextManager[Run]:
@@ -128,10 +127,10 @@ def embedded_seeds() -> Sequence[bytes]:
     ]  # fmt: skip
     kelvin = {"role": "user", "content": "天气怎么样 in 2 days, kelvin, exact: yes"}
     return [
-        _lines({"messages": told[:1], "tools": tools}),
-        _lines({"messages": told, "tools": tools}),
-        _lines({"messages": told + more, "tools": tools, "tool_choice": "required"}),
-        _lines({"messages": [kelvin], "tools": tools, "modalities": ["text", "audio"]}),
+        lines({"messages": told[:1], "tools": tools}),
+        lines({"messages": told, "tools": tools}),
+        lines({"messages": told + more, "tools": tools, "tool_choice": "required"}),
+        lines({"messages": [kelvin], "tools": tools, "modalities": ["text", "audio"]}),
     ]
 
 
@@ -139,124 +138,16 @@ def open_embedded() -> AbstractContextManager[Run]:
     return over_server(_chat, lambda: None)
 
 
-# The Realtime API. Each line is a client event.
-
-
-def realtime_seeds() -> Sequence[bytes]:
-    audio = base64.b64encode(_wave(0.03, 24_000).tobytes()).decode()
-    text = {"type": "input_text", "text": "Hi."}
-    message = {"type": "message", "id": "a", "role": "user", "content": [text]}
-    spoken = {**message, "id": "b", "content": [{"type": "input_audio", "audio": audio}]}
-    call = {"type": "function_call", "id": "c", "call_id": "x", "name": "light", "arguments": "{}"}
-    output = {"type": "function_call_output", "call_id": "x", "output": "on"}
-    create, respond = "conversation.item.create", {"type": "response.create"}
-    tool = {"type": "function", "name": "light", "parameters": {"type": "object"}}
-    audio_in = {
-        "format": {"type": "audio/pcmu"},
-        "turn_detection": {"type": "server_vad", "threshold": 0.5, "silence_duration_ms": 200},
-        "transcription": {"model": "m", "language": "en"},
-        "noise_reduction": {"type": "near_field"},
-    }
-    session = {
-        "type": "realtime", "instructions": "Be brief.", "tools": [tool], "tool_choice": "auto",
-        "output_modalities": ["audio"], "max_output_tokens": "inf", "tracing": "auto",
-        "audio": {"input": audio_in, "output": {"voice": "default"}},
-    }  # fmt: skip
-    own = {
-        "conversation": "none", "metadata": {"a": "b"}, "output_modalities": ["text"],
-        "input": [{"type": "item_reference", "id": "a"}, message, output],
-        "audio": {"output": {"format": {"type": "audio/pcma"}}}, "max_output_tokens": 5,
-    }  # fmt: skip
-    append = {"type": "input_audio_buffer.append", "audio": audio}
-    law = base64.b64encode(MU_LAW.encode(_wave(0.2, 8_000))).decode()
-    off = {"audio": {"input": {"turn_detection": None, "format": {"type": "audio/pcmu"}}}}
-    return [
-        _lines({"type": create, "item": message, "event_id": "e"}, respond),
-        _lines({"type": "session.update", "session": session}, append, respond),
-        _lines({"type": create, "item": call, "previous_item_id": "root"},
-               {"type": create, "item": output}, respond, {"type": "response.cancel"}),
-        _lines({"type": create, "item": message}, {"type": "response.create", "response": own}),
-        _lines({"type": "session.update", "session": off}, {**append, "audio": law},
-               {"type": "input_audio_buffer.commit"}, respond, {"type": "response.cancel"}),
-        _lines({"type": create, "item": spoken, "previous_item_id": "a"}, append,
-               {"type": "input_audio_buffer.clear"}, {"type": "output_audio_buffer.clear"}),
-        _lines({"type": create, "item": message},
-               {"type": "conversation.item.retrieve", "item_id": "a"},
-               {"type": "conversation.item.truncate", "item_id": "a", "content_index": 0,
-                "audio_end_ms": 10},
-               {"type": "conversation.item.delete", "item_id": "a"}),
-        _lines(respond, {"type": "assistant.playback.position", "response_id": "r", "played_ms": 9},
-               {"type": "session.update", "session": {"type": "transcription"}}, append),
-    ]  # fmt: skip
-
-
-def open_realtime() -> AbstractContextManager[Run]:
-    return over_server(_realtime)
-
-
-def _realtime(running: InProcess, data: bytes) -> None:
-    texts = data.decode("utf-8", "replace").split("\n")
-    for text in running.talk("/v1/realtime", "model=m&extensions=assistant", texts):
-        event = json.loads(text)
-        if event["type"] == "error" and event["error"].get("type") == "server_error":
-            raise FindingError(f"answered by {text}")
-
-
-# The telephone. Each line is a message of Twilio Media Streams.
-
-
-def twilio_seeds() -> Sequence[bytes]:
-    details = {
-        "streamSid": STREAM, "accountSid": "AC" + "0" * 32, "callSid": CALL, "tracks": ["inbound"],
-        "customParameters": {"token": TOKEN},
-        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-    }  # fmt: skip
-    stream = {"streamSid": STREAM}
-    first = (
-        {"event": "connected", "protocol": "Call"},
-        {"event": "start", "start": details, **stream},
-    )
-    payload = base64.b64encode(MU_LAW.encode(_wave(0.02, 8_000))).decode()
-
-    def media(chunk: int) -> dict[str, Any]:
-        values = {"track": "inbound", "chunk": str(chunk), "timestamp": "20", "payload": payload}
-        return {"event": "media", "media": values, **stream}
-
-    digits = [{"event": "dtmf", "dtmf": {"digit": digit}, **stream} for digit in "19#"]
-    mark = {"event": "mark", "mark": {"name": "1"}, **stream}
-    stop = {"event": "stop", "stop": {"callSid": CALL}, **stream}
-    return [
-        _lines(*first, *[media(chunk) for chunk in range(1, 6)], stop),
-        _lines(*first, media(3), media(1), media(2**52), mark, *digits),
-        _lines(*first, *digits, mark, media(1)),
-        _lines(first[1], stop),
-    ]
-
-
-def open_twilio() -> AbstractContextManager[Run]:
-    return over_server(_call)
-
-
-def _call(running: InProcess, data: bytes) -> None:
-    telephone = running.state.get(Telephone)
-    token = telephone.announced.add(CALL)
-    texts = data.decode("utf-8", "replace").replace(TOKEN, token).split("\n")
-    running.talk(MEDIA_PATH, "", texts)
-    telephone.announced.take(token, CALL)  # a call that never came leaves none behind
-    if telephone.running:
-        raise FindingError("a call is still counted")
+# The webhook of the telephone, and forms with a file: there, the first line is the Content-Type.
 
 
 def webhook_seeds() -> Sequence[bytes]:
-    return [f"CallSid={CALL}&From=%2B4930&To=".encode(), b"CallSid=&a", b"a=%ff&CallSid=%00"]
+    return [f"CallSid=CA{'1' * 32}&From=%2B4930&To=".encode(), b"CallSid=&a", b"a=%ff&CallSid=%00"]
 
 
 def open_webhook() -> AbstractContextManager[Run]:
     headers = [(b"content-type", _FORM)]
     return over_server(lambda running, data: running.post(VOICE_PATH, data, headers))
-
-
-# Forms with a file. The first line is the Content-Type, the rest the body.
 
 
 def form_seeds() -> Sequence[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assistant.errors import AudioError, LibraryError, SettingsError
-from fuzz import endpoints, formats
+from fuzz import endpoints, formats, sockets
 from fuzz.target import Target
 
 TARGETS = {
@@ -13,15 +13,15 @@ TARGETS = {
         Target("embedded", endpoints.embedded_seeds, endpoints.open_embedded, json_lines=True),
         Target(
             "realtime",
-            endpoints.realtime_seeds,
-            endpoints.open_realtime,
+            sockets.realtime_seeds,
+            sockets.open_realtime,
             json_lines=True,
             max_bytes=8_192,
         ),
         Target(
             "twilio",
-            endpoints.twilio_seeds,
-            endpoints.open_twilio,
+            sockets.twilio_seeds,
+            sockets.open_twilio,
             json_lines=True,
             max_bytes=8_192,
         ),
