@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from assistant.audio.samples import Pcm16
 from assistant.engines.base import Engine
 from assistant.server.twilio.telephone import VOICE_PATH
 from fuzz.formats import audio_files
