@@ -139,6 +139,35 @@ def open_embedded() -> AbstractContextManager[Run]:
     return over_server(_chat, lambda: None)
 
 
+# Other JSON bodies. The first line tells the path, as a position in the table.
+
+PATHS = ("/v1/audio/speech", "/generate", "/v1/realtime/client_secrets", "/v1/sessions")
+
+
+def body_seeds() -> Sequence[bytes]:
+    speech = {"input": "Hi.", "voice": "default", "response_format": "pcm", "language": "en"}
+    streamed = {**speech, "stream_format": "sse", "speed": 1.5, "response_format": "mp3"}
+    read = {"text": "Hi.", "language": "en", "speaker": "default", "streaming": True}
+    audio = {"input": {"turn_detection": {"type": "semantic_vad"}}, "output": {"voice": "default"}}
+    secret = {"expires_after": {"anchor": "created_at", "seconds": 10}, "session": {"audio": audio}}
+    session = {
+        "system_prompt": "Be brief.", "voice": "default", "language": "en", "tools": [],
+        "speak": False, "metadata": {"a": "b"},
+    }  # fmt: skip
+    bodies = ((0, speech), (0, streamed), (1, read), (2, secret), (3, session))
+    return [lines(path, body) for path, body in bodies]
+
+
+def open_body() -> AbstractContextManager[Run]:
+    return over_server(_post_body)
+
+
+def _post_body(running: InProcess, data: bytes) -> None:
+    path, _, body = data.partition(b"\n")
+    at = path[0] % 16 if path else 0
+    running.post(PATHS[at % len(PATHS)], body, [(b"content-type", _JSON)])
+
+
 # The webhook of the telephone, and forms with a file: there, the first line is the Content-Type.
 
 

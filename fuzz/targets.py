@@ -25,6 +25,7 @@ TARGETS = {
             json_lines=True,
             max_bytes=8_192,
         ),
+        Target("body", endpoints.body_seeds, endpoints.open_body, json_lines=True),
         Target("webhook", endpoints.webhook_seeds, endpoints.open_webhook),
         Target("form", endpoints.form_seeds, endpoints.open_form, max_bytes=8_192),
         Target("audio", formats.audio_seeds, formats.open_audio, (AudioError,), max_bytes=16_384),
