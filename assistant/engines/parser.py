@@ -25,7 +25,9 @@ MAX_CALL_CHARS = 65_536
 Parsed = TextDelta | ToolCall
 
 _FORM = f"write {OPEN}function, then the tool's name, then its arguments as JSON, then {CLOSE}"
-_HEAD = re.compile(r"\s*(?:function[ \t\r]*\n\s*)?(?P<name>[^\s{}\[\]()<>\"',]{1,128})?\s*")
+_NAME = r"[^\s{}\[\]()<>\"',\ud800-\udfff]{1,128}"
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_HEAD = re.compile(rf"\s*(?:function[ \t\r]*\n\s*)?(?P<name>{_NAME})?\s*")
 
 
 def new_call_id() -> str:
@@ -139,9 +141,18 @@ def _read_json_call(body: str) -> tuple[str, str, str]:
     except (ValueError, RecursionError):
         value = None
     if isinstance(value, dict) and isinstance(value.get("name"), str) and "arguments" in value:
-        arguments = json.dumps(value["arguments"], ensure_ascii=False)
-        return value["name"], arguments, _problem(arguments)
+        name = value["name"].strip()
+        arguments = _as_json(value["arguments"])
+        # Another name could not be read back once the call is written in the usual form.
+        if re.fullmatch(_NAME, name):
+            return name, arguments, _problem(arguments)
     return "", text, f"the call names no tool; {_FORM}"
+
+
+def _as_json(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    # Half of a surrogate pair has no UTF-8: it stays an escape, as the model wrote it.
+    return json.dumps(value) if _SURROGATE.search(text) else text
 
 
 def _problem(arguments: str) -> str:

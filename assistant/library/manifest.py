@@ -28,6 +28,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from assistant.audio.voice import DEFAULT_VOICE, Voice, VoiceTraits
+from assistant.config.toml import check_depth
 from assistant.config.toml import parse as parse_toml
 from assistant.errors import LibraryError, did_you_mean
 
@@ -153,9 +154,11 @@ def _numbered(text: str) -> list[tuple[int, str]]:
 
 def _json(line: str, number: int) -> Any:
     try:
-        return json.loads(line)
-    except ValueError as error:
+        value = json.loads(line)
+        check_depth(value)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"line {number}: {error}") from None
+    return value
 
 
 def _entries(rows: list[Any]) -> tuple[list[Entry], list[str]]:

@@ -48,6 +48,10 @@ def test_variables_set_values_inside_tables_and_lists() -> None:
         ("zzz = 1", "unknown setting 'zzz'"),
         ("plugins = 3", "plugins: input should be a valid dictionary"),
         ("= 3", "not TOML"),
+        (f"[server]\nport = 0x{'f' * 4_000}", "an integer has more than 64 bits"),
+        ("a = " + "[" * 2_000, "nested more than 64 levels deep"),
+        ("a" + ".a" * 2_000 + " = 1", "nested more than 64 levels deep"),
+        ("a = " + "[" * 65 + "]" * 65, "nested more than 64 levels deep"),
     ],
 )
 def test_an_error_in_the_file_is_reported_in_one_line(

@@ -111,12 +111,20 @@ def test_an_opening_tag_inside_a_string_is_part_of_the_string() -> None:
         ("", "names no tool"),
         (" \n ", "names no tool"),
         ('("weather")', "names no tool"),
+        ('{"name": "the weather", "arguments": {}}', "names no tool"),
+        ('{"name": "a<b", "arguments": {}}', "names no tool"),
+        ('{"name": "\\ud83d", "arguments": {}}', "names no tool"),
     ],
 )
 def test_a_malformed_call_says_how_to_correct_it(body: str, problem: str) -> None:
     call = only_call(f"{OPEN}{body}{CLOSE}")
     assert problem in call.problem
     assert "\n" not in call.problem
+
+
+def test_half_of_a_surrogate_pair_stays_an_escape() -> None:
+    call = only_call(f'{OPEN}{{"name": "weather", "arguments": {{"a": "\\ud83d"}}}}{CLOSE}')
+    assert (call.name, call.arguments, call.problem) == ("weather", '{"a": "\\ud83d"}', "")
 
 
 def test_a_malformed_call_keeps_its_text() -> None:

@@ -101,6 +101,15 @@ def test_a_broken_json_line_is_reported_by_its_number(tmp_path: Path, bundled_fo
     assert "line 2" in problems_of(folder)
 
 
+@pytest.mark.parametrize("depth", [70, 200_000])
+def test_a_json_line_that_is_nested_too_deep_is_reported(
+    tmp_path: Path, bundled_folder: Path, depth: int
+) -> None:
+    line = '{"id": ' + "[" * depth + "]" * depth + "}"
+    folder = folder_with(tmp_path / "v", line, bundled_folder, "voices.jsonl")
+    assert "line 1" in problems_of(folder)
+
+
 def test_two_manifests_in_a_folder_are_an_error(tmp_path: Path, bundled_folder: Path) -> None:
     folder = folder_with(tmp_path / "v", GOOD, bundled_folder)
     (folder / "voices.jsonl").write_text("")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
+from typing import Any
 
 import openai
 import soundfile
@@ -14,6 +15,46 @@ from assistant.engines import create_engine
 from tests.support.serving import Serve
 
 QUESTION = Path(__file__).parents[2] / "examples" / "what_time_is_it_in_tokyo.wav"
+
+
+PLACE = {"location": {"type": "string", "description": "The city"}}
+PARAMETERS: dict[str, Any] = {"type": "object", "properties": PLACE, "required": ["location"]}
+MALFORMED: list[dict[str, Any]] = [
+    {"properties": ["location"]},
+    {"properties": {"location": True}},
+    {"properties": {"location": [None]}},
+    {"properties": {"location": {"enum": 5}}},
+    {"properties": {"location": {"anyOf": [[1], None], "oneOf": 3}}},
+    {"properties": {"location": {"$ref": "#/$defs/x"}}, "$defs": {"x": "y"}},
+    {"properties": {"location": {"$ref": "#/$defs/x"}}, "$defs": ["x"]},
+    {"required": 7},
+    {"required": [{}, []]},
+]
+
+
+def follow_up(arguments: str = "{}", parameters: Any = PARAMETERS) -> dict[str, Any]:
+    """Returns a request whose last message only makes sense after the call before it."""
+    about = "Tells the weather in a city."
+    tool = {"name": "weather", "description": about, "parameters": parameters}
+    call = {"id": "c", "function": {"name": "weather", "arguments": arguments}}
+    messages = [
+        {"role": "user", "content": "What is the weather in Oslo?"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "rain"},
+        {"role": "assistant", "content": "Rain."},
+        {"role": "user", "content": "And in Paris?"},
+    ]
+    return {"messages": messages, "tools": [{"type": "function", "function": tool}]}
+
+
+def test_a_history_with_a_malformed_call_or_tool_is_answered(serve: Serve) -> None:
+    server = serve(create_engine(Settings()))
+    right = follow_up('{"location": "Oslo"}')
+    bodies = [follow_up(text) for text in ("", "Oslo", "[1]", "null", "[" * 10_000)]
+    bodies += [follow_up(parameters={**PARAMETERS, **change}) for change in MALFORMED]
+    for body in (right, *bodies):
+        answer = server.client.post("/v1/chat/completions", json=body)
+        assert answer.status_code == 200, body
 
 
 def test_a_spoken_question_is_transcribed_looked_up_and_answered_in_speech(serve: Serve) -> None:

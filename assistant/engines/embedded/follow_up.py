@@ -36,7 +36,9 @@ def follow_up(
     own = plan(rest, tools, effort, openings=False)
     if own and not own[0].missing and own[0].score > _REQUEST_OF_ITS_OWN:
         return None
-    before = json.loads(call.arguments)
+    before = _arguments_of(call)
+    if before is None:
+        return None
     changed = _changed(rest, list(parameters_of(tool.parameters)))
     return Request(tool, {**before, **changed}, (), 1.0) if changed else None
 
@@ -63,6 +65,18 @@ def _last_call(messages: Sequence[Message]) -> ToolCall | None:
     answers = [message for message in messages if isinstance(message, AssistantMessage)]
     calls = [call for answer in answers[-2:] for call in answer.calls if not call.problem]
     return calls[-1] if calls else None
+
+
+def _arguments_of(call: ToolCall) -> dict[str, Any] | None:
+    """Returns the arguments of a call; None if they are no JSON object.
+
+    A call in the history may be a client's own text, which nothing has checked.
+    """
+    try:
+        values = json.loads(call.arguments)
+    except (ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None
 
 
 def _changed(text: str, parameters: Sequence[Parameter]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,20 +23,37 @@ class Parameter:
 
 
 def parameters_of(schema: dict[str, Any]) -> Iterator[Parameter]:
-    """The arguments of a JSON schema of type object, in order."""
-    required = set(schema.get("required", ()))
-    for name, part in schema.get("properties", {}).items():
+    """The arguments of a JSON schema of type object, in order.
+
+    A client's schema may be anything: what is not of the form that JSON Schema asks for is passed
+    over, here and in the functions below.
+    """
+    required = {name for name in _list(schema.get("required")) if isinstance(name, str)}
+    for name, part in parts_of(schema).items():
         part = _resolved(part, schema)
         words = stems(spelled(name)) or [token.norm for token in tokens_of_tool(spelled(name))]
         about = re.findall(r"\w+", f"{spelled(name)} {part.get('description', '')}".lower())
         yield Parameter(name, part, name in required, frozenset(words), frozenset(about))
 
 
+def parts_of(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The schema of each argument, by its name."""
+    return {name: _table(part) for name, part in _table(schema.get("properties")).items()}
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
+
+
 def _resolved(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
     """A part that refers to one of the schema's definitions, with that put in."""
     reference = str(part.get("$ref", ""))
     if reference.startswith("#/$defs/"):
-        return {**whole.get("$defs", {}).get(reference[8:], {}), **part}
+        return {**_table(_table(whole.get("$defs")).get(reference[8:])), **part}
     return part
 
 
@@ -44,8 +61,8 @@ def kind_of(schema: dict[str, Any]) -> str:
     """enum, boolean, integer, number, string, array or object; of a union the first not null."""
     if "enum" in schema or "const" in schema:
         return "enum"
-    for option in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
-        if isinstance(option, dict) and option.get("type") != "null":
+    for option in _options(schema):
+        if option.get("type") != "null":
             return kind_of(option)
     kind = schema.get("type", "string")
     if isinstance(kind, list):
@@ -53,14 +70,19 @@ def kind_of(schema: dict[str, Any]) -> str:
     return str(kind)
 
 
+def _options(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """The members of a union."""
+    options = (*_list(schema.get("anyOf")), *_list(schema.get("oneOf")))
+    return [option for option in options if isinstance(option, dict)]
+
+
 def enum_values(schema: dict[str, Any]) -> list[Any]:
     """The values to choose from, also inside a union."""
     if "enum" in schema:
-        return [value for value in schema["enum"] if value is not None]
+        return [value for value in _list(schema["enum"]) if value is not None]
     if "const" in schema:
         return [schema["const"]]
-    options = (*schema.get("anyOf", ()), *schema.get("oneOf", ()))
-    return [value for option in options for value in enum_values(option)]
+    return [value for option in _options(schema) for value in enum_values(option)]
 
 
 def takes_words(parameter: Parameter) -> bool:

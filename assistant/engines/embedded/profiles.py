@@ -20,6 +20,7 @@ from assistant.engines.embedded.parameters import (
     is_fillable,
     kind_of,
     parameters_of,
+    parts_of,
     spelled,
     stems,
 )
@@ -122,7 +123,7 @@ def _own_words(tool: ToolSchema, parameters: Iterable[Parameter]) -> dict[str, f
 
 def _sample_values(schema: dict[str, Any]) -> frozenset[str]:
     """Returns the sample values in quotes in the descriptions of arguments."""
-    parts = schema.get("properties", {}).values()
+    parts = parts_of(schema).values()
     quoted = [text for part in parts for text in _QUOTED.findall(str(part.get("description", "")))]
     return frozenset(norm for text in quoted for norm in stems(text))
 

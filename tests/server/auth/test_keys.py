@@ -53,8 +53,9 @@ def test_a_removed_key_is_refused_and_a_broken_file_changes_nothing(
     file.write_text(text[text.index("[keys.", 5) :])
     assert keys.current().find(first) is None
     assert keys.current().find(second) is not None
-    file.write_text("[[[")
-    assert keys.current().find(second) is not None
+    for wrong in ("[[[", "a = " + "[" * 2_000, "a = 0x" + "f" * 4_000):
+        file.write_text(wrong)
+        assert keys.current().find(second) is not None
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,8 @@ def test_a_removed_key_is_refused_and_a_broken_file_changes_nothing(
         ("", "no keys"),
         ("[keys", "not TOML"),
         ("other = 1", "nothing else"),
+        ("keys = " + "[" * 2_000, "nested"),
+        (f"[keys.3f2a9c01]\nname = 0x{'f' * 4_000}", "64 bits"),
         ("keys = 3", "nothing else"),
         ("[keys.3f2a9c01]\nname = 'a'", "sha256"),
         (f"[keys.zz]\nsha256 = '{'0' * 64}'", "keys.zz.id"),
