@@ -79,7 +79,6 @@ class ServerState:
         gauge("memory_refusals", "Refusals for want of memory.", lambda: self.memory.refused)
         gauge("conversations_open", "Live conversations.", lambda: self.live_metrics.open)
 
-<<<<<<< HEAD
     async def _probe(self) -> None:
         """Runs a turn that reads one word, as text. Raises EngineError if it fails."""
         session = self.assistant.session(allow=(), speak=False)
@@ -87,12 +86,11 @@ class ServerState:
             async for event in turn:
                 if isinstance(event, Failed):
                     raise EngineError(event.message)
-=======
+
     async def _fetch(self, url: str, owner: str) -> bytes:
         settings = self.settings.limits
         limits = FetchLimits(settings.max_body_bytes, settings.fetch_timeout_s)
         return await fetch_audio(url, limits, resolve=partial(self.names.resolve, owner=owner))
->>>>>>> w-phone
 
     def has_effect(self, tool: str) -> bool:
         """Returns whether each call of that tool of the server counts: it must not be repeated."""
