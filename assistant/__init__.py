@@ -4,6 +4,7 @@
 and streams events.
 """
 
+from assistant import telemetry as _telemetry  # noqa: F401 - before any import of onnxruntime
 from assistant.assistant import Assistant
 from assistant.audio.samples import Audio
 from assistant.audio.voice import Voice

@@ -41,7 +41,9 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._ring = _with_keys(path)
+        self._ring = read_keys(path)
+        if not list(self._ring):
+            raise SettingsError(f"{path}: no keys in it", hint="add one: `assistant keys add`")
         self._stamp = self._look()
 
     def current(self) -> KeyRing:
@@ -49,7 +51,7 @@ class KeyFile:
         if stamp != self._stamp:
             self._stamp = stamp
             try:
-                self._ring = _with_keys(self.path)
+                self._ring = _not_truncated(self.path)
             except SettingsError as error:
                 logger.error("The keys stay as they were: %s", error)
         return self._ring
@@ -66,11 +68,14 @@ class KeyFile:
         return (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
-def _with_keys(path: Path) -> KeyRing:
-    """Raises SettingsError if the file is wrong, or holds no key: it may be half written."""
+def _not_truncated(path: Path) -> KeyRing:
+    """Raises SettingsError if the file is wrong or has no content: it may be half written.
+
+    `remove_key` leaves a comment in a file without keys.
+    """
     ring = read_keys(path)
-    if not list(ring):
-        raise SettingsError(f"{path}: no keys in it", hint="add one: `assistant keys add`")
+    if not list(ring) and not path.read_text("utf-8").strip():
+        raise SettingsError(f"{path}: the file is empty")
     return ring
 
 
@@ -181,4 +186,4 @@ def remove_key(path: Path, key_id: str) -> None:
     text, count = table.subn("", path.read_text("utf-8"))
     if count != 1:
         raise SettingsError(f"{path}: the table of {key_id} is written in an unusual way")
-    _write(path, text)
+    _write(path, text if text.strip() else "# All keys were removed.\n")
