@@ -30,7 +30,8 @@ from assistant.plugins import (
     VoiceSearch,
 )
 from assistant.turn.input import as_parts
-from assistant.turn.options import SessionOptions, TurnOptions, TurnSettings, current_names
+from assistant.turn.options import SessionOptions, TurnOptions, TurnSettings
+from assistant.turn.rights import allowed_voice, current_names
 from assistant.turn.truncation import SpokenTurn
 from assistant.turn.turn import Turn
 
@@ -235,7 +236,7 @@ class Session:
 
     def _begin(self, message: UserMessage | None, options: TurnOptions) -> Turn:
         self._check_idle()
-        allow = self._allow()
+        allow, self._voice = self._allow(), allowed_voice(self._voice, self._voices)
         self.history.close_open_calls()
         self.turns += 1
         calls, self._known = EarlierCalls(self._known), {}

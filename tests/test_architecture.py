@@ -28,6 +28,7 @@ BELOW_TURN = VOCABULARY | {"engines", "plugins"}
 CORE = BELOW_TURN | {"turn", "session", "library", "assistant"}
 MAY_IMPORT = {
     "errors": set(),
+    "telemetry": set(),
     "concurrency": set(),
     "lead_in_phrases": set(),
     "audio": {"errors"},

@@ -121,18 +121,3 @@ class TurnSettings:
         if choice in ("auto", "required"):
             return tuple(tools.values())
         return (tools[choice],) if choice in tools else ()
-
-
-def current_names(
-    allow: Iterable[str] | Callable[[], Iterable[str] | None] | None,
-) -> Callable[[], frozenset[str] | None]:
-    """Returns a function that returns the names that are allowed at the time, None for all."""
-    if not callable(allow):
-        fixed = None if allow is None else frozenset(allow)
-        return lambda: fixed
-
-    def current() -> frozenset[str] | None:
-        names = allow()
-        return None if names is None else frozenset(names)
-
-    return current

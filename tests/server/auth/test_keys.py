@@ -294,6 +294,25 @@ def test_a_narrowed_key_counts_from_the_next_turn_of_a_session_that_lives(
     assert not engine.requests[-1].tools
 
 
+def test_a_voice_that_a_key_may_no_longer_use_is_not_spoken_in_again(
+    serve: Serve, file: Path
+) -> None:
+    engine = ScriptedEngine(["One."], ["Two."])
+    server = serve(engine, server={"keys": file}, key=add_key(file))
+    session = new_session(server, voice="slt")
+    for voice in ("slt", "default"):
+        server.client.post(f"/v1/sessions/{session}/turns", json={"text": "hi"})
+        assert engine.requests[-1].voice.id == voice
+        file.write_text(file.read_text() + 'voices = ["awb"]\n')
+
+
+def test_a_key_file_without_keys_revokes_them_unless_it_is_empty(file: Path) -> None:
+    key = add_key(file)
+    keys = KeyFile(file)
+    remove_key(file, key[3:11])
+    assert keys.current().find(key) is None
+
+
 def test_a_file_that_is_emptied_changes_nothing(file: Path) -> None:
     key = add_key(file)
     keys = KeyFile(file)
