@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from assistant import AssistantError, ToolContext, ToolError, ToolResult, tool
 
 NORMAL_VOICE = "default"
+MAX_CHARS = 300  # of a description
 # A request for the normal voice has these words and no others but fillers: "a normal
 # man" and "go back to the female voice" ask for something else.
 _NORMAL = re.compile(
@@ -67,7 +68,7 @@ def audio_search(
     Searches the voice library for a clip that fits a description and speaks like it from then
     on, until another voice or the normal voice is asked for.
     """
-    wanted = " ".join(description.split())
+    wanted = " ".join(description[:MAX_CHARS].split())
     if not wanted:
         raise ToolError("It was not said what the voice should be like.")
     if is_normal(wanted):

@@ -156,7 +156,7 @@ async def weather(
     spot, others = await _find(location, context.language, settings)
     forecast: Forecast = await _forecast(spot, unit, settings)
     today = (utc_now() + timedelta(seconds=forecast.utc_offset_seconds)).date()
-    wanted, rows = days_meant(day, today), forecast.days()
+    wanted, rows = days_meant(day[:MAX_NAME_CHARS], today), forecast.days()
     told = [_tell_day(row, today, unit) for row in rows if row["time"] in (wanted or [today])]
     if len(told) < len(wanted):
         raise ToolError("The weather service has no forecast for that day.")

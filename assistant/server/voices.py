@@ -25,11 +25,13 @@ router = APIRouter(prefix="/v1/voices", tags=["voices"], responses={"4XX": {"mod
 Reader = Annotated[Access, Depends(require("voices"))]
 Writer = Annotated[Access, Depends(require("voices:write"))]
 Limit = Annotated[int, Query(ge=1, le=100)]
+Words = Annotated[str, Query(max_length=500)]
+Tag = Annotated[str, Query(max_length=35)]
 
 
 @router.get("")
 async def list_voices(
-    request: Request, access: Reader, query: str = "", language: str = "", limit: Limit = 100
+    request: Request, access: Reader, query: Words = "", language: Tag = "", limit: Limit = 100
 ) -> VoiceList:
     """All voices of this key, or with `query` those that fit its words, best first."""
     library = get_state(request).assistant.library

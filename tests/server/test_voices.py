@@ -87,3 +87,10 @@ def test_a_key_sees_its_voices_and_needs_the_scope_to_write(serve: Serve, tmp_pa
         server.client.delete("/v1/voices/awb"),
     ):
         assert answer.status_code == 403
+
+
+def test_the_words_of_a_search_have_a_limit(serve: Serve) -> None:
+    client = serve().client
+    for query in ("query=" + "deep%20" * 200, "query=deep&language=" + "a" * 36):
+        assert client.get(f"/v1/voices?{query}").status_code == 400
+    assert client.get("/v1/voices?query=deep").status_code == 200
