@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import anyio
 from anyio.abc import TaskGroup
@@ -20,6 +21,7 @@ from assistant.assistant import Assistant
 from assistant.concurrency import open_tasks
 from assistant.config import SessionSettings
 from assistant.errors import LibraryError
+from assistant.messages import Message
 from assistant.server.auth.access import Access
 from assistant.server.http.errors import ApiError, conflict, not_found, too_many, unavailable
 from assistant.server.sessions.live_session import DetachedTurn, Events, LiveSession
@@ -67,7 +69,7 @@ class SessionManager:
         self._clocks = now(), time.monotonic()
         self._sizes: dict[str, tuple[int, float]] = {}  # bytes by owner, and until when they count
         self._live: OrderedDict[str, LiveSession] = OrderedDict()
-        self._loading = anyio.Lock()
+        self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
         self._threads = anyio.CapacityLimiter(4)
         self._stack = AsyncExitStack()
         self._tasks: TaskGroup
@@ -136,7 +138,7 @@ class SessionManager:
         """Raises ApiError 404: unknown, expired, or of another key."""
         live = self._live.get(session_id)
         if live is None:
-            async with self._loading:
+            async with self._lock_of(session_id):
                 live = self._live.get(session_id) or await self._load(access, session_id)
         if live is None or live.record.owner != access.owner or self._expired(live):
             raise not_found(f"there is no session {session_id!r}")
@@ -149,12 +151,18 @@ class SessionManager:
         if found is None or found[0].owner != access.owner:
             return None
         record, stored = found
-        session = self._session(record, access, stored)
-        return self._add(record, session, len(stored))
+        # In a thread, because FLAC files are decoded.
+        history = await self._in_thread(_decoded, stored)
+        return self._add(record, self._session(record, access, history), len(stored))
 
-    def _session(
-        self, record: SessionRecord, access: Access, stored: list[StoredMessage]
-    ) -> Session:
+    def _lock_of(self, session_id: str) -> anyio.Lock:
+        """Returns the lock that keeps a session from being loaded twice."""
+        lock = self._locks.get(session_id)
+        if lock is None:
+            lock = self._locks[session_id] = anyio.Lock()
+        return lock
+
+    def _session(self, record: SessionRecord, access: Access, history: list[Message]) -> Session:
         voices = access.voices(self._assistant.library)
         session = self._assistant.session(
             voice=record.normal_voice,
@@ -163,7 +171,7 @@ class SessionManager:
             allow=lambda: access.tools(record.tools),
             speak=record.speak,
             voices=voices,
-            history=[decode(message.value, message.audio) for message in stored],
+            history=history,
             turns=record.turns,
             id=record.id,
         )
@@ -232,7 +240,7 @@ class SessionManager:
         live = await self.find(access, session_id)
         while live.turn is not None:
             await live.turn.stop()
-        async with self._loading:
+        async with self._lock_of(session_id):
             self._live.pop(session_id, None)
             await self._stored(self._store.delete, session_id)
             self._sizes.pop(access.owner, None)
@@ -281,3 +289,7 @@ class SessionManager:
 
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         return await anyio.to_thread.run_sync(partial(function, *arguments), limiter=self._threads)
+
+
+def _decoded(stored: list[StoredMessage]) -> list[Message]:
+    return [decode(message.value, message.audio) for message in stored]
