@@ -66,7 +66,7 @@ async def upload(
     audio: Annotated[UploadFile, File()],
     consent: Annotated[str, Form(min_length=3, max_length=2_000)],
     id: Annotated[str, Form(max_length=64)] = "",  # noqa: A002 - the name of the form's field
-    description: Annotated[str, Form(max_length=2_000)] = "",
+    description: Annotated[str, Form(max_length=200)] = "",
     language: Annotated[str, Form(max_length=35)] = "",
     transcript: Annotated[str, Form(max_length=5_000)] = "",
     license_: Annotated[str, Form(alias="license", max_length=500)] = "",
@@ -76,6 +76,8 @@ async def upload(
         raise forbidden("this key may use certain voices only, and that is none of them")
     if not consent.strip():
         raise ApiError("consent: say how the speaker agreed to this use", param="consent")
+    if not description.isprintable():  # tools show it to the model of other callers
+        raise ApiError("description: one line of plain text", param="description")
     if id and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", id):
         raise ApiError("id: letters, digits, - and _", param="id")
     info = ClipInfo(
