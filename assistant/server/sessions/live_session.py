@@ -14,7 +14,7 @@ from dataclasses import replace
 import anyio
 
 from assistant.events import Event, Failed, TurnEnded
-from assistant.messages import Message, UserMessage
+from assistant.messages import AssistantMessage, Message, UserMessage
 from assistant.server.http.errors import conflict
 from assistant.server.sessions.serialize import Keep, encode
 from assistant.server.sessions.store import SessionRecord, StoredMessage, StoreError
@@ -167,6 +167,9 @@ class LiveSession:
 
 
 def _size_of(message: Message) -> int:
-    audio = message.audio if isinstance(message, UserMessage) else ()
-    text = "" if isinstance(message, UserMessage) else message.text
-    return 256 + len(text) + sum(one.samples.nbytes for one in audio)
+    size = 256 + len(message.text)
+    if isinstance(message, UserMessage):
+        size += sum(one.samples.nbytes for one in message.audio)
+    if isinstance(message, AssistantMessage):
+        size += 8 * len(message.tokens) + sum(len(call.arguments) for call in message.calls)
+    return size

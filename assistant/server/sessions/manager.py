@@ -193,12 +193,14 @@ class SessionManager:
 
     def _evict(self) -> None:
         """Lets the sessions go that were not used for long, or for the longest time if there are
-        too many, or too large ones; the newest one stays.
+        too many, or too large ones; of these the newest one stays.
         """
         count, size = len(self._live), self.memory_bytes
         idle_since = anyio.current_time() - self._settings.idle_s
-        for live in list(self._live.values())[:-1]:
-            too_much = count > self._max_live or size > self._settings.max_memory_bytes
+        for live in list(self._live.values()):
+            too_much = count > 1 and (
+                count > self._max_live or size > self._settings.max_memory_bytes
+            )
             if not too_much and live.used_at > idle_since:
                 return
             if live.evictable:
@@ -232,6 +234,7 @@ class SessionManager:
         self, live: LiveSession, turn: DetachedTurn, events: Events, expires_at: float
     ) -> None:
         await live.run(turn, events, expires_at)
+        self._sizes.pop(live.record.owner, None)
         live.used_at = anyio.current_time()
         self._evict()
 
