@@ -4,6 +4,9 @@ uvicorn waits for ever for a header that never comes, and takes as many connecti
 file descriptors. This protocol closes a connection without a whole header after
 `header_timeout_s`, and answers 503 to one too many, of all or of one address. Addresses of this
 machine have no limit of their own, because reverse proxies connect from there.
+
+A response may be complete before its request is, such as a 401 or a 413. The rest of such a body
+has as much time as a header: each byte of it would restart uvicorn's own timer.
 """
 
 from __future__ import annotations
@@ -73,10 +76,18 @@ class LimitedProtocol(H11Protocol):
         super().data_received(data)
         if self.transport.get_protocol() is not self:  # a WebSocket now, which has its own limits
             self._leave()
-        elif self.conn.their_state is not h11.IDLE:
+        elif self.conn.their_state is not h11.IDLE and not self._is_answered_early():
             self._stop_timer()
         elif self._header_timer is None:
             self._await_header()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._is_answered_early() and self._header_timer is None:
+            self._await_header()
+
+    def _is_answered_early(self) -> bool:
+        return self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
